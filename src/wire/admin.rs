@@ -1,0 +1,276 @@
+//! The admin listener's API: what `vaultctl` and vaultd say to each other. A share is a secret and is not among these
+//! types; `strongroom-keys` has it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::TenantId;
+use crate::entry::{Entry, Outcome, Reason, Subject};
+
+/// Whether the vault has its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// No key in memory; only health, unseal and checkpoint answer.
+    Sealed,
+    /// Some shares are in, not enough yet.
+    Unsealing,
+    /// Keys are in memory.
+    Unsealed,
+}
+
+/// Where the Root comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootKind {
+    /// Shares of custodians.
+    Custodians,
+    /// A file, for development on loopback only.
+    Dev,
+}
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The vault's id, as its `root.json` has it.
+    pub vault_id: String,
+    /// Sealed or not.
+    pub phase: Phase,
+    /// Where the Root comes from.
+    pub root: RootKind,
+    /// Shares needed (0 for a dev root).
+    pub threshold: u8,
+    /// Shares dealt (0 for a dev root).
+    pub shares: u8,
+    /// Shares handed in for the ceremony that runs.
+    pub shares_given: u8,
+    /// vaultd's version.
+    pub version: String,
+    /// Number of the store's newest migration.
+    pub schema: u32,
+    /// Entries in the audit log.
+    pub audit_size: u64,
+    /// Entries that the newest signed checkpoint covers.
+    pub checkpoint_size: u64,
+    /// Seconds since the process started.
+    pub uptime_seconds: u64,
+    /// What an operator should know now (a dev root, an expiring certificate, ...).
+    pub warnings: Vec<String>,
+}
+
+/// The answer to `POST /v1/unseal` and `DELETE /v1/unseal`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnsealProgress {
+    /// Sealed or not, after this share.
+    pub phase: Phase,
+    /// Shares handed in.
+    pub shares_given: u8,
+    /// Shares needed.
+    pub threshold: u8,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum KeyPurpose {
+    /// Wraps the Deks of a tenant's cards, secrets and kept answers.
+    Kek = 1,
+    /// Fingerprints of a tenant's card numbers and digests of its requests.
+    Fingerprint = 2,
+    /// Client sessions of a tenant.
+    Session = 3,
+    /// Signs audit checkpoints and completion proofs; belongs to the vault, not to a tenant.
+    Sign = 4,
+}
+
+/// Where a term of a key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum KeyState {
+    /// Made, not in use yet.
+    Pending = 1,
+    /// Encrypts and decrypts.
+    Active = 2,
+    /// Decrypts only; records are being rewrapped to the active term.
+    Retiring = 3,
+    /// Gone.
+    Destroyed = 4,
+}
+
+/// One term of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyInfo {
+    /// What for.
+    pub purpose: KeyPurpose,
+    /// Whose; null for the vault's own.
+    pub tenant: Option<TenantId>,
+    /// Which version, from 1.
+    pub term: u32,
+    /// Where in its life.
+    pub state: KeyState,
+    /// Algorithm and length.
+    pub algorithm: String,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+    /// Age in days.
+    pub age_days: u64,
+    /// Wraps done under it since it was made, as far as is known (counted in blocks, so never too low).
+    pub wraps: u64,
+}
+
+/// `GET /v1/keys`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyList {
+    /// Every term of every key that is not destroyed.
+    pub keys: Vec<KeyInfo>,
+}
+
+/// `POST /v1/rotations`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateRequest {
+    /// Whose Kek.
+    pub tenant: TenantId,
+    /// At most so many records a second; no limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_per_second_max: Option<u32>,
+}
+
+/// A rotation, running or done. One tenant has at most one that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Whose Kek.
+    pub tenant: TenantId,
+    /// The term that records move to.
+    pub to_term: u32,
+    /// Running, done, or stopped by the fault in `fault` (it resumes by itself or when asked again).
+    pub state: RotationState,
+    /// Records rewrapped so far.
+    pub done: u64,
+    /// Records that were there to rewrap when this process began or resumed.
+    pub total: u64,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// What stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// When done: a signed note that says no record is left on the older terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+}
+
+/// See [`Rotation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RotationState {
+    /// Records are being rewrapped.
+    Running,
+    /// None is left on an older term.
+    Done,
+    /// A fault stopped it.
+    Stopped,
+}
+
+/// An audit entry as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// Place in the log, from 0.
+    pub index: u64,
+    /// RFC 3339, UTC, milliseconds.
+    pub at: String,
+    /// Scope word, or the word of an act of the vault itself.
+    pub act: String,
+    /// Allowed, refused, failed.
+    pub outcome: Outcome,
+    /// Why refused.
+    pub reason: Reason,
+    /// URI SAN, `session:...`, or empty.
+    pub who: String,
+    /// For which tenant.
+    pub tenant: Option<TenantId>,
+    /// Which record.
+    pub subject: Option<String>,
+    /// From which address.
+    pub origin: Option<String>,
+    /// Which request.
+    pub request: String,
+    /// What for.
+    pub note: String,
+    /// The very bytes that the Merkle tree hashes, base64 (standard alphabet, padded).
+    pub raw: String,
+}
+
+impl EntryView {
+    /// The view of an entry; `raw` is its bytes in base64, made by the caller.
+    #[must_use]
+    pub fn of(index: u64, entry: &Entry, raw: String) -> Self {
+        Self {
+            index,
+            at: rfc3339_ms(entry.at_ms),
+            act: entry.act.as_str().to_owned(),
+            outcome: entry.outcome,
+            reason: entry.reason,
+            who: entry.who.clone(),
+            tenant: entry.tenant.clone(),
+            subject: match entry.subject {
+                Subject::None => None,
+                Subject::Card(token) => Some(token.to_string()),
+                Subject::Secret(id) => Some(id.to_string()),
+            },
+            origin: entry.origin.map(|ip| ip.to_string()),
+            request: entry.request.to_string(),
+            note: entry.note.clone(),
+            raw,
+        }
+    }
+}
+
+/// `GET /v1/audit/entries?from=&limit=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryPage {
+    /// In the log's order.
+    pub entries: Vec<EntryView>,
+    /// Index to ask from next; null at the end.
+    pub next: Option<u64>,
+}
+
+/// `GET /v1/audit/proofs/{index}`: that an entry is in the tree of a checkpoint (RFC 9162 section 2.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InclusionProof {
+    /// The entry's place.
+    pub index: u64,
+    /// The entry's bytes, base64.
+    pub entry: String,
+    /// Sibling hashes from the leaf up, base64.
+    pub hashes: Vec<String>,
+    /// The signed checkpoint that the proof leads to (C2SP tlog-checkpoint, a signed note).
+    pub checkpoint: String,
+}
+
+/// The answer to `POST /v1/reload`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// What was read again.
+    pub reloaded: Vec<String>,
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC, with milliseconds.
+#[must_use]
+pub fn rfc3339_ms(at_ms: u64) -> String {
+    i64::try_from(at_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| "out-of-range".to_owned(), |at| format!("{at:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc() {
+        assert_eq!(rfc3339_ms(1_764_000_000_123), "2025-11-24T16:00:00.123Z");
+        assert_eq!(rfc3339_ms(u64::MAX), "out-of-range");
+    }
+}

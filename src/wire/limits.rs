@@ -1,0 +1,78 @@
+//! Every limit in one table; the unit stands last in each name. Changing a row here changes it everywhere.
+
+/// Largest request body on any listener of vaultd except batch, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Largest request head (request line and headers), in bytes.
+pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Longest tenant name, in characters.
+pub const TENANT_CHARS_MAX: usize = 64;
+/// Longest customer id, in characters.
+pub const CUSTOMER_CHARS_MAX: usize = 64;
+/// Longest `reference` of a reveal, in characters.
+pub const REFERENCE_CHARS_MAX: usize = 64;
+/// Longest `Idempotency-Key`, in characters.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 128;
+/// How long an idempotent answer is kept, in seconds (24 hours).
+pub const IDEMPOTENCY_TTL_S: u64 = 24 * 3600;
+/// Longest card holder name, in bytes of UTF-8.
+pub const HOLDER_NAME_BYTES_MAX: usize = 96;
+/// Most metadata entries of a payment method.
+pub const METADATA_ENTRIES_MAX: usize = 50;
+/// Longest metadata key, in characters.
+pub const METADATA_KEY_CHARS_MAX: usize = 40;
+/// Longest metadata value, in characters.
+pub const METADATA_VALUE_CHARS_MAX: usize = 500;
+/// Largest metadata of one payment method, as JSON, in bytes.
+pub const METADATA_BYTES_MAX: usize = 4 * 1024;
+/// Items of a list page when the caller names no `limit`.
+pub const PAGE_ITEMS_DEFAULT: u32 = 20;
+/// Most items of a list page.
+pub const PAGE_ITEMS_MAX: u32 = 100;
+/// Shortest life of a short-term record, in seconds.
+pub const SHORT_TERM_TTL_MIN_S: u64 = 10;
+/// Life of a short-term record when the caller names no `ttl_seconds` (one hour).
+pub const SHORT_TERM_TTL_DEFAULT_S: u64 = 3600;
+/// Longest life of a short-term record, in seconds (seven days).
+pub const SHORT_TERM_TTL_MAX_S: u64 = 7 * 24 * 3600;
+/// Shortest life of a client session, in seconds.
+pub const SESSION_TTL_MIN_S: u64 = 10;
+/// Life of a client session when the caller names no `expires_in`, in seconds (15 minutes).
+pub const SESSION_TTL_DEFAULT_S: u64 = 900;
+/// Longest life of a client session, in seconds (one hour).
+pub const SESSION_TTL_MAX_S: u64 = 3600;
+/// Most allowed origins of a client session.
+pub const SESSION_ORIGINS_MAX: usize = 8;
+/// Longest origin, in characters.
+pub const ORIGIN_CHARS_MAX: usize = 255;
+/// Most cards one client session may tokenize on one node.
+pub const SESSION_CARDS_MAX: u32 = 20;
+/// Life of a sealed CVC, in seconds (15 minutes); it is also the life of the epoch key.
+pub const CVC_TTL_S: u64 = 900;
+/// Most spent CVC ids remembered in one epoch before new ones are refused.
+pub const CVC_SPENT_MAX: usize = 1_000_000;
+/// Largest secret (a connector credential), in bytes.
+pub const SECRET_BYTES_MAX: usize = 8 * 1024;
+/// Longest name of a secret, in characters.
+pub const SECRET_NAME_CHARS_MAX: usize = 64;
+/// Longest client identity (URI SAN), in bytes.
+pub const IDENTITY_BYTES_MAX: usize = 200;
+/// Most tenants of one vault.
+pub const TENANTS_MAX: usize = 10_000;
+/// Largest policy file, in bytes.
+pub const POLICY_BYTES_MAX: usize = 1024 * 1024;
+/// Most identities of one policy file.
+pub const IDENTITIES_MAX: usize = 10_000;
+/// Largest configuration file, in bytes.
+pub const CONFIG_BYTES_MAX: usize = 256 * 1024;
+/// Most custodians' shares of one Root.
+pub const SHARES_MAX: u8 = 16;
+/// Fewest shares that may open a Root: PCI DSS 3.6.1.2 wants more than two halves of one key.
+pub const THRESHOLD_MIN: u8 = 2;
+/// Life of an unseal ceremony that does not finish, in seconds.
+pub const CEREMONY_TTL_S: u64 = 900;
+/// Most wraps under one Kek (well under the 2^32 of NIST SP 800-38D).
+pub const KEK_WRAPS_MAX: u64 = 1 << 31;
+/// Largest audit entry, in bytes.
+pub const ENTRY_BYTES_MAX: usize = 600;
+/// Most entries of one `GET /v1/audit/entries` page.
+pub const ENTRIES_PAGE_MAX: u32 = 1_000;

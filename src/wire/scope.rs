@@ -1,0 +1,131 @@
+//! What an identity may be allowed to do: the words of the policy file and of the audit log.
+
+use serde::{Deserialize, Serialize};
+
+/// One permission. Each belongs to one listener; an identity may hold scopes of one listener only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Scope {
+    /// Release, intake: store a card and get its token.
+    Tokenize = 1,
+    /// Release: the masked view of one card or a list of them.
+    ReadMasked = 2,
+    /// Release: the whole card, for a purpose.
+    Reveal = 3,
+    /// Release: make a short-term card long-term.
+    Retain = 4,
+    /// Release: change expiry, holder name, metadata.
+    Update = 5,
+    /// Release: shred a card.
+    Delete = 6,
+    /// Release: make a client session for a browser.
+    Sessions = 7,
+    /// Release: store a secret (a connector's credentials), delete it.
+    SecretsWrite = 8,
+    /// Release: read a secret back.
+    SecretsReveal = 9,
+    /// Release: register a tenant and make its keys.
+    Provision = 10,
+    /// Admin: hand in one custodian's share.
+    Unseal = 20,
+    /// Admin: forget every key until the next unseal.
+    Seal = 21,
+    /// Admin: see seal phase, versions, limits.
+    Status = 22,
+    /// Admin: list keys, their terms and ages.
+    KeysRead = 23,
+    /// Admin: start the rotation of a tenant's Kek and watch it.
+    Rotate = 24,
+    /// Admin: read audit entries, checkpoints and proofs.
+    AuditRead = 25,
+    /// Admin: scrape metrics.
+    Metrics = 26,
+    /// Admin: reload certificates and policy.
+    Reload = 27,
+    /// Admin: register tenants.
+    Tenants = 28,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Scope; 19] = [
+        Scope::Tokenize,
+        Scope::ReadMasked,
+        Scope::Reveal,
+        Scope::Retain,
+        Scope::Update,
+        Scope::Delete,
+        Scope::Sessions,
+        Scope::SecretsWrite,
+        Scope::SecretsReveal,
+        Scope::Provision,
+        Scope::Unseal,
+        Scope::Seal,
+        Scope::Status,
+        Scope::KeysRead,
+        Scope::Rotate,
+        Scope::AuditRead,
+        Scope::Metrics,
+        Scope::Reload,
+        Scope::Tenants,
+    ];
+
+    /// The word in the policy file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Tokenize => "tokenize",
+            Scope::ReadMasked => "read-masked",
+            Scope::Reveal => "reveal",
+            Scope::Retain => "retain",
+            Scope::Update => "update",
+            Scope::Delete => "delete",
+            Scope::Sessions => "sessions",
+            Scope::SecretsWrite => "secrets-write",
+            Scope::SecretsReveal => "secrets-reveal",
+            Scope::Provision => "provision",
+            Scope::Unseal => "unseal",
+            Scope::Seal => "seal",
+            Scope::Status => "status",
+            Scope::KeysRead => "keys-read",
+            Scope::Rotate => "rotate",
+            Scope::AuditRead => "audit-read",
+            Scope::Metrics => "metrics",
+            Scope::Reload => "reload",
+            Scope::Tenants => "tenants",
+        }
+    }
+
+    /// Whether the scope belongs to the admin listener (the others belong to the release listener).
+    #[must_use]
+    pub fn is_admin(self) -> bool {
+        self as u8 >= Scope::Unseal as u8
+    }
+
+    /// Whether the scope acts on one tenant, so that the request must say on which.
+    #[must_use]
+    pub fn is_tenant_bound(self) -> bool {
+        !self.is_admin() && self != Scope::Provision || self == Scope::Rotate
+    }
+
+    /// The scope with this number in an audit entry.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| *scope as u8 == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scope_has_its_own_number_and_word() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::from_number(scope as u8), Some(scope));
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
+        }
+        assert_eq!(Scope::from_number(0), None);
+    }
+}
