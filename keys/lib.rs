@@ -1,1 +1,18 @@
-//! placeholder
+//! Keys and custody: the hierarchy Root, Kek, Dek; envelopes around records; shares of custodians; the arithmetic of the
+//! transparency log. Only `vaultd` and `vaultctl` link this crate, and a law test proves it.
+
+pub mod aead;
+pub mod context;
+pub mod envelope;
+pub mod key;
+pub mod mac;
+
+pub use aead::{Cipher, Unsealed};
+pub use context::Context;
+pub use envelope::{BadEnvelope, Envelope};
+pub use key::{Dek, Kek, Key, Mac, NoRandomness, Role, RootRole, SignRole};
+
+/// A ciphertext, wrapped key, tag or signature did not authenticate. It says nothing more, on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("authentication failed")]
+pub struct Unauthentic;
