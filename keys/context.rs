@@ -21,6 +21,8 @@ pub enum Purpose {
     Secret,
     /// An answer kept for an idempotency key.
     Answer,
+    /// The caller's notes about a card.
+    Metadata,
     /// A CVC inside the opaque value that a client carries.
     Cvc,
     /// A wrapped key; the name of its role.
@@ -37,6 +39,7 @@ impl Purpose {
             Purpose::Card => "card",
             Purpose::Secret => "secret",
             Purpose::Answer => "answer",
+            Purpose::Metadata => "metadata",
             Purpose::Cvc => "cvc",
             Purpose::Key(role) => role,
             Purpose::Share => "share",
