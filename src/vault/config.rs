@@ -1,1 +1,337 @@
-//! (being written)
+//! vaultd's configuration: one TOML file, unknown keys refused, every key documented in `vaultd.example.toml`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use strongroom_wire::limits;
+
+/// The whole file. It holds paths and numbers, never a secret, and is still never logged.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Addresses and connection limits.
+    pub listen: Listen,
+    /// Certificates.
+    pub tls: Tls,
+    /// Where the Root comes from.
+    pub root: Root,
+    /// Where ciphertext is kept.
+    pub store: StoreAt,
+    /// Where the audit log is kept.
+    pub audit: AuditAt,
+    /// Who may do what.
+    pub policy: PolicyAt,
+    /// Limits of the browser-facing listener.
+    #[serde(default)]
+    pub intake: Intake,
+}
+
+/// `[listen]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Browsers and the SDK.
+    pub intake: SocketAddr,
+    /// Orchestrators, mutual TLS.
+    pub release: SocketAddr,
+    /// The security team, mutual TLS.
+    pub admin: SocketAddr,
+    /// Where to write the bound addresses as JSON once all three listen.
+    pub ready_file: Option<PathBuf>,
+    /// How long an idle connection stays open, in seconds. Short, because a connection's buffers hold what was last
+    /// sent over it.
+    #[serde(default = "keep_alive_default")]
+    pub keep_alive_seconds: u64,
+    /// How long a client may take to send a request head, in seconds.
+    #[serde(default = "head_default")]
+    pub head_seconds: u64,
+    /// Most open connections of each listener and worker.
+    #[serde(default = "connections_default")]
+    pub connections_max: usize,
+    /// Worker threads of each listener; the number of cores when absent.
+    pub workers: Option<usize>,
+    /// How long requests may go on after a stop signal, in seconds.
+    #[serde(default = "drain_default")]
+    pub drain_seconds: u64,
+}
+
+/// `[tls]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Server certificate of the intake listener.
+    pub intake: Pair,
+    /// Server certificate and client CA of the release and admin listeners.
+    pub internal: Mutual,
+    /// Whether intake also speaks TLS 1.2; release and admin never do.
+    #[serde(default = "yes")]
+    pub intake_tls12: bool,
+}
+
+/// A certificate chain and its private key, PEM files.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The key, PKCS#8.
+    pub key: PathBuf,
+}
+
+/// As [`Pair`], and who signs clients.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mutual {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The key, PKCS#8.
+    pub key: PathBuf,
+    /// CA certificates that may sign client certificates.
+    pub client_ca: PathBuf,
+    /// Revocation lists (PEM), read again on reload.
+    pub client_crl: Option<PathBuf>,
+}
+
+/// `[root]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// The public descriptor that `vaultctl init` wrote.
+    pub file: PathBuf,
+    /// The development Root; only beside a `root.json` of kind `dev`, only on loopback.
+    pub dev_key: Option<PathBuf>,
+}
+
+/// `[store]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreAt {
+    /// The SQLite file; made when absent.
+    pub path: PathBuf,
+    /// Seconds between two sweeps for records that reached their end.
+    #[serde(default = "sweep_default")]
+    pub sweep_seconds: u64,
+}
+
+/// `[audit]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditAt {
+    /// The log's SQLite file; made when absent.
+    pub path: PathBuf,
+    /// The log's name in its checkpoints, like a URL without a scheme.
+    #[serde(default = "origin_default")]
+    pub origin: String,
+    /// Seconds between two signed checkpoints while entries arrive.
+    #[serde(default = "checkpoint_default")]
+    pub checkpoint_seconds: u64,
+}
+
+/// `[policy]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyAt {
+    /// The policy file.
+    pub path: PathBuf,
+}
+
+/// `[intake]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    /// Most tokenize requests a minute from one address.
+    #[serde(default = "rate_default")]
+    pub requests_per_minute_per_address: u32,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self { requests_per_minute_per_address: rate_default() }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {why}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// It is larger than any configuration.
+    #[error("{0} is larger than 256 KiB, which no configuration is")]
+    TooLarge(PathBuf),
+    /// It is not TOML of the right form. The reason names keys, never values.
+    #[error("{path}: {why}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A value is out of its range.
+    #[error("{key}: {why}")]
+    Value {
+        /// Which key.
+        key: &'static str,
+        /// What it should be.
+        why: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads a file; relative paths inside it are relative to its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which key is wrong and what it should be.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.into(), why })?;
+        if text.len() > limits::CONFIG_BYTES_MAX {
+            return Err(ConfigError::TooLarge(path.into()));
+        }
+        let mut config = Self::parse(&text)
+            .map_err(|why| ConfigError::Malformed { path: path.into(), why: why.message().to_owned() })?;
+        config.rebase(path.parent().unwrap_or(Path::new(".")));
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads TOML text without looking at any file.
+    ///
+    /// # Errors
+    /// The TOML reader's own error.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn rebase(&mut self, folder: &Path) {
+        let paths = [
+            Some(&mut self.tls.intake.certificate),
+            Some(&mut self.tls.intake.key),
+            Some(&mut self.tls.internal.certificate),
+            Some(&mut self.tls.internal.key),
+            Some(&mut self.tls.internal.client_ca),
+            self.tls.internal.client_crl.as_mut(),
+            Some(&mut self.root.file),
+            self.root.dev_key.as_mut(),
+            Some(&mut self.store.path),
+            Some(&mut self.audit.path),
+            Some(&mut self.policy.path),
+            self.listen.ready_file.as_mut(),
+        ];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let range = |key, value: u64, least: u64, most: u64, why| {
+            if (least..=most).contains(&value) { Ok(()) } else { Err(ConfigError::Value { key, why }) }
+        };
+        range("listen.keep_alive_seconds", self.listen.keep_alive_seconds, 1, 75, "give 1 to 75 seconds")?;
+        range("listen.head_seconds", self.listen.head_seconds, 1, 60, "give 1 to 60 seconds")?;
+        range("listen.drain_seconds", self.listen.drain_seconds, 1, 300, "give 1 to 300 seconds")?;
+        range("listen.connections_max", self.listen.connections_max as u64, 1, 100_000, "give 1 to 100000")?;
+        range("listen.workers", self.listen.workers.unwrap_or(1) as u64, 1, 256, "give 1 to 256")?;
+        range("store.sweep_seconds", self.store.sweep_seconds, 1, 3600, "give 1 to 3600 seconds")?;
+        range("audit.checkpoint_seconds", self.audit.checkpoint_seconds, 1, 3600, "give 1 to 3600 seconds")?;
+        range(
+            "intake.requests_per_minute_per_address",
+            u64::from(self.intake.requests_per_minute_per_address),
+            1,
+            1_000_000,
+            "give 1 to 1000000",
+        )?;
+        let origin = &self.audit.origin;
+        if origin.is_empty() || origin.len() > 100 || origin.chars().any(|c| c.is_whitespace() || c == '+') {
+            let why = "give 1 to 100 characters without spaces or +, like vault.example/audit";
+            return Err(ConfigError::Value { key: "audit.origin", why });
+        }
+        Ok(())
+    }
+
+    /// Whether every listener is on loopback, which a dev Root demands.
+    #[must_use]
+    pub fn is_loopback_only(&self) -> bool {
+        [self.listen.intake, self.listen.release, self.listen.admin].iter().all(|at| at.ip().is_loopback())
+    }
+}
+
+fn keep_alive_default() -> u64 {
+    5
+}
+fn head_default() -> u64 {
+    5
+}
+fn connections_default() -> usize {
+    12_000
+}
+fn drain_default() -> u64 {
+    20
+}
+fn sweep_default() -> u64 {
+    10
+}
+fn checkpoint_default() -> u64 {
+    5
+}
+fn rate_default() -> u32 {
+    600
+}
+fn origin_default() -> String {
+    "strongroom/audit".to_owned()
+}
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("vaultd.example.toml");
+
+    #[test]
+    fn the_documented_example_is_a_configuration() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let text = EXAMPLE.replace("[store]", "[store]\npassword = \"x\"");
+        assert!(Config::parse(&text).err().unwrap().to_string().contains("password"));
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_its_key() {
+        for (key, text) in [
+            ("listen.keep_alive_seconds", EXAMPLE.replace("keep_alive_seconds = 5", "keep_alive_seconds = 0")),
+            ("audit.origin", EXAMPLE.replace("origin = \"", "origin = \"a b")),
+            ("store.sweep_seconds", EXAMPLE.replace("sweep_seconds = 10", "sweep_seconds = 9999")),
+        ] {
+            let error = Config::parse(&text).unwrap().check().unwrap_err();
+            assert!(error.to_string().starts_with(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "#".repeat(limits::CONFIG_BYTES_MAX + 1)).unwrap();
+        assert!(matches!(Config::read(file.path()), Err(ConfigError::TooLarge(_))));
+    }
+
+    #[test]
+    fn an_address_beyond_loopback_is_noticed() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        assert!(config.is_loopback_only());
+        let text = EXAMPLE.replace("release = \"127.0.0.1:", "release = \"0.0.0.0:");
+        assert!(!Config::parse(&text).unwrap().is_loopback_only());
+    }
+}

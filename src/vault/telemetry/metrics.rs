@@ -1,0 +1,220 @@
+//! Metrics in OpenMetrics text: counters and latencies as they happen, the rest asked for at the moment of a scrape.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Which listener a request came in on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum ListenerLabel {
+    /// Browsers.
+    Intake,
+    /// Orchestrators.
+    Release,
+    /// The security team.
+    Admin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    listener: ListenerLabel,
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    listener: ListenerLabel,
+    route: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    tenant: String,
+    purpose: &'static str,
+    term: u32,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuotaLabels {
+    identity: String,
+    window: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    listener: &'static str,
+}
+
+/// Everything that is counted.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    latency: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    unsealed: Gauge,
+    key_age: Family<KeyLabels, Gauge>,
+    key_wraps: Family<KeyLabels, Gauge>,
+    audit_size: Gauge,
+    audit_lag: Gauge,
+    audit_failing: Gauge,
+    quota_used: Family<QuotaLabels, Gauge>,
+    quota_limit: Family<QuotaLabels, Gauge>,
+    certificate_expiry: Family<CertificateLabels, Gauge>,
+    /// Records that failed authentication when they were opened.
+    pub tampered: Counter,
+    /// Short-term records shredded at their end.
+    pub swept: Counter,
+}
+
+/// What a scrape asks of the rooms.
+pub struct Snapshot {
+    /// Whether keys are in memory.
+    pub unsealed: bool,
+    /// Tenant (empty for the vault), purpose, term, state, age in seconds, wraps.
+    pub keys: Vec<(String, &'static str, u32, &'static str, u64, u64)>,
+    /// Entries in the audit log.
+    pub audit_size: u64,
+    /// Entries that no signed checkpoint covers yet.
+    pub audit_lag: u64,
+    /// Whether the last write of the audit log failed.
+    pub audit_failing: bool,
+    /// Identity, window (`minute`, `day`), used, limit.
+    pub quotas: Vec<(String, &'static str, u64, u64)>,
+    /// Listener and the end of its certificate's validity, seconds since 1970.
+    pub certificates: Vec<(&'static str, i64)>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Counters at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("strongroom");
+        let requests = Family::default();
+        let latency = Family::new_with_constructor(latency_buckets as fn() -> Histogram);
+        let (unsealed, audit_size, audit_lag, audit_failing) =
+            (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
+        let (key_age, key_wraps) = (Family::default(), Family::default());
+        let (quota_used, quota_limit, certificate_expiry) = (Family::default(), Family::default(), Family::default());
+        let (tampered, swept) = (Counter::default(), Counter::default());
+        registry.register("requests", "Requests by listener, route and status", requests.clone());
+        registry.register_with_unit("request_duration", "Time to answer", Unit::Seconds, latency.clone());
+        registry.register("unsealed", "1 while keys are in memory", unsealed.clone());
+        registry.register_with_unit("key_age", "Age of each term of each key", Unit::Seconds, key_age.clone());
+        registry.register("key_wraps", "Wraps done under each Kek, at most", key_wraps.clone());
+        registry.register("audit_entries", "Entries in the audit log", audit_size.clone());
+        registry.register("audit_lag_entries", "Entries that no signed checkpoint covers yet", audit_lag.clone());
+        registry.register("audit_failing", "1 while the audit log cannot be written", audit_failing.clone());
+        registry.register("quota_used", "Reveals counted against each identity's quota", quota_used.clone());
+        registry.register("quota_limit", "Each identity's quota", quota_limit.clone());
+        registry.register(
+            "certificate_not_after",
+            "End of each server certificate's validity, seconds since 1970",
+            certificate_expiry.clone(),
+        );
+        registry.register("tampered_records", "Stored records that failed authentication", tampered.clone());
+        registry.register("swept_records", "Short-term records shredded at their end", swept.clone());
+        Self {
+            registry,
+            requests,
+            latency,
+            unsealed,
+            key_age,
+            key_wraps,
+            audit_size,
+            audit_lag,
+            audit_failing,
+            quota_used,
+            quota_limit,
+            certificate_expiry,
+            tampered,
+            swept,
+        }
+    }
+
+    /// Counts one answered request. `route` is the pattern, never the path that was asked for.
+    pub fn answered(&self, listener: ListenerLabel, route: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { listener, route, status }).inc();
+        self.latency.get_or_create(&RouteLabels { listener, route }).observe(took.as_secs_f64());
+    }
+
+    /// The text of a scrape.
+    #[must_use]
+    pub fn render(&self, now: &Snapshot) -> String {
+        self.unsealed.set(i64::from(now.unsealed));
+        self.audit_size.set(signed(now.audit_size));
+        self.audit_lag.set(signed(now.audit_lag));
+        self.audit_failing.set(i64::from(now.audit_failing));
+        self.key_age.clear();
+        self.key_wraps.clear();
+        for (tenant, purpose, term, state, age, wraps) in &now.keys {
+            let labels = KeyLabels { tenant: tenant.clone(), purpose, term: *term, state };
+            self.key_age.get_or_create(&labels).set(signed(*age));
+            self.key_wraps.get_or_create(&labels).set(signed(*wraps));
+        }
+        self.quota_used.clear();
+        self.quota_limit.clear();
+        for (identity, window, used, limit) in &now.quotas {
+            let labels = QuotaLabels { identity: identity.clone(), window };
+            self.quota_used.get_or_create(&labels).set(signed(*used));
+            self.quota_limit.get_or_create(&labels).set(signed(*limit));
+        }
+        for (listener, at) in &now.certificates {
+            self.certificate_expiry.get_or_create(&CertificateLabels { listener }).set(*at);
+        }
+        let mut out = String::new();
+        // Writing to a String does not fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}
+
+/// 100 µs to about 1.6 s.
+fn latency_buckets() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 15))
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_shows_what_was_counted_and_what_is_now() {
+        let metrics = Metrics::new();
+        metrics.answered(ListenerLabel::Release, "/v1/payment_methods", 201, Duration::from_millis(2));
+        let now = Snapshot {
+            unsealed: true,
+            keys: vec![("acme".into(), "kek", 2, "active", 60, 5)],
+            audit_size: 7,
+            audit_lag: 1,
+            audit_failing: false,
+            quotas: vec![("spiffe://strongroom/orchestrator/main".into(), "minute", 3, 10)],
+            certificates: vec![("intake", 1_800_000_000)],
+        };
+        let text = metrics.render(&now);
+        for line in [
+            "strongroom_requests_total{listener=\"Release\",route=\"/v1/payment_methods\",status=\"201\"} 1",
+            "strongroom_unsealed 1",
+            "strongroom_audit_entries 7",
+            "strongroom_key_wraps{tenant=\"acme\",purpose=\"kek\",term=\"2\",state=\"active\"} 5",
+            "strongroom_quota_used{identity=\"spiffe://strongroom/orchestrator/main\",window=\"minute\"} 3",
+        ] {
+            assert!(text.contains(line), "{line} is missing");
+        }
+    }
+}
