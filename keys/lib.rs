@@ -2,10 +2,14 @@
 //! transparency log. Only `vaultd` and `vaultctl` link this crate, and a law test proves it.
 
 pub mod aead;
+pub mod completion;
 pub mod context;
 pub mod envelope;
 pub mod key;
 pub mod mac;
+pub mod note;
+pub mod sign;
+pub mod tlog;
 
 pub use aead::{Cipher, Unsealed};
 pub use context::Context;
