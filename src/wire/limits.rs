@@ -76,3 +76,51 @@ pub const KEK_WRAPS_MAX: u64 = 1 << 31;
 pub const ENTRY_BYTES_MAX: usize = 600;
 /// Most entries of one `GET /v1/audit/entries` page.
 pub const ENTRIES_PAGE_MAX: u32 = 1_000;
+/// Largest request body of the PSP simulator, in bytes.
+pub const SIMULATOR_BODY_BYTES_MAX: usize = 32 * 1024;
+/// Most form fields in one request to the PSP simulator.
+pub const SIMULATOR_FIELDS_MAX: usize = 200;
+/// Most objects of one kind (and idempotency keys) that the PSP simulator holds.
+pub const SIMULATOR_OBJECTS_MAX: usize = 250_000;
+/// Longest `Idempotency-Key` at the PSP simulator, in characters, as at Stripe.
+pub const SIMULATOR_KEY_CHARS_MAX: usize = 255;
+/// Longest delay that a fault of the PSP simulator may be given, in milliseconds.
+pub const SIMULATOR_DELAY_MS_MAX: u64 = 120_000;
+/// Most faults armed at the PSP simulator at a time.
+pub const SIMULATOR_FAULTS_MAX: usize = 1_000;
+/// Most secret keys that the PSP simulator accepts.
+pub const SIMULATOR_API_KEYS_MAX: usize = 64;
+/// Largest request body of orchestratord, in bytes.
+pub const PAYMENT_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Longest payment, refund or merchant id that a caller may choose, in characters.
+pub const PAYMENT_ID_CHARS_MAX: usize = 30;
+/// Largest amount of one payment, in minor units.
+pub const AMOUNT_MINOR_MAX: u64 = 999_999_999_999;
+/// Longest description, reason or name in a payment, in bytes.
+pub const PAYMENT_TEXT_BYTES_MAX: usize = 255;
+/// Longest statement descriptor, in characters.
+pub const STATEMENT_CHARS_MAX: usize = 22;
+/// Longest URL in a payment, in bytes.
+pub const URL_BYTES_MAX: usize = 2048;
+/// Largest free-form object (address, metadata, browser information) of a payment, as JSON, in bytes.
+pub const PAYMENT_OBJECT_BYTES_MAX: usize = 8 * 1024;
+/// Most refunds of one payment.
+pub const REFUNDS_MAX: usize = 10;
+/// Life of a payment's client secret, in seconds, when the caller names no `session_expiry`.
+pub const CLIENT_SECRET_TTL_S: u64 = 900;
+/// Longest life of a payment's client secret, in seconds (one day).
+pub const CLIENT_SECRET_TTL_MAX_S: u64 = 24 * 3600;
+/// Life of a `payment_token`, in seconds.
+pub const PAYMENT_TOKEN_TTL_S: u64 = 900;
+/// Most saved cards in one answer.
+pub const SAVED_CARDS_MAX: usize = 100;
+/// Most connector accounts of one merchant.
+pub const CONNECTOR_ACCOUNTS_MAX: usize = 20;
+/// Most API keys of one merchant.
+pub const API_KEYS_MAX: usize = 20;
+/// Largest answer of a PSP, in bytes.
+pub const PSP_ANSWER_BYTES_MAX: usize = 512 * 1024;
+/// Largest answer of the vault, in bytes.
+pub const VAULT_ANSWER_BYTES_MAX: usize = 512 * 1024;
+/// Most HTTP requests of one operation at a PSP.
+pub const PSP_STEPS_MAX: u8 = 8;
