@@ -1,1 +1,181 @@
-//! (being written)
+//! What the vault keeps: rows of ciphertext behind one trait. This room knows neither cards nor keys.
+//!
+//! Invariants:
+//! - A write that was answered with `Ok` survives `kill -9` and the loss of power. A write that was answered with
+//!   [`StoreError::Unavailable`] may or may not have happened; every write is made so that asking again is safe.
+//! - Every method is one transaction: it happens whole or not at all.
+//! - The one thing that is read inside an envelope is the term, which stands in clear in front of the ciphertext.
+
+pub mod error;
+pub mod mint;
+pub mod row;
+
+use async_trait::async_trait;
+use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
+
+pub use error::StoreError;
+pub use mint::TokenMint;
+pub use row::{
+    AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place, RotationRow,
+    SecretRow, StaleCursor, StalePage, StaleRecord, TenantRow,
+};
+
+/// Which cards a list shows; every filter that is set must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CardFilter {
+    /// Of this customer.
+    pub customer: Option<CustomerId>,
+    /// With this fingerprint.
+    pub fingerprint: Option<[u8; 16]>,
+}
+
+/// A store of ciphertext. Times are milliseconds since 1970-01-01 UTC; a record whose `expires_ms` is not after `now_ms` is
+/// gone for every reader, whether or not it has been shredded yet.
+///
+/// Every method fails with [`StoreError::Unavailable`] if the storage does not take or give bytes,
+/// [`StoreError::Busy`] if too many writes wait (nothing happened), [`StoreError::Corrupt`] if a row cannot be what this
+/// version writes, and [`StoreError::NoTenant`] for a tenant that is not registered. Further errors are named at the
+/// method.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores a new card and, in the same transaction, the answer that is kept for its idempotency key.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the token is taken; [`StoreError::TooLarge`].
+    async fn insert_card(&self, card: CardRow, answer: Option<AnswerRow>) -> Result<Inserted, StoreError>;
+
+    /// Stores many cards in one transaction; the results stand in the same order. One card that is a duplicate does not
+    /// keep the others out.
+    ///
+    /// # Errors
+    /// As [`Store::insert_card`]; then no card is stored.
+    async fn insert_cards(&self, cards: Vec<(CardRow, Option<AnswerRow>)>) -> Result<Vec<Inserted>, StoreError>;
+
+    /// One card, or none if it was never there, is deleted or expired.
+    async fn card(&self, tenant: &TenantId, token: &Token, now_ms: u64) -> Result<Option<CardRow>, StoreError>;
+
+    /// Up to `limit` cards that come after `after`, oldest first. Fewer than `limit` means that there are no more.
+    async fn cards(
+        &self,
+        tenant: &TenantId,
+        filter: &CardFilter,
+        after: Option<Token>,
+        limit: u32,
+        now_ms: u64,
+    ) -> Result<Vec<CardRow>, StoreError>;
+
+    /// The live card that this customer already has with this fingerprint.
+    async fn find_duplicate(
+        &self,
+        tenant: &TenantId,
+        customer: &CustomerId,
+        fingerprint: &[u8; 16],
+        now_ms: u64,
+    ) -> Result<Option<Token>, StoreError>;
+
+    /// Replaces what may change of a card, if it is still `old` in every part. `false` means that somebody else was
+    /// there in between, or that the card is gone: read it again. Update and retain are written with this.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn swap_card(
+        &self,
+        tenant: &TenantId,
+        token: &Token,
+        old: CardContent,
+        new: CardContent,
+    ) -> Result<bool, StoreError>;
+
+    /// Shreds a card: row, metadata and index entries, overwritten in place. `false` if there was none (an expired one
+    /// that was not swept yet counts as one).
+    async fn delete_card(&self, tenant: &TenantId, token: &Token) -> Result<bool, StoreError>;
+
+    /// Up to `limit` cards whose end has come, earliest first, for the sweep to shred.
+    async fn expired(&self, now_ms: u64, limit: u32) -> Result<Vec<Expired>, StoreError>;
+
+    /// Stores a secret.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the id is taken; [`StoreError::TooLarge`].
+    async fn insert_secret(&self, secret: SecretRow) -> Result<(), StoreError>;
+
+    /// One secret.
+    async fn secret(&self, tenant: &TenantId, id: &SecretId) -> Result<Option<SecretRow>, StoreError>;
+
+    /// Shreds a secret. `false` if there was none.
+    async fn delete_secret(&self, tenant: &TenantId, id: &SecretId) -> Result<bool, StoreError>;
+
+    /// The answer that is kept for an idempotency key.
+    async fn answer(&self, tenant: &TenantId, name: &[u8; 32], now_ms: u64) -> Result<Option<AnswerRow>, StoreError>;
+
+    /// Keeps an answer. If a live one with this name is there already, nothing changes and that one comes back.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn insert_answer(&self, answer: AnswerRow, now_ms: u64) -> Result<Option<AnswerRow>, StoreError>;
+
+    /// Shreds up to `limit` answers whose end has come; says how many.
+    async fn purge_answers(&self, now_ms: u64, limit: u32) -> Result<u64, StoreError>;
+
+    /// Registers a tenant together with its first keys. `false` if the tenant is there already; then nothing changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] at [`strongroom_wire::limits::TENANTS_MAX`]; [`StoreError::Exists`] if a key is taken;
+    /// [`StoreError::TooLarge`].
+    async fn insert_tenant(&self, tenant: TenantRow, keys: Vec<KeyRow>) -> Result<bool, StoreError>;
+
+    /// Every tenant, oldest first.
+    async fn tenants(&self) -> Result<Vec<TenantRow>, StoreError>;
+
+    /// Every term of every key, destroyed ones too (without their bytes).
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError>;
+
+    /// Makes all the changes or none. `false` if a state or wrapped key was not what the change expects, or a new key's
+    /// name is taken; then nothing changed.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn change_keys(&self, change: KeyChange) -> Result<bool, StoreError>;
+
+    /// Counts wraps under a key and answers the new total. Call it before the wraps are done.
+    ///
+    /// # Errors
+    /// [`StoreError::NoKey`].
+    async fn add_wraps(&self, key: &KeyName, by: u64) -> Result<u64, StoreError>;
+
+    /// A step through the tenant's sealed records (cards, metadata, secrets, answers) whose term is below `term`. A page
+    /// may be empty and still have a next one; go on until `next` is none.
+    async fn stale_records(
+        &self,
+        tenant: &TenantId,
+        term: u32,
+        from: Option<StaleCursor>,
+        limit: u32,
+    ) -> Result<StalePage, StoreError>;
+
+    /// How many of the tenant's sealed records have a term below `term`. It walks every record of the store, in short
+    /// steps, off the caller's thread.
+    async fn count_stale(&self, tenant: &TenantId, term: u32) -> Result<u64, StoreError>;
+
+    /// Replaces each envelope that is still the old one; says how many were.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn swap_envelopes(&self, tenant: &TenantId, swaps: Vec<EnvelopeSwap>) -> Result<u64, StoreError>;
+
+    /// Writes down how far a rotation is, in the place of what was there for the same tenant and term.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn put_rotation(&self, rotation: RotationRow) -> Result<(), StoreError>;
+
+    /// Every rotation, oldest first.
+    async fn rotations(&self) -> Result<Vec<RotationRow>, StoreError>;
+
+    /// Number of the newest migration.
+    fn schema(&self) -> u32;
+
+    /// Moves everything into the main file and empties the write-ahead log, so that nothing of a deleted row is left in
+    /// either. It happens by itself too, when no write comes for a moment and half a minute after a delete at the latest.
+    async fn settle(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,205 @@
+//! The rows of the store. Blobs are sealed by the barrier; the store gives them back as it got them.
+
+use strongroom_wire::admin::{KeyPurpose, KeyState, RotationState};
+use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
+
+/// A stored card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its name.
+    pub token: Token,
+    /// The merchant's customer.
+    pub customer: Option<CustomerId>,
+    /// Keyed fingerprint of the card number.
+    pub fingerprint: [u8; 16],
+    /// When it was made.
+    pub created_ms: u64,
+    /// What may change later.
+    pub content: CardContent,
+}
+
+/// The part of a card's row that may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardContent {
+    /// The sealed card (an envelope: version u8, term u32 BE, ciphertext).
+    pub envelope: Vec<u8>,
+    /// The sealed metadata, an envelope too.
+    pub metadata: Option<Vec<u8>>,
+    /// When it is to be shredded; none for a long-term card.
+    pub expires_ms: Option<u64>,
+    /// The barrier's MAC over the columns that the envelope does not bind itself (tenant, token, customer, fingerprint,
+    /// created, expires, whether there is metadata).
+    pub binding: [u8; 16],
+}
+
+/// What became of a card that was to be inserted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is stored.
+    Stored,
+    /// Nothing was stored: the customer has this card under this token.
+    Duplicate(Token),
+    /// Nothing was stored: the idempotency key was used before; its digest says whether for the same body.
+    Replayed(AnswerRow),
+}
+
+/// A card whose end has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub token: Token,
+}
+
+/// A stored secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: SecretId,
+    /// What the merchant calls it.
+    pub name: String,
+    /// When it was stored.
+    pub created_ms: u64,
+    /// The sealed secret.
+    pub envelope: Vec<u8>,
+    /// The barrier's MAC over the other columns.
+    pub binding: [u8; 16],
+}
+
+/// An answer that is kept for an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerRow {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Keyed hash of the idempotency key.
+    pub name: [u8; 32],
+    /// Keyed digest of the request that was answered.
+    pub digest: [u8; 32],
+    /// The sealed answer.
+    pub envelope: Vec<u8>,
+    /// Until when it is kept.
+    pub expires_ms: u64,
+}
+
+/// A registered tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRow {
+    /// Its name.
+    pub tenant: TenantId,
+    /// When it was registered.
+    pub created_ms: u64,
+}
+
+/// Which key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyName {
+    /// What for.
+    pub purpose: KeyPurpose,
+    /// Whose; none for the vault's own.
+    pub tenant: Option<TenantId>,
+    /// Which version, from 1.
+    pub term: u32,
+}
+
+/// One term of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Which.
+    pub name: KeyName,
+    /// Where in its life.
+    pub state: KeyState,
+    /// The key under the Root; empty once destroyed.
+    pub wrapped: Vec<u8>,
+    /// When it was made.
+    pub created_ms: u64,
+    /// Wraps counted under it.
+    pub wraps: u64,
+}
+
+/// Changes of keys that belong together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyChange {
+    /// New keys.
+    pub insert: Vec<KeyRow>,
+    /// Keys that go from one state to another. [`KeyState::Destroyed`] overwrites the wrapped key as well.
+    pub states: Vec<(KeyName, KeyState, KeyState)>,
+    /// Keys that go from one wrapping to another: old bytes, new bytes (a change of the Root).
+    pub rewraps: Vec<(KeyName, Vec<u8>, Vec<u8>)>,
+}
+
+/// Where one envelope stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A card.
+    Card(Token),
+    /// The metadata of a card.
+    Metadata(Token),
+    /// A secret.
+    Secret(SecretId),
+    /// A kept answer, by the keyed hash of its idempotency key.
+    Answer([u8; 32]),
+}
+
+/// An envelope on an old term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleRecord {
+    /// Where it stands.
+    pub place: Place,
+    /// Its bytes.
+    pub envelope: Vec<u8>,
+}
+
+/// Where a walk through old envelopes goes on. Good for the walk that it came from and within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaleCursor {
+    pub(super) table: u8,
+    pub(super) after: i64,
+}
+
+/// One step of a walk through old envelopes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StalePage {
+    /// What was found in this step, perhaps nothing.
+    pub records: Vec<StaleRecord>,
+    /// Where to go on; none at the end.
+    pub next: Option<StaleCursor>,
+}
+
+/// An envelope and what takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvelopeSwap {
+    /// Where it stands.
+    pub place: Place,
+    /// What must be there for the swap to happen.
+    pub old: Vec<u8>,
+    /// What is there afterwards.
+    pub new: Vec<u8>,
+}
+
+/// How far a rotation is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotationRow {
+    /// Whose Kek.
+    pub tenant: TenantId,
+    /// The term that records move to.
+    pub to_term: u32,
+    /// Running, done, stopped.
+    pub state: RotationState,
+    /// Records rewrapped so far.
+    pub done: u64,
+    /// Records that were there to rewrap.
+    pub total: u64,
+    /// When it began.
+    pub started_ms: u64,
+    /// At most so many records a second.
+    pub records_per_second_max: Option<u32>,
+    /// What stopped it.
+    pub fault: Option<String>,
+    /// The signed completion proof.
+    pub proof: Option<String>,
+}
