@@ -1,1 +1,19 @@
-//! (being written)
+//! Policy: who may do what. Default deny; [`Policy::decide`] is the only maker of a [`Permit`].
+//!
+//! This room knows neither keys, cards nor storage.
+
+mod action;
+mod identity;
+mod note;
+mod permit;
+mod principal;
+
+pub use action::{
+    Action, CreateSession, Delete, Fresh, IntoSubject, ManageTenants, Opens, Provision, ReadAudit, ReadKeys,
+    ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, Seal, Tokenize, Unseal, Update,
+    WriteSecret,
+};
+pub use identity::{BadIdentity, Identity};
+pub use note::{LogSafe, Note};
+pub use permit::{Denied, Permit, Quota, Refusal, Request, Spent, Trace};
+pub use principal::{Principal, SessionClaims};

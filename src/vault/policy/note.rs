@@ -1,0 +1,126 @@
+//! `Note`: the free text of an audit entry, built only from parts that are safe to log.
+
+use std::fmt::Write as _;
+
+use strongroom_wire::payment_method::Purpose;
+use strongroom_wire::{Reference, RequestId, SecretId, TenantId, Token};
+
+/// What an act was for, in at most 255 bytes: words of ours and values of log-safe types, one space between them. It
+/// cannot be made from text that a client sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Note(String);
+
+/// A type whose text may stand in an audit entry. Sealed: it is implemented for parsed names and numbers, not for
+/// `String`.
+pub trait LogSafe: sealed::Sealed {
+    /// Appends the text.
+    fn append(&self, out: &mut String);
+}
+
+impl Note {
+    /// No text.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Words of ours.
+    #[must_use]
+    pub fn words(words: &'static str) -> Self {
+        Self(words.to_owned())
+    }
+
+    /// What a card is released for: `authorize pay_...`.
+    #[must_use]
+    pub fn release(purpose: Purpose, reference: &Reference) -> Self {
+        Self::none().and(&purpose).and(reference)
+    }
+
+    /// With one more part.
+    #[must_use]
+    pub fn and(mut self, part: &impl LogSafe) -> Self {
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        part.append(&mut self.0);
+        self
+    }
+
+    /// This note and another.
+    #[must_use]
+    pub fn joined(mut self, other: &Note) -> Self {
+        if !self.0.is_empty() && !other.0.is_empty() {
+            self.0.push(' ');
+        }
+        self.0.push_str(&other.0);
+        self
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for &'static str {}
+impl LogSafe for &'static str {
+    fn append(&self, out: &mut String) {
+        out.push_str(self);
+    }
+}
+
+impl sealed::Sealed for Purpose {}
+impl LogSafe for Purpose {
+    fn append(&self, out: &mut String) {
+        out.push_str(match self {
+            Purpose::Authorize => "authorize",
+            Purpose::Verify => "verify",
+            Purpose::Dispute => "dispute",
+            Purpose::Migrate => "migrate",
+        });
+    }
+}
+
+macro_rules! displayed {
+    ($($name:ty),*) => {
+        $(
+            impl sealed::Sealed for $name {}
+            impl LogSafe for $name {
+                fn append(&self, out: &mut String) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, "{self}");
+                }
+            }
+        )*
+    };
+}
+
+displayed!(Reference, RequestId, SecretId, TenantId, Token, u8, u16, u32, u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_note_names_purpose_and_reference() {
+        let note = Note::release(Purpose::Authorize, &"pay_1".parse().unwrap());
+        assert_eq!(note.as_str(), "authorize pay_1");
+        assert_eq!(Note::words("term").and(&3u32).as_str(), "term 3");
+    }
+
+    #[test]
+    fn purposes_read_as_in_json() {
+        for purpose in [Purpose::Authorize, Purpose::Verify, Purpose::Dispute, Purpose::Migrate] {
+            assert_eq!(serde_json::to_value(purpose).unwrap(), Note::none().and(&purpose).as_str());
+        }
+    }
+}
