@@ -1,1 +1,1 @@
-//! placeholder
+//! Real processes over real mutual TLS: what tests, the demo and the benches are built from.
