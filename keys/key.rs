@@ -39,6 +39,8 @@ roles! {
     Mac = "mac";
     /// Seeds an Ed25519 signing key.
     SignRole = "sign";
+    /// Seals one custodian's share; derived from a passphrase.
+    PassphraseRole = "passphrase";
 }
 
 /// A 256-bit secret key for one role. Not `Clone`, `Debug`, `PartialEq` or `Serialize`; wiped on drop. It lives on the

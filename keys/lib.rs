@@ -8,13 +8,17 @@ pub mod envelope;
 pub mod key;
 pub mod mac;
 pub mod note;
+pub mod root;
+pub mod share;
 pub mod sign;
 pub mod tlog;
 
 pub use aead::{Cipher, Unsealed};
 pub use context::Context;
 pub use envelope::{BadEnvelope, Envelope};
-pub use key::{Dek, Kek, Key, Mac, NoRandomness, Role, RootRole, SignRole};
+pub use key::{Dek, Kek, Key, Mac, NoRandomness, PassphraseRole, Role, RootRole, SignRole};
+pub use root::{Assembly, Descriptor, Root};
+pub use share::Share;
 
 /// A ciphertext, wrapped key, tag or signature did not authenticate. It says nothing more, on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -68,6 +68,18 @@ pub const CONFIG_BYTES_MAX: usize = 256 * 1024;
 pub const SHARES_MAX: u8 = 16;
 /// Fewest shares that may open a Root: PCI DSS 3.6.1.2 wants more than two halves of one key.
 pub const THRESHOLD_MIN: u8 = 2;
+/// Fewest custodians' shares of one Root.
+pub const SHARES_MIN: u8 = 3;
+/// Longest name of a custodian, in characters.
+pub const CUSTODIAN_CHARS_MAX: usize = 64;
+/// Shortest passphrase of a custodian, in characters.
+pub const PASSPHRASE_CHARS_MIN: usize = 12;
+/// Longest passphrase of a custodian, in bytes.
+pub const PASSPHRASE_BYTES_MAX: usize = 1024;
+/// Largest file of a sealed share, in bytes.
+pub const SHARE_FILE_BYTES_MAX: usize = 4 * 1024;
+/// Largest `root.json`, in bytes.
+pub const ROOT_FILE_BYTES_MAX: usize = 8 * 1024;
 /// Life of an unseal ceremony that does not finish, in seconds.
 pub const CEREMONY_TTL_S: u64 = 900;
 /// Most wraps under one Kek (well under the 2^32 of NIST SP 800-38D).

@@ -1,0 +1,206 @@
+//! `root.json`: what everybody may know about a Root, and enough to tell whether a key or a share is the right one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use strongroom_wire::admin::RootKind;
+use strongroom_wire::limits;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::Unauthentic;
+use crate::aead::Cipher;
+use crate::context::{Context, Purpose};
+use crate::key::{NoRandomness, RootRole};
+use crate::share::{Share, division_is_sound};
+
+/// The public half of a Root: which vault, how it is kept, a commitment to each share, and a known text sealed under the
+/// Root with all of this bound to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    vault_id: Uuid,
+    kind: RootKind,
+    threshold: u8,
+    commitments: Vec<[u8; 32]>,
+    check: Vec<u8>,
+}
+
+/// The file is not a root.json.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the file is not a root.json of format 1 as `vaultctl init` writes it")]
+pub struct BadDescriptor;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: u32,
+    vault_id: Uuid,
+    kind: RootKind,
+    threshold: u8,
+    shares: u8,
+    commitments: Vec<String>,
+    check: String,
+}
+
+impl Descriptor {
+    pub(super) fn custodians(
+        vault_id: Uuid,
+        threshold: u8,
+        commitments: Vec<[u8; 32]>,
+        root: &Cipher<RootRole>,
+    ) -> Result<Self, NoRandomness> {
+        Self { vault_id, kind: RootKind::Custodians, threshold, commitments, check: Vec::new() }.sealed(root)
+    }
+
+    pub(super) fn dev(vault_id: Uuid, root: &Cipher<RootRole>) -> Result<Self, NoRandomness> {
+        Self { vault_id, kind: RootKind::Dev, threshold: 0, commitments: Vec::new(), check: Vec::new() }.sealed(root)
+    }
+
+    fn sealed(mut self, root: &Cipher<RootRole>) -> Result<Self, NoRandomness> {
+        self.check = root.seal(&place(&self.digest()), CHECK)?;
+        Ok(self)
+    }
+
+    /// Reads a `root.json`.
+    ///
+    /// # Errors
+    /// [`BadDescriptor`] for any other form, unknown fields and unsound numbers included.
+    pub fn parse(json: &[u8]) -> Result<Self, BadDescriptor> {
+        if json.len() > limits::ROOT_FILE_BYTES_MAX {
+            return Err(BadDescriptor);
+        }
+        let file: File = serde_json::from_slice(json).map_err(|_| BadDescriptor)?;
+        let commitments = file
+            .commitments
+            .iter()
+            .map(|text| STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok()))
+            .collect::<Option<Vec<[u8; 32]>>>()
+            .ok_or(BadDescriptor)?;
+        let sound = match file.kind {
+            RootKind::Custodians => division_is_sound(file.shares, file.threshold),
+            RootKind::Dev => file.shares == 0 && file.threshold == 0,
+        };
+        if !sound || file.format != FORMAT || commitments.len() != usize::from(file.shares) {
+            return Err(BadDescriptor);
+        }
+        let check = STANDARD.decode(&file.check).map_err(|_| BadDescriptor)?;
+        Ok(Self { vault_id: file.vault_id, kind: file.kind, threshold: file.threshold, commitments, check })
+    }
+
+    /// The file's text: JSON, with a newline at the end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let file = File {
+            format: FORMAT,
+            vault_id: self.vault_id,
+            kind: self.kind,
+            threshold: self.threshold,
+            shares: self.shares(),
+            commitments: self.commitments.iter().map(|hash| STANDARD.encode(hash)).collect(),
+            check: STANDARD.encode(&self.check),
+        };
+        // A struct of numbers and texts always has a JSON form.
+        serde_json::to_string_pretty(&file).map(|json| json + "\n").unwrap_or_default()
+    }
+
+    /// The vault's id.
+    #[must_use]
+    pub fn vault_id(&self) -> Uuid {
+        self.vault_id
+    }
+
+    /// Where the Root is kept.
+    #[must_use]
+    pub fn kind(&self) -> RootKind {
+        self.kind
+    }
+
+    /// Shares needed; 0 for a dev root.
+    #[must_use]
+    pub fn threshold(&self) -> u8 {
+        self.threshold
+    }
+
+    /// Shares dealt; 0 for a dev root.
+    #[must_use]
+    pub fn shares(&self) -> u8 {
+        // At most 16, by construction and by parsing.
+        u8::try_from(self.commitments.len()).unwrap_or(u8::MAX)
+    }
+
+    /// Whether a share is the one of its index that was dealt.
+    #[must_use]
+    pub fn commits_to(&self, share: &Share) -> bool {
+        share
+            .index()
+            .checked_sub(1)
+            .and_then(|at| self.commitments.get(usize::from(at)))
+            .is_some_and(|known| share.vault_id() == self.vault_id && known.ct_eq(&share.commitment()).into())
+    }
+
+    /// Whether a key is this Root, and this file the one that was written with it.
+    pub(super) fn check(&self, root: &Cipher<RootRole>) -> Result<(), Unauthentic> {
+        let opened = root.open(&place(&self.digest()), &self.check)?;
+        if opened.as_slice() == CHECK { Ok(()) } else { Err(Unauthentic) }
+    }
+
+    /// `SHA-256(format || vault id || kind || threshold || shares || commitments)`: bound into the check, so that a file with
+    /// a lower threshold or an exchanged commitment does not pass.
+    fn digest(&self) -> [u8; 32] {
+        let kind = match self.kind {
+            RootKind::Custodians => 1,
+            RootKind::Dev => 2,
+        };
+        let mut hash = Sha256::new();
+        hash.update(FORMAT.to_be_bytes());
+        hash.update(self.vault_id.as_bytes());
+        hash.update([kind, self.threshold, self.shares()]);
+        for commitment in &self.commitments {
+            hash.update(commitment);
+        }
+        hash.finalize().into()
+    }
+}
+
+fn place(digest: &[u8; 32]) -> Context<'_> {
+    Context { tenant: "", record: digest, purpose: Purpose::RootCheck }
+}
+
+const FORMAT: u32 = 1;
+const CHECK: &[u8] = b"the right Root opens this";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::found;
+
+    #[test]
+    fn a_descriptor_reads_what_it_writes() {
+        let (descriptor, shares) = found(5, 3).unwrap();
+        assert_eq!(Descriptor::parse(descriptor.to_json().as_bytes()).unwrap(), descriptor);
+        assert_eq!((descriptor.shares(), descriptor.threshold()), (5, 3));
+        assert!(shares.iter().all(|share| descriptor.commits_to(share)));
+        let (_, foreign) = found(5, 3).unwrap();
+        assert!(!foreign.iter().any(|share| descriptor.commits_to(share)));
+    }
+
+    #[test]
+    fn a_file_of_another_form_is_refused() {
+        let json = found(3, 2).unwrap().0.to_json();
+        for (from, to) in [
+            ("\"format\": 1", "\"format\": 2"),
+            ("\"format\": 1", "\"more\": 1, \"format\": 1"),
+            ("\"threshold\": 2", "\"threshold\": 1"),
+            ("\"threshold\": 2", "\"threshold\": 4"),
+            ("\"shares\": 3", "\"shares\": 4"),
+            ("\"custodians\"", "\"dev\""),
+            ("\"custodians\"", "\"none\""),
+        ] {
+            let changed = json.replace(from, to);
+            assert_ne!(changed, json);
+            assert_eq!(Descriptor::parse(changed.as_bytes()), Err(BadDescriptor));
+        }
+        assert_eq!(Descriptor::parse(&[b' '; 9000]), Err(BadDescriptor));
+    }
+}
