@@ -1,2 +1,65 @@
-//! placeholder
-fn main() {}
+//! `psp-simulator`: a payment service provider for demos and tests, on loopback.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use strongroom_simulator::{Config, start};
+
+/// A payment service provider for demos and tests. It speaks a subset of Stripe's API over TLS on loopback, takes the
+/// published Stripe test cards alone, and moves no money.
+///
+/// Faults on purpose: POST /faults, metadata[simulator_fault]=NAME (or OPERATION:NAME), or an authorization of 9900.01
+/// (slow, 5 s), 9900.02 (drop_after), 9900.03 (error_after), 9900.04 (error_before), 9900.05 (drop_before).
+/// What was charged: GET /ledger.
+#[derive(Parser)]
+#[command(
+    name = "psp-simulator",
+    version,
+    after_help = "Example: psp-simulator --listen 127.0.0.1:8443 --cert psp.pem --key psp-key.pem --api-key sk_test_demo"
+)]
+struct Flags {
+    /// Where to listen; a loopback address. Port 0 takes a free port.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// The TLS certificate chain (PEM).
+    #[arg(long)]
+    cert: PathBuf,
+    /// The certificate's private key (PEM).
+    #[arg(long)]
+    key: PathBuf,
+    /// A secret key to accept; may be given several times.
+    #[arg(long = "api-key", env = "PSP_SIMULATOR_API_KEY", hide_env_values = true, required = true)]
+    api_keys: Vec<String>,
+    /// A file that gets the bound address once requests are answered.
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let Flags { listen, cert, key, api_keys, ready_file } = Flags::parse();
+    let running = match start(&Config { listen, cert, key, api_keys, ready_file }) {
+        Ok(running) => running,
+        Err(error) => {
+            eprintln!("psp-simulator: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    eprintln!("{BANNER}");
+    eprintln!("psp-simulator: listening on https://{}", running.address);
+    match running.ended.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("psp-simulator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const BANNER: &str = "\
+*******************************************************************************
+*  PSP SIMULATOR, FOR DEMOS AND TESTS ONLY. No money moves. Published Stripe  *
+*  test cards alone are taken; never send it a real card.                     *
+*******************************************************************************";

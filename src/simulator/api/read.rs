@@ -1,0 +1,154 @@
+//! The requests that look something up.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
+use strongroom_wire::limits;
+
+use super::Simulator;
+use super::exchange::look;
+use crate::form::Form;
+use crate::refusal::Refusal;
+use crate::shape;
+
+/// `GET /v1/payment_methods/{id}`
+pub(super) async fn method(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&simulator, &request, |book, form| {
+        form.finish()?;
+        Ok(shape::method(book.method(&id)?))
+    })
+    .await
+}
+
+/// `GET /v1/payment_intents/{id}`
+pub(super) async fn intent(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&simulator, &request, |book, mut form| {
+        let expand = wants_charge(&mut form)?;
+        form.finish()?;
+        Ok(shape::intent(book, book.intent(&id)?, expand))
+    })
+    .await
+}
+
+/// `GET /v1/payment_intents`, newest first
+pub(super) async fn intents(simulator: Data<Simulator>, request: HttpRequest) -> HttpResponse {
+    look(&simulator, &request, |book, mut form| {
+        let page = Page::parse(&mut form)?;
+        let expand = wants_charge(&mut form)?;
+        form.finish()?;
+        let rows = book.intents().filter(|intent| page.holds(intent.created));
+        let rows = rows.map(|intent| (intent.id.as_str(), || shape::intent(book, intent, expand)));
+        page.cut("/v1/payment_intents", rows)
+    })
+    .await
+}
+
+/// `GET /v1/charges/{id}`
+pub(super) async fn charge(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&simulator, &request, |book, form| {
+        form.finish()?;
+        Ok(shape::charge(book, book.charge(&id)?))
+    })
+    .await
+}
+
+/// `GET /v1/refunds/{id}`
+pub(super) async fn refund(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&simulator, &request, |book, form| {
+        form.finish()?;
+        Ok(shape::refund(book.read_refund(&id)?))
+    })
+    .await
+}
+
+/// `GET /v1/refunds`, newest first
+pub(super) async fn refunds(simulator: Data<Simulator>, request: HttpRequest) -> HttpResponse {
+    look(&simulator, &request, |book, mut form| {
+        let page = Page::parse(&mut form)?;
+        let intent = form.text("payment_intent");
+        let charge = form.text("charge");
+        form.finish()?;
+        let rows = book.refunds().filter(|refund| {
+            page.holds(refund.created)
+                && intent.as_ref().is_none_or(|wanted| **wanted == refund.intent)
+                && charge.as_ref().is_none_or(|wanted| **wanted == refund.charge)
+        });
+        page.cut("/v1/refunds", rows.map(|refund| (refund.id.as_str(), || shape::refund(refund))))
+    })
+    .await
+}
+
+/// Whether the answer is to hold the whole charge; nothing else can be expanded here.
+pub(super) fn wants_charge(form: &mut Form) -> Result<bool, Refusal> {
+    let wanted = form.list("expand");
+    if wanted.iter().any(|name| !matches!(name.as_str(), "latest_charge" | "data.latest_charge")) {
+        return Err(Refusal::invalid("parameter_invalid", "The simulator expands latest_charge alone.").param("expand"));
+    }
+    Ok(!wanted.is_empty())
+}
+
+/// Which part of a list is wanted.
+struct Page {
+    limit: usize,
+    after: Option<String>,
+    before: Option<String>,
+    from: i64,
+    to: i64,
+}
+
+impl Page {
+    fn parse(form: &mut Form) -> Result<Self, Refusal> {
+        let limit = form.integer("limit")?.unwrap_or(10);
+        if !(1..=i64::from(limits::PAGE_ITEMS_MAX)).contains(&limit) {
+            return Err(Refusal::invalid("parameter_invalid_integer", "limit: from 1 to 100.").param("limit"));
+        }
+        let after = form.plain("starting_after", 64)?;
+        let before = form.plain("ending_before", 64)?;
+        if after.is_some() && before.is_some() {
+            return Err(Refusal::invalid("parameter_invalid", "Give starting_after or ending_before, not both."));
+        }
+        let exact = form.integer("created")?;
+        let from =
+            [exact, form.integer("created[gte]")?, form.integer("created[gt]")?.map(|bound| bound.saturating_add(1))];
+        let to =
+            [exact, form.integer("created[lte]")?, form.integer("created[lt]")?.map(|bound| bound.saturating_sub(1))];
+        Ok(Self {
+            limit: usize::try_from(limit).unwrap_or(1),
+            after,
+            before,
+            from: from.into_iter().flatten().max().unwrap_or(i64::MIN),
+            to: to.into_iter().flatten().min().unwrap_or(i64::MAX),
+        })
+    }
+
+    fn holds(&self, created: i64) -> bool {
+        (self.from..=self.to).contains(&created)
+    }
+
+    /// The page out of all rows (id and how to show it), which come newest first.
+    fn cut<'a, S: FnOnce() -> Value>(
+        &self,
+        url: &str,
+        rows: impl Iterator<Item = (&'a str, S)>,
+    ) -> Result<Value, Refusal> {
+        let mut rows: Vec<(&str, S)> = rows.collect();
+        let place = |id: &str, rows: &[(&str, S)], param| {
+            rows.iter().position(|row| row.0 == id).ok_or_else(|| Refusal::missing("object to page from", param))
+        };
+        let mut has_more = false;
+        if let Some(id) = &self.before {
+            rows.truncate(place(id, &rows, "ending_before")?);
+            let surplus = rows.len().saturating_sub(self.limit);
+            has_more = surplus > 0;
+            rows.drain(..surplus);
+        } else {
+            if let Some(id) = &self.after {
+                let place = place(id, &rows, "starting_after")?;
+                rows.drain(..=place);
+            }
+            has_more |= rows.len() > self.limit;
+            rows.truncate(self.limit);
+        }
+        Ok(shape::list(url, rows.into_iter().map(|(_, show)| show()).collect(), has_more))
+    }
+}

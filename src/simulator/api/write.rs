@@ -1,0 +1,87 @@
+//! The requests that change something.
+
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::Simulator;
+use super::exchange::change;
+use super::read::wants_charge;
+use crate::fault::Operation;
+use crate::form::Form;
+use crate::shape;
+
+/// `POST /v1/payment_methods`
+pub(super) async fn create_method(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    change(&simulator, &request, &body, Operation::Method, None, |book, form, call| {
+        let id = book.create_method(form, call)?;
+        Ok(shape::method(book.method(&id)?))
+    })
+    .await
+}
+
+/// `POST /v1/payment_intents`
+pub(super) async fn create_intent(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let confirms = Form::parse(&body).is_ok_and(|form| form.peek("confirm") == Some("true"));
+    let operation = if confirms { Operation::Authorize } else { Operation::Prepare };
+    change(&simulator, &request, &body, operation, None, |book, mut form, call| {
+        let expand = wants_charge(&mut form)?;
+        let id = book.create_intent(form, call)?;
+        Ok(shape::intent(book, book.intent(&id)?, expand))
+    })
+    .await
+}
+
+/// `POST /v1/payment_intents/{id}/confirm`
+pub(super) async fn confirm_intent(
+    simulator: Data<Simulator>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
+    change(&simulator, &request, &body, Operation::Authorize, Some(&id), |book, mut form, call| {
+        let expand = wants_charge(&mut form)?;
+        book.confirm_intent(&id, form, call)?;
+        Ok(shape::intent(book, book.intent(&id)?, expand))
+    })
+    .await
+}
+
+/// `POST /v1/payment_intents/{id}/capture`
+pub(super) async fn capture_intent(
+    simulator: Data<Simulator>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
+    change(&simulator, &request, &body, Operation::Capture, Some(&id), |book, mut form, call| {
+        let expand = wants_charge(&mut form)?;
+        book.capture_intent(&id, form, call)?;
+        Ok(shape::intent(book, book.intent(&id)?, expand))
+    })
+    .await
+}
+
+/// `POST /v1/payment_intents/{id}/cancel`
+pub(super) async fn cancel_intent(
+    simulator: Data<Simulator>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
+    change(&simulator, &request, &body, Operation::Cancel, Some(&id), |book, mut form, call| {
+        let expand = wants_charge(&mut form)?;
+        book.cancel_intent(&id, form, call)?;
+        Ok(shape::intent(book, book.intent(&id)?, expand))
+    })
+    .await
+}
+
+/// `POST /v1/refunds`
+pub(super) async fn create_refund(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let subject = Form::parse(&body).ok().and_then(|form| form.peek("payment_intent").map(str::to_owned));
+    change(&simulator, &request, &body, Operation::Refund, subject.as_deref(), |book, form, call| {
+        let id = book.create_refund(form, call)?;
+        Ok(shape::refund(book.refund(&id)?))
+    })
+    .await
+}

@@ -1,0 +1,214 @@
+//! The laws of the books, tried with random operations: nothing is taken twice, nothing more than was reserved, and
+//! nothing is given back that was not taken.
+
+use proptest::prelude::*;
+
+use super::{Book, Call, Status, Verdict};
+use crate::form::Form;
+use crate::refusal::Refusal;
+
+fn form(text: &str) -> Form {
+    Form::parse(text.as_bytes()).map_err(|refusal| refusal.body(None)).expect("a form")
+}
+
+fn call() -> Call {
+    // 2026-11-15.
+    Call { now: 1_794_700_800, idempotency_key: None, base_url: "https://127.0.0.1:1".to_owned() }
+}
+
+fn pay(book: &mut Book, number: &str, more: &str) -> Result<String, Refusal> {
+    let card = format!("type=card&card[number]={number}&card[exp_month]=12&card[exp_year]=2030&card[cvc]=123");
+    let card = if number.starts_with("37") { card.replace("cvc]=123", "cvc]=1234") } else { card };
+    let method = book.create_method(form(&card), &call())?;
+    let fields = format!("amount=1000&currency=usd&confirm=true&payment_method={method}&metadata[payment_id]=p{more}");
+    book.create_intent(form(&fields), &call())
+}
+
+fn decline_of(number: &str) -> Option<(String, String)> {
+    let mut book = Book::default();
+    let refusal = pay(&mut book, number, "").err()?;
+    assert_eq!(refusal.status, 402);
+    assert_eq!(book.ledger.len(), 0, "a decline moves no money");
+    let error = refusal.body(None)["error"].clone();
+    assert_eq!(error["type"], "card_error");
+    assert_eq!(error["payment_intent"]["status"], "requires_payment_method");
+    assert_eq!(error["payment_intent"]["last_payment_error"]["code"], error["code"]);
+    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    Some((text("code"), text("decline_code")))
+}
+
+#[test]
+fn approving_cards_are_charged_once_each() {
+    for number in ["4242424242424242", "5555555555554444", "2223003122003222", "378282246310005", "6011111111111117"]
+        .into_iter()
+        .chain(["3056930009020004", "3566002020360505", "6200000000000005", "4000000000000101", "4000000000003055"])
+    {
+        let mut book = Book::default();
+        let id = pay(&mut book, number, "").map_err(|refusal| refusal.body(None)).expect("approved");
+        let intent = book.intent(&id).map_err(|_| "gone").expect("kept");
+        assert_eq!((intent.status, intent.received), (Status::Succeeded, 1000));
+        let sums = book.ledger.statement(Some("p")).totals;
+        assert_eq!((sums.authorizations, sums.captures, sums.captured), (1, 1, 1000));
+    }
+}
+
+#[test]
+fn declining_cards_answer_their_published_codes() {
+    let cases = [
+        ("4000000000000002", "card_declined", "generic_decline"),
+        ("4000000000000341", "card_declined", "generic_decline"),
+        ("4000000000009995", "card_declined", "insufficient_funds"),
+        ("4000000000009987", "card_declined", "lost_card"),
+        ("4000000000009979", "card_declined", "stolen_card"),
+        ("4100000000000019", "card_declined", "fraudulent"),
+        ("4000000000006975", "card_declined", "card_velocity_exceeded"),
+        ("4000000000000069", "expired_card", "expired_card"),
+        ("4000000000000127", "incorrect_cvc", "incorrect_cvc"),
+        ("4000000000000119", "processing_error", "processing_error"),
+    ];
+    for (number, code, decline_code) in cases {
+        assert_eq!(decline_of(number), Some((code.to_owned(), decline_code.to_owned())));
+    }
+}
+
+#[test]
+fn three_d_secure_charges_after_approval_and_only_once() {
+    let mut book = Book::default();
+    let id = pay(&mut book, "4000002500003155", "").map_err(|_| "refused").expect("made");
+    let challenge = book.intent(&id).ok().and_then(|intent| intent.challenge.as_ref()).expect("waits").id.clone();
+    assert_eq!(book.ledger.len(), 0, "nothing is charged before the cardholder has approved");
+    for _ in 0..2 {
+        assert!(book.authenticate(&challenge, Verdict::Approve, &call()).is_ok());
+        assert!(book.authenticate(&challenge, Verdict::Fail, &call()).is_ok());
+    }
+    assert_eq!(book.intent(&id).ok().map(|intent| intent.status), Some(Status::Succeeded));
+    assert_eq!(book.ledger.statement(None).totals.captures, 1);
+}
+
+#[test]
+fn three_d_secure_that_fails_or_is_declined_afterwards_charges_nothing() {
+    for (number, verdict, code) in [
+        ("4000002760003184", Verdict::Fail, "payment_intent_authentication_failure"),
+        ("4000008260003178", Verdict::Approve, "card_declined"),
+        ("4000008400001629", Verdict::Approve, "card_declined"),
+    ] {
+        let mut book = Book::default();
+        let id = pay(&mut book, number, "").map_err(|_| "refused").expect("made");
+        let challenge = book.intent(&id).ok().and_then(|intent| intent.challenge.as_ref()).expect("waits").id.clone();
+        assert!(book.authenticate(&challenge, verdict, &call()).is_ok());
+        let intent = book.intent(&id).map_err(|_| "gone").expect("kept");
+        assert_eq!(intent.status, Status::RequiresPaymentMethod);
+        assert_eq!(crate::shape::intent(&book, intent, false)["last_payment_error"]["code"], code);
+        assert_eq!(book.ledger.len(), 0);
+    }
+}
+
+#[test]
+fn authentication_without_the_cardholder_is_declined() {
+    let mut book = Book::default();
+    let refusal = pay(&mut book, "4000002760003184", "&off_session=true").expect_err("declined");
+    assert_eq!(refusal.body(None)["error"]["decline_code"], "authentication_required");
+}
+
+#[test]
+fn three_d_secure_is_shown_on_wish_where_the_card_supports_it() {
+    let wish = "&payment_method_options[card][request_three_d_secure]=any";
+    for (number, status) in [("4000000000003055", Status::RequiresAction), ("4242424242424242", Status::Succeeded)] {
+        let mut book = Book::default();
+        let id = pay(&mut book, number, wish).map_err(|_| "refused").expect("made");
+        assert_eq!(book.intent(&id).ok().map(|intent| intent.status), Some(status));
+    }
+}
+
+#[test]
+fn refund_that_fails_later_gives_the_money_back_to_the_merchant() {
+    let mut book = Book::default();
+    let id = pay(&mut book, "4000000000005126", "").map_err(|_| "refused").expect("paid");
+    let refund = book.create_refund(form(&format!("payment_intent={id}")), &call()).map_err(|_| "no").expect("made");
+    assert_eq!(book.refund(&refund).ok().map(|refund| refund.status), Some("succeeded"));
+    assert_eq!(book.ledger.statement(None).totals.refunded, 1000);
+    assert_eq!(book.read_refund(&refund).ok().map(|refund| refund.status), Some("failed"));
+    assert_eq!(book.ledger.statement(None).totals.refunded, 0);
+}
+
+#[test]
+fn refused_request_leaves_no_trace() {
+    let mut book = Book::default();
+    let fields = "amount=1000&currency=usd&confirm=true&payment_method_data[type]=card&payment_method_data[card][number]=\
+                  4242424242424242&payment_method_data[card][exp_month]=12&payment_method_data[card][exp_year]=2030";
+    assert!(book.create_intent(form(&format!("{fields}&nonsense=1")), &call()).is_err());
+    assert_eq!((book.methods.len(), book.intents.len(), book.ledger.len()), (0, 0, 0));
+    assert!(book.create_intent(form(fields), &call()).is_ok());
+    assert_eq!((book.methods.len(), book.intents.len(), book.ledger.len()), (1, 1, 2));
+}
+
+#[test]
+fn return_address_that_is_not_of_the_web_is_refused() {
+    let mut book = Book::default();
+    for url in ["javascript:alert(1)", "https://", "https://shop.example/%22", "ftp://shop.example"] {
+        let quoted = url.replace("%22", "%2522%22");
+        assert!(pay(&mut book, "4242424242424242", &format!("&return_url={quoted}")).is_err(), "{url}");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Pay { manual: bool },
+    Confirm(usize),
+    Capture(usize, i64),
+    Cancel(usize),
+    Refund(usize, i64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        any::<bool>().prop_map(|manual| Act::Pay { manual }),
+        (0..4_usize).prop_map(Act::Confirm),
+        (0..4_usize, 0..1500_i64).prop_map(|(which, amount)| Act::Capture(which, amount)),
+        (0..4_usize).prop_map(Act::Cancel),
+        (0..4_usize, 0..1500_i64).prop_map(|(which, amount)| Act::Refund(which, amount)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn money_is_never_taken_twice_nor_given_back_beyond_what_was_taken(acts in prop::collection::vec(act(), 1..40)) {
+        let mut book = Book::default();
+        let mut ids: Vec<String> = Vec::new();
+        for act in acts {
+            let pick = |which: usize| ids.get(which).map_or("pi_none", String::as_str).to_owned();
+            // A refusal is as good as a success here: what counts is the books afterwards.
+            match act {
+                Act::Pay { manual } => {
+                    let more = format!("{}{}", ids.len(), if manual { "&capture_method=manual" } else { "" });
+                    ids.extend(pay(&mut book, "4242424242424242", &more));
+                }
+                Act::Confirm(which) => drop(book.confirm_intent(&pick(which), form(""), &call())),
+                Act::Capture(which, amount) => {
+                    drop(book.capture_intent(&pick(which), form(&format!("amount_to_capture={amount}")), &call()));
+                }
+                Act::Cancel(which) => drop(book.cancel_intent(&pick(which), form(""), &call())),
+                Act::Refund(which, amount) => {
+                    let fields = format!("payment_intent={}&amount={amount}", pick(which));
+                    drop(book.create_refund(form(&fields), &call()));
+                }
+            }
+        }
+        let statement = book.ledger.statement(None);
+        prop_assert_eq!(statement.payments.len(), ids.len());
+        for (payment, sums) in &statement.payments {
+            prop_assert_eq!(sums.authorizations, 1, "{}", payment);
+            prop_assert!(sums.captures + sums.cancels <= 1);
+            prop_assert!(sums.captured + sums.released <= sums.authorized);
+            prop_assert!(sums.refunded <= sums.captured);
+        }
+        for id in &ids {
+            let intent = book.intent(id).map_err(|_| TestCaseError::fail("gone"))?;
+            let sums = book.ledger.statement(Some(id)).totals;
+            prop_assert_eq!(intent.received, sums.captured);
+            prop_assert_eq!(intent.capturable, sums.authorized - sums.captured - sums.released);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The provider's books: payment methods, payment intents, charges and refunds, in memory, under one lock.
+//!
+//! Invariants, which `law.rs` tests with random operations:
+//! - every change of money writes its ledger line in the same call;
+//! - captured <= authorized, and refunded <= captured, for every payment intent;
+//! - a payment intent is authorized at most once.
+
+mod challenge;
+mod intent;
+#[cfg(test)]
+mod law;
+mod method;
+mod refund;
+mod settle;
+
+use std::collections::{BTreeMap, HashMap};
+
+use strongroom_wire::limits;
+use uuid::Uuid;
+
+use crate::cards::{Decline, TestCard};
+use crate::form::Metadata;
+use crate::ledger::{Kind, Ledger, Line};
+use crate::refusal::Refusal;
+
+pub(crate) use challenge::Verdict;
+
+/// Who asks, and when: what a ledger line and an object's `created` need.
+#[derive(Clone, Default)]
+pub(crate) struct Call {
+    /// Seconds since 1970.
+    pub(crate) now: i64,
+    /// The request's `Idempotency-Key`.
+    pub(crate) idempotency_key: Option<String>,
+    /// `https://host:port` of the simulator, for the address of a 3-D Secure page.
+    pub(crate) base_url: String,
+}
+
+/// Everything that the simulator remembers.
+#[derive(Default)]
+pub(crate) struct Book {
+    methods: HashMap<String, Method>,
+    intents: BTreeMap<u64, Intent>,
+    intent_places: HashMap<String, u64>,
+    charges: HashMap<String, Charge>,
+    refunds: BTreeMap<u64, Refund>,
+    refund_places: HashMap<String, u64>,
+    challenges: HashMap<String, String>,
+    /// What was done with money.
+    pub(crate) ledger: Ledger,
+}
+
+/// A card as the simulator keeps it: which published number, and no more.
+pub(crate) struct Method {
+    pub(crate) id: String,
+    pub(crate) card: &'static TestCard,
+    pub(crate) exp_month: i64,
+    pub(crate) exp_year: i64,
+    pub(crate) cvc_given: bool,
+    pub(crate) holder_name: Option<String>,
+    pub(crate) metadata: Metadata,
+    pub(crate) created: i64,
+}
+
+/// Stripe's status of a payment intent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Status {
+    RequiresPaymentMethod,
+    RequiresConfirmation,
+    RequiresAction,
+    RequiresCapture,
+    Canceled,
+    Succeeded,
+}
+
+impl Status {
+    /// The name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RequiresPaymentMethod => "requires_payment_method",
+            Self::RequiresConfirmation => "requires_confirmation",
+            Self::RequiresAction => "requires_action",
+            Self::RequiresCapture => "requires_capture",
+            Self::Canceled => "canceled",
+            Self::Succeeded => "succeeded",
+        }
+    }
+}
+
+/// A payment.
+pub(crate) struct Intent {
+    pub(crate) id: String,
+    pub(crate) client_secret: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) manual_capture: bool,
+    pub(crate) status: Status,
+    pub(crate) method: Option<String>,
+    pub(crate) charge: Option<String>,
+    pub(crate) capturable: i64,
+    pub(crate) received: i64,
+    pub(crate) challenge: Option<Challenge>,
+    pub(crate) last_error: Option<LastError>,
+    pub(crate) three_ds_wanted: bool,
+    pub(crate) return_url: Option<String>,
+    pub(crate) setup_future_usage: Option<&'static str>,
+    pub(crate) description: Option<String>,
+    pub(crate) statement_descriptor: Option<String>,
+    pub(crate) statement_descriptor_suffix: Option<String>,
+    pub(crate) metadata: Metadata,
+    pub(crate) created: i64,
+    pub(crate) canceled_at: Option<i64>,
+    pub(crate) cancellation_reason: Option<&'static str>,
+}
+
+/// A 3-D Secure page that waits for its cardholder.
+pub(crate) struct Challenge {
+    pub(crate) id: String,
+    pub(crate) url: String,
+}
+
+/// Why the last try of a payment intent failed.
+pub(crate) enum LastError {
+    /// The issuer declined.
+    Declined { decline: Decline, charge: String, method: String },
+    /// The cardholder failed, or gave up, the authentication.
+    NotAuthenticated { method: String },
+}
+
+/// One try to charge a card.
+pub(crate) struct Charge {
+    pub(crate) id: String,
+    pub(crate) intent: String,
+    pub(crate) method: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) captured: i64,
+    pub(crate) refunded: i64,
+    pub(crate) decline: Option<Decline>,
+    pub(crate) authenticated: bool,
+    pub(crate) network_transaction_id: String,
+    pub(crate) created: i64,
+}
+
+/// Money given back.
+pub(crate) struct Refund {
+    pub(crate) id: String,
+    pub(crate) intent: String,
+    pub(crate) charge: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) status: &'static str,
+    /// What the status becomes when the refund is next read.
+    pub(crate) becomes: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) metadata: Metadata,
+    pub(crate) created: i64,
+}
+
+impl Book {
+    /// The payment method with this id.
+    pub(crate) fn method(&self, id: &str) -> Result<&Method, Refusal> {
+        self.methods.get(id).ok_or_else(|| Refusal::missing("PaymentMethod", "payment_method"))
+    }
+
+    /// The payment intent with this id.
+    pub(crate) fn intent(&self, id: &str) -> Result<&Intent, Refusal> {
+        let intent = self.intent_places.get(id).and_then(|place| self.intents.get(place));
+        intent.ok_or_else(|| Refusal::missing("payment_intent", "intent"))
+    }
+
+    /// The charge with this id.
+    pub(crate) fn charge(&self, id: &str) -> Result<&Charge, Refusal> {
+        self.charges.get(id).ok_or_else(|| Refusal::missing("charge", "charge"))
+    }
+
+    /// Payment intents, newest first.
+    pub(crate) fn intents(&self) -> impl Iterator<Item = &Intent> {
+        self.intents.values().rev()
+    }
+
+    /// Refunds, newest first.
+    pub(crate) fn refunds(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.values().rev()
+    }
+
+    fn intent_mut(&mut self, id: &str) -> Result<&mut Intent, Refusal> {
+        let place = self.intent_places.get(id);
+        let intent = place.and_then(|place| self.intents.get_mut(place));
+        intent.ok_or_else(|| Refusal::missing("payment_intent", "intent"))
+    }
+
+    fn add_intent(&mut self, intent: Intent) -> Result<(), Refusal> {
+        room(self.intents.len())?;
+        let place = self.intents.len() as u64;
+        self.intent_places.insert(intent.id.clone(), place);
+        self.intents.insert(place, intent);
+        Ok(())
+    }
+
+    /// Writes the ledger line of what was just done to a payment intent.
+    fn enter(&mut self, kind: Kind, intent: &str, amount: i64, released: i64, refund: Option<&str>, call: &Call) {
+        let Ok(intent) = self.intent(intent) else { return };
+        let method = intent.charge.as_ref().and_then(|id| self.charges.get(id)).map(|charge| &charge.method);
+        let last4 = method.and_then(|id| self.methods.get(id)).map_or("", |method| method.card.last4());
+        let line = Line {
+            id: String::new(),
+            kind,
+            amount,
+            released,
+            currency: intent.currency.clone(),
+            last4,
+            payment_intent: intent.id.clone(),
+            refund: refund.map(str::to_owned),
+            reversed: false,
+            idempotency_key: call.idempotency_key.clone(),
+            payment_id: intent.metadata.get("payment_id").cloned(),
+            attempt_id: intent.metadata.get("attempt_id").cloned(),
+            created: call.now,
+        };
+        self.ledger.write(line);
+    }
+}
+
+/// An id in Stripe's manner: a prefix and 26 letters and digits.
+fn fresh_id(prefix: &str) -> String {
+    let random = Uuid::new_v4().simple().to_string();
+    format!("{prefix}_1S{}", &random[..24])
+}
+
+/// Refuses one object more than the simulator may hold.
+fn room(count: usize) -> Result<(), Refusal> {
+    if count < limits::SIMULATOR_OBJECTS_MAX { Ok(()) } else { Err(Refusal::full()) }
+}

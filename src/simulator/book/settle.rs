@@ -1,0 +1,74 @@
+//! Capture and cancel: what becomes of a reservation.
+
+use super::{Book, Call, Status};
+use crate::form::Form;
+use crate::ledger::Kind;
+use crate::refusal::Refusal;
+
+impl Book {
+    /// `POST /v1/payment_intents/{id}/capture`: takes all or a part; what is left is released.
+    pub(crate) fn capture_intent(&mut self, id: &str, mut form: Form, call: &Call) -> Result<(), Refusal> {
+        let wanted = form.integer("amount_to_capture")?;
+        form.plain("statement_descriptor", 22)?;
+        form.plain("statement_descriptor_suffix", 22)?;
+        let metadata = form.metadata()?;
+        form.finish()?;
+        let intent = self.intent_mut(id)?;
+        if intent.status != Status::RequiresCapture {
+            let message = format!(
+                "This PaymentIntent could not be captured because it has a status of {}. Only a PaymentIntent with \
+                 one of the following statuses may be captured: requires_capture.",
+                intent.status.name()
+            );
+            return Err(Refusal::state("payment_intent_unexpected_state", message));
+        }
+        let amount = wanted.unwrap_or(intent.capturable);
+        if amount < 1 {
+            let message = "This value must be at least 1.";
+            return Err(Refusal::invalid("parameter_invalid_integer", message).param("amount_to_capture"));
+        }
+        if amount > intent.capturable {
+            let message = "The amount to capture is greater than the amount that can be captured.";
+            return Err(Refusal::state("amount_too_large", message).param("amount_to_capture"));
+        }
+        let released = intent.capturable - amount;
+        intent.status = Status::Succeeded;
+        intent.received = amount;
+        intent.capturable = 0;
+        intent.metadata.extend(metadata);
+        let charge = intent.charge.clone();
+        if let Some(charge) = charge.and_then(|charge| self.charges.get_mut(&charge)) {
+            charge.captured = amount;
+        }
+        self.enter(Kind::Capture, id, amount, released, None, call);
+        Ok(())
+    }
+
+    /// `POST /v1/payment_intents/{id}/cancel`: releases a reservation, or abandons an intent that holds none.
+    pub(crate) fn cancel_intent(&mut self, id: &str, mut form: Form, call: &Call) -> Result<(), Refusal> {
+        let reason = form.choice("cancellation_reason", REASONS)?;
+        form.finish()?;
+        let intent = self.intent_mut(id)?;
+        if matches!(intent.status, Status::Succeeded | Status::Canceled) {
+            let message = format!(
+                "You cannot cancel this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of \
+                 the following statuses may be canceled: requires_payment_method, requires_capture, \
+                 requires_confirmation, requires_action.",
+                intent.status.name()
+            );
+            return Err(Refusal::state("payment_intent_unexpected_state", message));
+        }
+        let released = intent.capturable;
+        intent.status = Status::Canceled;
+        intent.capturable = 0;
+        intent.challenge = None;
+        intent.canceled_at = Some(call.now);
+        intent.cancellation_reason = reason;
+        if released > 0 {
+            self.enter(Kind::Cancel, id, released, 0, None, call);
+        }
+        Ok(())
+    }
+}
+
+const REASONS: &[&str] = &["duplicate", "fraudulent", "requested_by_customer", "abandoned"];

@@ -1,0 +1,131 @@
+//! Every refusal of the simulator in Stripe's error envelope, with the HTTP status that Stripe uses for it.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+/// A request that is not granted. It never repeats what the caller sent.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    kind: &'static str,
+    code: Option<&'static str>,
+    decline_code: Option<&'static str>,
+    param: Option<Cow<'static, str>>,
+    message: Cow<'static, str>,
+    charge: Option<String>,
+    payment_intent: Option<Value>,
+    payment_method: Option<Value>,
+    /// Whether work began, so that the answer belongs to the idempotency key for good. Stripe remembers declines and
+    /// server errors, and does not remember a request that its own validation turned away.
+    pub(crate) began: bool,
+}
+
+impl Refusal {
+    fn new(status: u16, kind: &'static str, code: Option<&'static str>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            kind,
+            code,
+            decline_code: None,
+            param: None,
+            message: message.into(),
+            charge: None,
+            payment_intent: None,
+            payment_method: None,
+            began: false,
+        }
+    }
+
+    /// 400: the request is wrong as it stands.
+    pub(crate) fn invalid(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(400, "invalid_request_error", Some(code), message)
+    }
+
+    /// 400: the request fits nothing in the object's present state; Stripe remembers this answer.
+    pub(crate) fn state(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { began: true, ..Self::invalid(code, message) }
+    }
+
+    /// 402: the card cannot be charged.
+    pub(crate) fn card(code: &'static str, decline_code: Option<&'static str>, message: &'static str) -> Self {
+        Self { decline_code, began: true, ..Self::new(402, "card_error", Some(code), message) }
+    }
+
+    /// 401: no key, or a wrong one.
+    pub(crate) fn unauthorized(message: &'static str) -> Self {
+        Self::new(401, "invalid_request_error", None, message)
+    }
+
+    /// 404: no object has this id; `what` is Stripe's name of the kind of object.
+    pub(crate) fn missing(what: &'static str, param: &'static str) -> Self {
+        Self::new(404, "invalid_request_error", Some("resource_missing"), format!("No such {what}.")).param(param)
+    }
+
+    /// 404: no such path, or not with this verb.
+    pub(crate) fn no_route() -> Self {
+        Self::new(404, "invalid_request_error", None, "Unrecognized request URL. The simulator speaks a subset.")
+    }
+
+    /// 400: the idempotency key was used with another request before.
+    pub(crate) fn key_reused() -> Self {
+        let message =
+            "Keys for idempotent requests can only be used with the same parameters they were first used with.";
+        Self::new(400, "idempotency_error", None, message)
+    }
+
+    /// 409: the first request with this idempotency key has not been answered yet.
+    pub(crate) fn key_in_use() -> Self {
+        let message = "There is currently another in-progress request using this Idempotency Key.";
+        Self::new(409, "idempotency_error", Some("idempotency_key_in_use"), message)
+    }
+
+    /// 500: what a fault answers; also where a mistake of the simulator itself would end.
+    pub(crate) fn internal() -> Self {
+        Self { began: true, ..Self::new(500, "api_error", None, "An unknown error occurred.") }
+    }
+
+    /// 503: a limit of the simulator is reached.
+    pub(crate) fn full() -> Self {
+        Self::new(503, "api_error", None, "The simulator holds as many objects as it may; start it anew.")
+    }
+
+    /// Names the parameter at fault.
+    pub(crate) fn param(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(name.into());
+        self
+    }
+
+    /// Adds what Stripe shows beside a decline: the charge, the payment intent and the payment method.
+    pub(crate) fn beside(mut self, charge: Option<String>, intent: Value, method: Option<Value>) -> Self {
+        self.charge = charge;
+        self.payment_intent = Some(intent);
+        self.payment_method = method;
+        self
+    }
+
+    /// The JSON body; `request` is the answer's request id.
+    pub(crate) fn body(&self, request: Option<&str>) -> Value {
+        let mut error = json!({ "type": self.kind, "message": self.message });
+        let texts = [
+            ("code", self.code),
+            ("decline_code", self.decline_code),
+            ("param", self.param.as_deref()),
+            ("charge", self.charge.as_deref()),
+            ("request_id", request),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                error[name] = json!(text);
+            }
+        }
+        if let Some(intent) = &self.payment_intent {
+            error["payment_intent"] = intent.clone();
+        }
+        if let Some(method) = &self.payment_method {
+            error["payment_method"] = method.clone();
+        }
+        json!({ "error": error })
+    }
+}
