@@ -14,12 +14,18 @@ pub(crate) struct Refusal {
     decline_code: Option<&'static str>,
     param: Option<Cow<'static, str>>,
     message: Cow<'static, str>,
-    charge: Option<String>,
-    payment_intent: Option<Value>,
-    payment_method: Option<Value>,
+    beside: Option<Box<Beside>>,
     /// Whether work began, so that the answer belongs to the idempotency key for good. Stripe remembers declines and
     /// server errors, and does not remember a request that its own validation turned away.
     pub(crate) began: bool,
+}
+
+/// What Stripe shows beside a decline; boxed, because few refusals have it.
+#[derive(Debug)]
+struct Beside {
+    charge: Option<String>,
+    intent: Value,
+    method: Option<Value>,
 }
 
 impl Refusal {
@@ -31,9 +37,7 @@ impl Refusal {
             decline_code: None,
             param: None,
             message: message.into(),
-            charge: None,
-            payment_intent: None,
-            payment_method: None,
+            beside: None,
             began: false,
         }
     }
@@ -99,9 +103,7 @@ impl Refusal {
 
     /// Adds what Stripe shows beside a decline: the charge, the payment intent and the payment method.
     pub(crate) fn beside(mut self, charge: Option<String>, intent: Value, method: Option<Value>) -> Self {
-        self.charge = charge;
-        self.payment_intent = Some(intent);
-        self.payment_method = method;
+        self.beside = Some(Box::new(Beside { charge, intent, method }));
         self
     }
 
@@ -112,7 +114,6 @@ impl Refusal {
             ("code", self.code),
             ("decline_code", self.decline_code),
             ("param", self.param.as_deref()),
-            ("charge", self.charge.as_deref()),
             ("request_id", request),
         ];
         for (name, text) in texts {
@@ -120,11 +121,14 @@ impl Refusal {
                 error[name] = json!(text);
             }
         }
-        if let Some(intent) = &self.payment_intent {
-            error["payment_intent"] = intent.clone();
-        }
-        if let Some(method) = &self.payment_method {
-            error["payment_method"] = method.clone();
+        if let Some(beside) = &self.beside {
+            error["payment_intent"] = beside.intent.clone();
+            let rest = [("charge", beside.charge.clone().map(Value::from)), ("payment_method", beside.method.clone())];
+            for (name, value) in rest {
+                if let Some(value) = value {
+                    error[name] = value;
+                }
+            }
         }
         json!({ "error": error })
     }

@@ -38,7 +38,8 @@ fn config(folder: &tempfile::TempDir, listen: &str) -> Config {
 
 fn certified() -> (tempfile::TempDir, Certificate) {
     let folder = tempfile::tempdir().expect("a folder");
-    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a pair");
+    let pair =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a pair");
     fs::write(folder.path().join("cert.pem"), pair.cert.pem()).expect("written");
     fs::write(folder.path().join("key.pem"), pair.signing_key.serialize_pem()).expect("written");
     (folder, Certificate::from_pem(pair.cert.pem().as_bytes()).expect("a certificate"))
@@ -86,7 +87,8 @@ impl Psp {
     }
 
     async fn method(&self, number: &str) -> String {
-        let card = [("card[number]", number), ("card[exp_month]", "12"), ("card[exp_year]", "2031"), ("card[cvc]", "123")];
+        let card =
+            [("card[number]", number), ("card[exp_month]", "12"), ("card[exp_year]", "2031"), ("card[cvc]", "123")];
         let mut form = vec![("type", "card")];
         form.extend(card);
         let (status, method) = self.post("/v1/payment_methods", &format!("pm-{number}"), &form).await;
@@ -120,7 +122,10 @@ async fn payment_is_made_captured_in_part_refunded_and_stands_in_the_ledger() {
     form.push(("capture_method", "manual"));
     form.push(("expand[]", "latest_charge"));
     let (_, made) = psp.post("/v1/payment_intents", "a", &form).await;
-    assert_eq!((&made["status"], &made["amount_capturable"], &made["currency"]), (&json!("requires_capture"), &json!(1999), &json!("eur")));
+    assert_eq!(
+        (&made["status"], &made["amount_capturable"], &made["currency"]),
+        (&json!("requires_capture"), &json!(1999), &json!("eur"))
+    );
     assert!(made["latest_charge"]["payment_method_details"]["card"]["network_transaction_id"].is_string());
     let id = made["id"].as_str().expect("an id");
 
@@ -144,7 +149,8 @@ async fn payment_is_made_captured_in_part_refunded_and_stands_in_the_ledger() {
     let refunds = psp.get(&format!("/v1/refunds?payment_intent={id}&limit=1")).await;
     assert_eq!((&refunds["has_more"], &refunds["data"][0]["id"]), (&json!(true), &rest["id"]));
     let ledger = psp.get("/ledger").await;
-    let kinds: Vec<_> = ledger["entries"].as_array().expect("entries").iter().map(|line| line["kind"].clone()).collect();
+    let kinds: Vec<_> =
+        ledger["entries"].as_array().expect("entries").iter().map(|line| line["kind"].clone()).collect();
     assert_eq!(kinds, ["authorize", "capture", "refund", "refund"]);
     let sums = json!({
         "authorizations": 1, "captures": 1, "cancels": 0, "refunds": 2,
@@ -179,9 +185,12 @@ async fn lost_answer_after_charging_is_found_again_and_charged_once() {
 async fn errors_and_cuts_before_and_after_the_work_do_what_they_say() {
     let psp = psp();
     let method = psp.method("4242424242424242").await;
-    for (fault, captures, answer) in
-        [("error_after", 1, Some(500)), ("error_before", 0, Some(500)), ("drop_before", 0, None), ("drop_after", 1, None)]
-    {
+    for (fault, captures, answer) in [
+        ("error_after", 1, Some(500)),
+        ("error_before", 0, Some(500)),
+        ("drop_before", 0, None),
+        ("drop_after", 1, None),
+    ] {
         let mut form = intent(&method, fault);
         form.push(("metadata[simulator_fault]", fault));
         let answered = psp.try_post("/v1/payment_intents", fault, &form).await;
@@ -192,7 +201,10 @@ async fn errors_and_cuts_before_and_after_the_work_do_what_they_say() {
     let mut form = intent(&method, "error_after");
     form.push(("metadata[simulator_fault]", "error_after"));
     let again = psp.try_post("/v1/payment_intents", "error_after", &form).await.expect("an answer");
-    assert_eq!((again.status().as_u16(), &again.headers()["idempotent-replayed"]), (500, &header::HeaderValue::from_static("true")));
+    assert_eq!(
+        (again.status().as_u16(), &again.headers()["idempotent-replayed"]),
+        (500, &header::HeaderValue::from_static("true"))
+    );
     assert_eq!(psp.captures("error_after").await, 1);
 }
 
@@ -253,7 +265,18 @@ async fn wrong_key_path_body_and_object_are_refused_in_stripes_envelope() {
     let large = "x".repeat(strongroom_wire::limits::SIMULATOR_BODY_BYTES_MAX + 1);
     let sent = ask(Method::POST, "/v1/payment_methods").bearer_auth(KEY).body(large).send().await;
     assert_eq!(status(sent), 413);
-    let (status, refused) = psp.post("/v1/payment_methods", "k", &[("type", "card"), ("card[number]", "4111111111111111"), ("card[exp_month]", "1"), ("card[exp_year]", "2031")]).await;
+    let (status, refused) = psp
+        .post(
+            "/v1/payment_methods",
+            "k",
+            &[
+                ("type", "card"),
+                ("card[number]", "4111111111111111"),
+                ("card[exp_month]", "1"),
+                ("card[exp_year]", "2031"),
+            ],
+        )
+        .await;
     assert_eq!((status.as_u16(), &refused["error"]["decline_code"]), (402, &json!("test_mode_live_card")));
 }
 
@@ -262,7 +285,9 @@ fn address_beyond_loopback_and_live_keys_are_refused() {
     let (folder, _) = certified();
     let refused = start(&config(&folder, "0.0.0.0:0")).err().expect("refused");
     assert!(matches!(refused, StartError::NotLoopback(_)));
-    for (keys, count) in [(vec![], true), (vec!["sk_live_1234567".to_owned()], false), (vec!["short".to_owned()], false)] {
+    for (keys, count) in
+        [(vec![], true), (vec!["sk_live_1234567".to_owned()], false), (vec!["short".to_owned()], false)]
+    {
         let refused = start(&Config { api_keys: keys, ..config(&folder, "127.0.0.1:0") }).err().expect("refused");
         assert_eq!(matches!(refused, StartError::KeyCount), count);
     }
