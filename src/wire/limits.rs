@@ -136,3 +136,18 @@ pub const PSP_ANSWER_BYTES_MAX: usize = 512 * 1024;
 pub const VAULT_ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// Most HTTP requests of one operation at a PSP.
 pub const PSP_STEPS_MAX: u8 = 8;
+/// Largest `reveals_per_minute` of an identity.
+pub const REVEALS_PER_MINUTE_MAX: u32 = 1_000_000;
+/// Largest `reveals_per_day` of an identity.
+pub const REVEALS_PER_DAY_MAX: u32 = 100_000_000;
+/// Largest `requests_per_second` of an identity.
+pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
+/// Most open client sessions whose cards one node counts; a session beyond them is refused.
+pub const SESSIONS_COUNTED_MAX: usize = 1_000_000;
+/// Most audit entries that wait for the disk; a request beyond them is refused.
+pub const AUDIT_WAITING_ENTRIES_MAX: usize = 16 * 1024;
+/// Most audit entries in one commit.
+pub const AUDIT_BATCH_ENTRIES_MAX: usize = 4 * 1024;
+/// Most single entries in a minute for refusals of clients without an identity, or of one identity over its request
+/// rate; the others are counted in a summary entry.
+pub const REFUSALS_PER_MINUTE_MAX: u32 = 60;

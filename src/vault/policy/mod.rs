@@ -3,17 +3,22 @@
 //! This room knows neither keys, cards nor storage.
 
 mod action;
+mod decide;
 mod identity;
 mod note;
 mod permit;
 mod principal;
+mod quota;
+mod rules;
 
 pub use action::{
     Action, CreateSession, Delete, Fresh, IntoSubject, ManageTenants, Opens, Provision, ReadAudit, ReadKeys,
     ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, Seal, Tokenize, Unseal, Update,
     WriteSecret,
 };
+pub use decide::{Policy, QuotaUse};
 pub use identity::{BadIdentity, Identity};
 pub use note::{LogSafe, Note};
 pub use permit::{Denied, Permit, Quota, Refusal, Request, Spent, Trace};
 pub use principal::{Principal, SessionClaims};
+pub use rules::{Fault, PolicyError, Rules};

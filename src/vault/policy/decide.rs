@@ -1,0 +1,209 @@
+//! `Policy::decide`: the only place where a `Permit` is made.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use strongroom_wire::entry::{Act, Reason};
+use strongroom_wire::{Scope, TenantId};
+
+use super::quota::{SessionCards, Use};
+use super::rules::Grant;
+use super::{
+    Action, Denied, Identity, IntoSubject as _, Permit, Principal, Request, Rules, SessionClaims, Spent, Trace,
+};
+
+/// The rules that are in force and what has been used of their quotas.
+#[derive(Debug)]
+pub struct Policy {
+    seats: ArcSwap<HashMap<Identity, Seat>>,
+    sessions: SessionCards,
+    /// What every identity has used, also of those that a reload took out of the file: taking one out and in again must
+    /// not refill its quota.
+    uses: Mutex<HashMap<Identity, Arc<Use>>>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    grant: Grant,
+    used: Arc<Use>,
+}
+
+/// One line of the quota metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaUse {
+    /// Whose.
+    pub identity: Identity,
+    /// Releases in the last minute.
+    pub minute_used: u64,
+    /// Releases allowed in a minute.
+    pub minute_max: u32,
+    /// Releases in the last day.
+    pub day_used: u64,
+    /// Releases allowed in a day.
+    pub day_max: u32,
+}
+
+impl Policy {
+    /// A policy with these rules and unused quotas.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        let policy = Self { seats: ArcSwap::default(), sessions: SessionCards::new(), uses: Mutex::default() };
+        policy.replace(rules, 0);
+        policy
+    }
+
+    /// Puts other rules in force. Requests that were decided keep their Permit; quotas keep what was used of them.
+    pub fn replace(&self, rules: Rules, now_ms: u64) {
+        // The lock is held until the rules are in force, so that two reloads at once cannot leave a mixture.
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seats = HashMap::with_capacity(rules.len());
+        for (identity, grant) in rules.into_grants() {
+            let used = Arc::clone(uses.entry(identity.clone()).or_insert_with(|| Arc::new(Use::new())));
+            seats.insert(identity, Seat { grant, used });
+        }
+        uses.retain(|identity, used| seats.contains_key(identity) || used.reveals(now_ms).1 > 0);
+        self.seats.store(Arc::new(seats));
+    }
+
+    /// Decides whether the request may do `A` to the subject. Default deny: an identity that is not in the rules may do
+    /// nothing, a session may only tokenize for its tenant, the vault itself may only go on with a rotation.
+    ///
+    /// The tenant is the one that the request names, which must be among the identity's; or, for acts on a tenant where
+    /// the request names none, the identity's only one. Quotas are counted here and only for what is allowed.
+    ///
+    /// # Errors
+    /// [`Denied`] with the reason; give it to `AuditLog::record_refusal`.
+    pub fn decide<A: Action>(&self, request: &Request, subject: A::Subject, now_ms: u64) -> Result<Permit<A>, Denied> {
+        let decision = match &request.who {
+            Principal::Identity(identity) => self.identity_may(identity, A::SCOPE, request.tenant.as_ref(), now_ms),
+            Principal::Session(claims) => self.session_may(claims, A::SCOPE, request.tenant.as_ref(), now_ms),
+            Principal::Vault if A::SCOPE == Scope::Rotate && request.tenant.is_some() => Ok(request.tenant.clone()),
+            Principal::Vault => Err(No::because(Reason::Scope)),
+        };
+        let mut trace = Trace {
+            act: Act::Asked(A::SCOPE),
+            who: request.who.clone(),
+            tenant: request.tenant.clone(),
+            subject: subject.into_subject(),
+            request_id: request.request_id,
+            origin: request.origin,
+        };
+        match decision {
+            Ok(tenant) => {
+                trace.tenant = tenant;
+                Ok(Permit::new(trace, request.note.clone(), now_ms))
+            }
+            Err(no) => {
+                trace.tenant = trace.tenant.or(no.tenant);
+                Err(Denied::new(trace, no.reason, request.note.clone(), now_ms, no.spent))
+            }
+        }
+    }
+
+    /// Counts a release that an earlier process recorded, so that a restart does not refill the day's quota. `who` is
+    /// the audit entry's text; whoever is not in the rules is passed over.
+    pub fn restore(&self, who: &str, at_ms: u64, now_ms: u64) {
+        if let Some(seat) = self.seats.load().get(who) {
+            seat.used.restore(at_ms, now_ms);
+        }
+    }
+
+    /// How far back `restore` wants to know, in milliseconds.
+    pub const RESTORE_MS: u64 = 24 * 3_600 * 1_000;
+
+    /// What has been used of every quota.
+    #[must_use]
+    pub fn use_of(&self, now_ms: u64) -> Vec<QuotaUse> {
+        let seats = self.seats.load();
+        let mut lines: Vec<QuotaUse> = seats
+            .iter()
+            .filter_map(|(identity, seat)| {
+                let quota = seat.grant.reveals?;
+                let (minute_used, day_used) = seat.used.reveals(now_ms);
+                Some(QuotaUse {
+                    identity: identity.clone(),
+                    minute_used,
+                    minute_max: quota.per_minute,
+                    day_used,
+                    day_max: quota.per_day,
+                })
+            })
+            .collect();
+        lines.sort_unstable_by(|a, b| a.identity.cmp(&b.identity));
+        lines
+    }
+
+    /// Number of identities in force.
+    #[must_use]
+    pub fn identities(&self) -> usize {
+        self.seats.load().len()
+    }
+
+    fn identity_may(
+        &self,
+        identity: &Identity,
+        scope: Scope,
+        named: Option<&TenantId>,
+        now_ms: u64,
+    ) -> Result<Option<TenantId>, No> {
+        let seats = self.seats.load();
+        let seat = seats.get(identity).ok_or(No::because(Reason::UnknownIdentity))?;
+        let tenant = match named {
+            Some(named) => Some(named).filter(|named| seat.grant.covers(named)),
+            None => seat.grant.only_tenant().filter(|_| scope.is_tenant_bound()),
+        };
+        let no = |reason, spent| No { reason, spent, tenant: tenant.cloned() };
+        seat.used.count_request(&seat.grant, now_ms).map_err(|spent| no(Reason::Quota, Some(spent)))?;
+        if !seat.grant.holds(scope) {
+            return Err(no(Reason::Scope, None));
+        }
+        if tenant.is_none() && (named.is_some() || scope.is_tenant_bound()) {
+            return Err(no(Reason::Tenant, None));
+        }
+        if matches!(scope, Scope::Reveal | Scope::SecretsReveal) {
+            // The file cannot grant these scopes without a quota; should it ever, the answer is no.
+            let quota = seat.grant.reveals.ok_or_else(|| no(Reason::Quota, None))?;
+            seat.used.count_reveal(quota, now_ms).map_err(|spent| no(Reason::Quota, Some(spent)))?;
+        }
+        Ok(tenant.cloned())
+    }
+
+    fn session_may(
+        &self,
+        claims: &SessionClaims,
+        scope: Scope,
+        named: Option<&TenantId>,
+        now_ms: u64,
+    ) -> Result<Option<TenantId>, No> {
+        let no = |reason, spent| No { reason, spent, tenant: Some(claims.tenant.clone()) };
+        if scope != Scope::Tokenize {
+            return Err(no(Reason::Scope, None));
+        }
+        if now_ms >= claims.expires_ms {
+            return Err(no(Reason::Credentials, None));
+        }
+        if named.is_some_and(|named| *named != claims.tenant) {
+            return Err(no(Reason::Tenant, None));
+        }
+        self.sessions.count(claims.id, claims.expires_ms, now_ms).map_err(|spent| no(Reason::Quota, Some(spent)))?;
+        Ok(Some(claims.tenant.clone()))
+    }
+}
+
+/// A refusal before it knows its request.
+struct No {
+    reason: Reason,
+    spent: Option<Spent>,
+    tenant: Option<TenantId>,
+}
+
+impl No {
+    fn because(reason: Reason) -> Self {
+        Self { reason, spent: None, tenant: None }
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,406 @@
+//! The policy file: which identity holds which scopes, for which tenants, under which quotas.
+//!
+//! ```toml
+//! version = 1
+//!
+//! [[identity]]
+//! uri = "spiffe://strongroom/orchestrator/main"  # URI SAN of the client certificate
+//! tenants = ["acme"]                             # or ["*"]
+//! scopes = ["tokenize", "read-masked", "reveal"] # of one listener only
+//! reveals_per_minute = 600                       # both, with reveal or secrets-reveal
+//! reveals_per_day = 100000
+//! requests_per_second = 1000                     # optional
+//! ```
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Deserialize;
+use strongroom_wire::{Scope, TenantId, limits};
+
+use super::Identity;
+
+/// The rules of one policy file. Whoever is not in it may do nothing.
+#[derive(Debug, Default)]
+pub struct Rules {
+    grants: HashMap<Identity, Grant>,
+}
+
+/// What one identity may do.
+#[derive(Debug)]
+pub(super) struct Grant {
+    /// A bit for each scope's number.
+    scopes: u32,
+    tenants: Tenants,
+    pub(super) reveals: Option<RevealQuota>,
+    pub(super) requests_per_second: Option<u32>,
+}
+
+/// How many cards and secrets an identity may have in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RevealQuota {
+    pub(super) per_minute: u32,
+    pub(super) per_day: u32,
+}
+
+#[derive(Debug)]
+enum Tenants {
+    Any,
+    Named(Vec<TenantId>),
+}
+
+/// Why a policy file is refused. Nothing of it was applied. Identities are counted from 1 in the file's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Larger than the limit.
+    #[error("the policy file is larger than 1 MiB; split the deployment or remove identities")]
+    TooLarge,
+    /// Not TOML, or an unknown, repeated, missing or mistyped key.
+    #[error(
+        "line {line} of the policy file: not TOML, or a key or value that is unknown, repeated, missing or of the wrong \
+         type; the keys are version and, in each [[identity]], uri, tenants, scopes, reveals_per_minute, \
+         reveals_per_day, requests_per_second"
+    )]
+    Syntax {
+        /// Where, from 1; in a table that lacks a key, where the table begins.
+        line: usize,
+    },
+    /// A version that this vaultd does not read.
+    #[error("the policy file's version is not 1; use the vaultd that it was written for, or rewrite it")]
+    Version,
+    /// More identities than the limit.
+    #[error("the policy file has more than 10000 identities")]
+    TooMany,
+    /// Something is wrong with one identity.
+    #[error("identity {number} of the policy file: {fault}")]
+    Identity {
+        /// Which, from 1.
+        number: usize,
+        /// What.
+        fault: Fault,
+    },
+}
+
+/// What is wrong with an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not an identity.
+    #[error("`uri` is not spiffe://<trust-domain>/<role>/<name> of at most 200 bytes")]
+    Uri,
+    /// Twice in the file.
+    #[error("`uri` is in the file twice; merge the two")]
+    RepeatedUri,
+    /// Without scopes it could do nothing.
+    #[error("`scopes` is empty; remove the identity or name what it may do")]
+    NoScopes,
+    /// A scope twice.
+    #[error("`scopes` names a scope twice")]
+    RepeatedScope,
+    /// Scopes of both listeners: who uses cards must not hold the keys.
+    #[error("`scopes` mixes the release and the admin listener; use two identities with a certificate each")]
+    MixedListeners,
+    /// A scope that acts on a tenant, and no tenant.
+    #[error("`tenants` is empty although a scope acts on a tenant; name tenants or [\"*\"]")]
+    NoTenants,
+    /// Not a tenant's name.
+    #[error("`tenants` holds what is neither a tenant's name nor \"*\"")]
+    Tenant,
+    /// A tenant twice.
+    #[error("`tenants` names a tenant twice")]
+    RepeatedTenant,
+    /// `*` beside names.
+    #[error("`tenants` names tenants beside \"*\"; keep one or the other")]
+    StarAndNames,
+    /// Too many.
+    #[error("`tenants` names more than 10000 tenants; use [\"*\"]")]
+    TooManyTenants,
+    /// A scope that releases in clear, without both quotas.
+    #[error("`reveal` and `secrets-reveal` need `reveals_per_minute` and `reveals_per_day`; there is no default")]
+    NoQuota,
+    /// A quota without a scope that it could apply to.
+    #[error("`reveals_per_minute` and `reveals_per_day` belong to `reveal` and `secrets-reveal`, which are not here")]
+    QuotaWithoutScope,
+    /// Outside of its bounds.
+    #[error(
+        "`reveals_per_minute` is 1 to 1000000, `reveals_per_day` is not smaller and at most 100000000, \
+         `requests_per_second` is 1 to 1000000"
+    )]
+    QuotaBounds,
+}
+
+impl Rules {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// [`PolicyError`] says where and what; it repeats nothing of the file.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        if text.len() > limits::POLICY_BYTES_MAX {
+            return Err(PolicyError::TooLarge);
+        }
+        let file: File = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            PolicyError::Syntax { line: 1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() }
+        })?;
+        if file.version != VERSION {
+            return Err(PolicyError::Version);
+        }
+        if file.identity.len() > limits::IDENTITIES_MAX {
+            return Err(PolicyError::TooMany);
+        }
+        let mut grants = HashMap::with_capacity(file.identity.len());
+        for (place, row) in file.identity.into_iter().enumerate() {
+            let at = |fault| PolicyError::Identity { number: place + 1, fault };
+            let identity = Identity::parse(&row.uri).map_err(|_| at(Fault::Uri))?;
+            if grants.insert(identity, Grant::read(row).map_err(at)?).is_some() {
+                return Err(at(Fault::RepeatedUri));
+            }
+        }
+        Ok(Self { grants })
+    }
+
+    /// Number of identities.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.grants.len()
+    }
+
+    /// Whether nobody may do anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.grants.is_empty()
+    }
+
+    pub(super) fn into_grants(self) -> HashMap<Identity, Grant> {
+        self.grants
+    }
+}
+
+impl Grant {
+    pub(super) fn holds(&self, scope: Scope) -> bool {
+        self.scopes & bit(scope) != 0
+    }
+
+    pub(super) fn covers(&self, tenant: &TenantId) -> bool {
+        match &self.tenants {
+            Tenants::Any => true,
+            Tenants::Named(names) => names.binary_search(tenant).is_ok(),
+        }
+    }
+
+    /// The tenant of an identity that has exactly one.
+    pub(super) fn only_tenant(&self) -> Option<&TenantId> {
+        match &self.tenants {
+            Tenants::Named(names) => match names.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
+            Tenants::Any => None,
+        }
+    }
+
+    fn read(row: Row) -> Result<Self, Fault> {
+        let scopes = read_scopes(&row.scopes)?;
+        let tenants = read_tenants(&row.tenants)?;
+        let none = matches!(&tenants, Tenants::Named(names) if names.is_empty());
+        if none && row.scopes.iter().any(|scope| names_tenant(*scope)) {
+            return Err(Fault::NoTenants);
+        }
+        let releases = row.scopes.iter().any(|scope| matches!(scope, Scope::Reveal | Scope::SecretsReveal));
+        let reveals = match (releases, row.reveals_per_minute, row.reveals_per_day) {
+            (true, Some(per_minute), Some(per_day)) => Some(RevealQuota { per_minute, per_day }),
+            (true, _, _) => return Err(Fault::NoQuota),
+            (false, None, None) => None,
+            (false, _, _) => return Err(Fault::QuotaWithoutScope),
+        };
+        let in_bounds =
+            reveals.is_none_or(|quota| {
+                (1..=limits::REVEALS_PER_MINUTE_MAX).contains(&quota.per_minute)
+                    && (quota.per_minute..=limits::REVEALS_PER_DAY_MAX).contains(&quota.per_day)
+            }) && row.requests_per_second.is_none_or(|rate| (1..=limits::REQUESTS_PER_SECOND_MAX).contains(&rate));
+        if !in_bounds {
+            return Err(Fault::QuotaBounds);
+        }
+        Ok(Self { scopes, tenants, reveals, requests_per_second: row.requests_per_second })
+    }
+}
+
+fn read_scopes(scopes: &[Scope]) -> Result<u32, Fault> {
+    let mut bits = 0;
+    for scope in scopes {
+        if bits & bit(*scope) != 0 {
+            return Err(Fault::RepeatedScope);
+        }
+        bits |= bit(*scope);
+    }
+    match (scopes.iter().any(|scope| scope.is_admin()), scopes.iter().all(|scope| scope.is_admin())) {
+        _ if scopes.is_empty() => Err(Fault::NoScopes),
+        (true, false) => Err(Fault::MixedListeners),
+        _ => Ok(bits),
+    }
+}
+
+fn read_tenants(names: &[String]) -> Result<Tenants, Fault> {
+    if names.len() > limits::TENANTS_MAX {
+        return Err(Fault::TooManyTenants);
+    }
+    if names.iter().any(|name| name == "*") {
+        return if names.len() == 1 { Ok(Tenants::Any) } else { Err(Fault::StarAndNames) };
+    }
+    let mut tenants = names.iter().map(|name| name.parse()).collect::<Result<Vec<TenantId>, _>>();
+    if let Ok(tenants) = &mut tenants {
+        let seen: HashSet<&TenantId> = tenants.iter().collect();
+        if seen.len() != names.len() {
+            return Err(Fault::RepeatedTenant);
+        }
+        tenants.sort_unstable();
+    }
+    tenants.map(Tenants::Named).map_err(|_| Fault::Tenant)
+}
+
+/// Registering tenants is not bound to one that exists, but says which one it makes.
+fn names_tenant(scope: Scope) -> bool {
+    scope.is_tenant_bound() || matches!(scope, Scope::Provision | Scope::Tenants)
+}
+
+/// Every scope's number is below 32; a test holds it.
+fn bit(scope: Scope) -> u32 {
+    1 << scope as u8
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    #[serde(default)]
+    identity: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    uri: String,
+    #[serde(default)]
+    tenants: Vec<String>,
+    scopes: Vec<Scope>,
+    reveals_per_minute: Option<u32>,
+    reveals_per_day: Option<u32>,
+    requests_per_second: Option<u32>,
+}
+
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &str) -> PolicyError {
+        Rules::parse(&format!("version = 1\n{body}")).unwrap_err()
+    }
+
+    fn fault(lines: &str) -> Fault {
+        match refused(&format!("[[identity]]\nuri = \"spiffe://s/r/n\"\n{lines}")) {
+            PolicyError::Identity { number: 1, fault } => fault,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn scopes_fit_their_bits() {
+        assert!(Scope::ALL.iter().all(|scope| (*scope as u8) < 32));
+    }
+
+    #[test]
+    fn an_empty_policy_is_a_policy_that_allows_nothing() {
+        assert!(Rules::parse("version = 1").unwrap().is_empty());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_line() {
+        assert_eq!(refused("color = 1"), PolicyError::Syntax { line: 2 });
+        let line = "[[identity]]\nuri = \"spiffe://s/r/n\"\nscopes = [\"status\"]\nreveal_per_day = 1";
+        assert!(matches!(refused(line), PolicyError::Syntax { .. }));
+        assert!(matches!(refused("[[identity]]\nscopes = [\"status\"]"), PolicyError::Syntax { .. }));
+        assert!(matches!(refused("[[identity]]\nuri = \"spiffe://s/r/n\""), PolicyError::Syntax { .. }));
+        assert!(matches!(Rules::parse(""), Err(PolicyError::Syntax { line: 1 })));
+        assert_eq!(Rules::parse("version = 2").unwrap_err(), PolicyError::Version);
+        assert_eq!(Rules::parse("version = 1\nversion = 1").unwrap_err(), PolicyError::Syntax { line: 2 });
+    }
+
+    #[test]
+    fn unknown_scopes_are_refused_and_not_repeated() {
+        let error = refused("[[identity]]\nuri = \"spiffe://s/r/n\"\nscopes = [\"secretword\"]");
+        assert!(matches!(error, PolicyError::Syntax { .. }));
+        assert!(!error.to_string().contains("secretword") && !format!("{error:?}").contains("secretword"));
+    }
+
+    #[test]
+    fn an_identity_with_scopes_of_both_listeners_is_refused() {
+        assert_eq!(fault("tenants = [\"acme\"]\nscopes = [\"tokenize\", \"unseal\"]"), Fault::MixedListeners);
+        assert_eq!(fault("tenants = [\"acme\"]\nscopes = [\"rotate\", \"read-masked\"]"), Fault::MixedListeners);
+    }
+
+    #[test]
+    fn repeated_identities_scopes_and_tenants_are_refused() {
+        let row = "[[identity]]\nuri = \"spiffe://s/r/n\"\nscopes = [\"status\"]\n";
+        assert_eq!(refused(&format!("{row}{row}")), PolicyError::Identity { number: 2, fault: Fault::RepeatedUri });
+        assert_eq!(fault("scopes = [\"status\", \"status\"]"), Fault::RepeatedScope);
+        assert_eq!(fault("tenants = [\"a\", \"a\"]\nscopes = [\"tokenize\"]"), Fault::RepeatedTenant);
+    }
+
+    #[test]
+    fn tenants_that_do_not_make_sense_are_refused() {
+        assert_eq!(fault("scopes = [\"tokenize\"]"), Fault::NoTenants);
+        assert_eq!(fault("scopes = [\"rotate\"]"), Fault::NoTenants);
+        assert_eq!(fault("scopes = [\"provision\"]"), Fault::NoTenants);
+        assert_eq!(fault("tenants = [\"*\", \"a\"]\nscopes = [\"tokenize\"]"), Fault::StarAndNames);
+        assert_eq!(fault("tenants = [\"A\"]\nscopes = [\"tokenize\"]"), Fault::Tenant);
+        assert_eq!(fault("tenants = [\"4242424242424242\"]\nscopes = [\"tokenize\"]"), Fault::Tenant);
+        assert_eq!(fault("tenants = []\nscopes = []"), Fault::NoScopes);
+        assert_eq!(
+            refused("[[identity]]\nuri = \"spiffe://s/r\"\nscopes = [\"status\"]"),
+            PolicyError::Identity { number: 1, fault: Fault::Uri }
+        );
+    }
+
+    #[test]
+    fn releasing_without_both_quotas_is_refused() {
+        for scope in ["reveal", "secrets-reveal"] {
+            let head = format!("tenants = [\"a\"]\nscopes = [\"{scope}\"]\n");
+            assert_eq!(fault(&head), Fault::NoQuota);
+            assert_eq!(fault(&format!("{head}reveals_per_minute = 1")), Fault::NoQuota);
+            assert_eq!(fault(&format!("{head}reveals_per_day = 1")), Fault::NoQuota);
+        }
+        let head = "tenants = [\"a\"]\nscopes = [\"tokenize\"]\n";
+        assert_eq!(fault(&format!("{head}reveals_per_minute = 1")), Fault::QuotaWithoutScope);
+    }
+
+    #[test]
+    fn quotas_outside_of_their_bounds_are_refused() {
+        let quota = |minute: u64, day: u64| {
+            format!("tenants = [\"a\"]\nscopes = [\"reveal\"]\nreveals_per_minute = {minute}\nreveals_per_day = {day}")
+        };
+        for (minute, day) in [(0, 10), (2, 1), (1_000_001, 10_000_000), (1, 100_000_001)] {
+            assert_eq!(fault(&quota(minute, day)), Fault::QuotaBounds);
+        }
+        assert!(
+            Rules::parse(&format!(
+                "version = 1\n[[identity]]\nuri = \"spiffe://s/r/n\"\n{}",
+                quota(1_000_000, 100_000_000)
+            ))
+            .is_ok()
+        );
+        assert_eq!(fault("scopes = [\"status\"]\nrequests_per_second = 0"), Fault::QuotaBounds);
+        assert_eq!(fault("scopes = [\"status\"]\nrequests_per_second = 1000001"), Fault::QuotaBounds);
+    }
+
+    #[test]
+    fn a_policy_over_a_limit_is_refused() {
+        let padded = format!("version = 1\n#{}", "x".repeat(limits::POLICY_BYTES_MAX));
+        assert_eq!(Rules::parse(&padded).unwrap_err(), PolicyError::TooLarge);
+        let row = |n: usize| format!("[[identity]]\nuri=\"spiffe://s/r/{n}\"\nscopes=[\"status\"]\n");
+        let many: String = (0..limits::IDENTITIES_MAX).map(row).collect();
+        assert_eq!(Rules::parse(&format!("version = 1\n{many}")).unwrap().len(), limits::IDENTITIES_MAX);
+        assert_eq!(refused(&format!("{many}{}", row(limits::IDENTITIES_MAX))), PolicyError::TooMany);
+        let tenants: String = (0..=limits::TENANTS_MAX).map(|n| format!("\"t{n}\",")).collect();
+        assert_eq!(fault(&format!("tenants = [{tenants}]\nscopes = [\"tokenize\"]")), Fault::TooManyTenants);
+    }
+}
