@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn unknown_parameter_is_named_unless_it_looks_like_a_secret() {
-        let said = |text: &str| parse(text).finish().err().expect("refused").body(None).to_string();
+        let said = |text: &str| parse(text).finish().expect_err("refused").body(None).to_string();
         assert!(said("ammount=1").contains("ammount"));
         assert!(!said("4242424242424242=1").contains("4242"));
     }
