@@ -14,6 +14,8 @@ pub const REFERENCE_CHARS_MAX: usize = 64;
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 128;
 /// How long an idempotent answer is kept, in seconds (24 hours).
 pub const IDEMPOTENCY_TTL_S: u64 = 24 * 3600;
+/// Most years that a card may expire ahead of today.
+pub const EXPIRY_YEARS_AHEAD_MAX: u16 = 50;
 /// Longest card holder name, in bytes of UTF-8.
 pub const HOLDER_NAME_BYTES_MAX: usize = 96;
 /// Most metadata entries of a payment method.

@@ -1,1 +1,80 @@
-//! (being written)
+//! Cards as the vault holds them: parsed once, wiped when dropped, never printed, copied or serialized.
+
+pub mod body;
+mod brand;
+pub mod cvc;
+pub mod expiry;
+pub mod glance;
+pub mod holder;
+pub mod metadata;
+mod node;
+pub mod pan;
+pub mod record;
+pub mod reveal;
+pub mod secret;
+pub mod text;
+
+pub use body::{BodyError, Lifetime, TokenizeBody, UpdateBody};
+pub use cvc::Cvc;
+pub use expiry::Expiry;
+pub use glance::Glance;
+pub use holder::HolderName;
+pub use pan::{Exposed, Pan};
+pub use record::{BadRecord, Card};
+pub use reveal::reveal_json;
+pub use secret::SecretBody;
+
+use std::fmt;
+
+/// Why a part of a card is not one. It names the rule and never repeats the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CardError {
+    /// Something else than digits, single spaces and single hyphens.
+    NumberForm,
+    /// Fewer than 12 or more than 19 digits, or a length that its scheme does not use.
+    NumberLength,
+    /// The check digit does not fit.
+    NumberCheck,
+    /// Not 3 digits (4 for American Express).
+    Cvc,
+    /// Not a month.
+    Month,
+    /// Not a year that a card can expire in.
+    Year,
+    /// The card's last month is over.
+    Expired,
+    /// Empty, too long, or with control characters.
+    HolderName,
+    /// What looks like a card number stands in the name.
+    CardInHolderName,
+}
+
+impl CardError {
+    /// What is wrong and what would be right.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            CardError::NumberForm => "a card number is digits; single spaces or hyphens may stand between them",
+            CardError::NumberLength => {
+                "the card number has a length that its scheme does not use; check for missing or extra digits"
+            }
+            CardError::NumberCheck => "the card number's check digit does not fit; check for a mistyped digit",
+            CardError::Cvc => "a CVC is 3 digits, 4 for American Express",
+            CardError::Month => "exp_month is a whole number from 1 to 12",
+            CardError::Year => "exp_year is a year in four digits, at most 50 years ahead",
+            CardError::Expired => "the card has expired",
+            CardError::HolderName => "holder_name is 1 to 96 bytes of text without control characters",
+            CardError::CardInHolderName => {
+                "holder_name contains what looks like a card number; send it in card.number alone"
+            }
+        }
+    }
+}
+
+impl fmt::Display for CardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why())
+    }
+}
+
+impl std::error::Error for CardError {}
