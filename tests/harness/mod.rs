@@ -1,0 +1,23 @@
+//! The harness: a fresh vault, orchestrator and PSP as real processes on loopback, and clients that speak to them.
+
+mod binary;
+mod client;
+mod fault;
+mod handshake;
+mod orchestrator;
+mod pki;
+mod process;
+mod psp;
+mod vault;
+mod world;
+
+pub use binary::{Binary, folder as binary_folder, path_of as binary_path};
+pub use client::{Answer, Client};
+pub use fault::{Fault, Result, because};
+pub use handshake::{Handshake, Talk};
+pub use orchestrator::{Merchant, Orchestrator, OrchestratorPlan};
+pub use pki::{Credentials, Pki};
+pub use process::{Process, eventually};
+pub use psp::{API_KEY, LedgerLine, Psp};
+pub use vault::{Policy, Rule, Vault, VaultPlan};
+pub use world::{PASSPHRASE, Root, TENANT, World, WorldPlan, standard_policy};

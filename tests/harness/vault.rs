@@ -1,0 +1,254 @@
+//! vaultd as a process, with a configuration and a policy of its own.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+use serde::Deserialize;
+use strongroom_wire::Scope;
+
+use super::pki::identity;
+use super::{Binary, Client, Credentials, Pki, Process, Result, because, binary_path};
+
+/// How a vault is configured.
+#[derive(Debug, Clone)]
+pub struct VaultPlan {
+    /// Seconds that an idle connection stays open.
+    pub keep_alive_seconds: u64,
+    /// Seconds between sweeps.
+    pub sweep_seconds: u64,
+    /// Most tokenize requests a minute from one address on intake.
+    pub intake_requests_per_minute: u32,
+    /// Whether the Root is a development key in a file.
+    pub dev_root: bool,
+}
+
+impl Default for VaultPlan {
+    fn default() -> Self {
+        Self { keep_alive_seconds: 5, sweep_seconds: 1, intake_requests_per_minute: 100_000, dev_root: true }
+    }
+}
+
+/// A policy file in the making.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    rules: Vec<Rule>,
+}
+
+/// What one identity may do.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The role part of its URI.
+    pub role: String,
+    /// The name part of its URI.
+    pub name: String,
+    /// For which tenants; `*` for all.
+    pub tenants: Vec<String>,
+    /// Its scopes.
+    pub scopes: Vec<Scope>,
+    /// Its quotas of reveals a minute and a day, where it may reveal.
+    pub reveals: Option<(u32, u32)>,
+}
+
+impl Rule {
+    /// A rule without quotas.
+    #[must_use]
+    pub fn new(role: &str, name: &str, tenants: &[&str], scopes: &[Scope]) -> Self {
+        Self {
+            role: role.to_owned(),
+            name: name.to_owned(),
+            tenants: tenants.iter().map(|tenant| (*tenant).to_owned()).collect(),
+            scopes: scopes.to_vec(),
+            reveals: None,
+        }
+    }
+
+    /// The same rule with quotas.
+    #[must_use]
+    pub fn reveals(mut self, per_minute: u32, per_day: u32) -> Self {
+        self.reveals = Some((per_minute, per_day));
+        self
+    }
+}
+
+impl Policy {
+    /// Adds a rule, or replaces the one of the same identity.
+    #[must_use]
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.retain(|known| (&known.role, &known.name) != (&rule.role, &rule.name));
+        self.rules.push(rule);
+        self
+    }
+
+    /// The policy file's text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let quoted = |words: &[String]| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+        let mut text = "version = 1\n".to_owned();
+        for rule in &self.rules {
+            let scopes: Vec<String> = rule.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+            let uri = identity(&rule.role, &rule.name);
+            let _ = write!(text, "\n[[identity]]\nuri = \"{uri}\"\nscopes = [{}]\n", quoted(&scopes));
+            if !rule.tenants.is_empty() {
+                let _ = writeln!(text, "tenants = [{}]", quoted(&rule.tenants));
+            }
+            if let Some((minute, day)) = rule.reveals {
+                let _ = write!(text, "reveals_per_minute = {minute}\nreveals_per_day = {day}\n");
+            }
+        }
+        text
+    }
+}
+
+/// A running vault.
+pub struct Vault {
+    process: Process,
+    folder: PathBuf,
+    plan: VaultPlan,
+    at: Listening,
+}
+
+/// Where the three listeners are.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Listening {
+    intake: SocketAddr,
+    release: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Vault {
+    /// Writes the configuration and starts vaultd on free ports.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start(
+        folder: &Path,
+        plan: VaultPlan,
+        policy: &Policy,
+        server: &Credentials,
+        pki: &Pki,
+    ) -> Result<Self> {
+        let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(because(name));
+        write("policy.toml", &policy.text())?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        write(CONFIG, &configuration(&plan, Listening { intake: any, release: any, admin: any }, server, pki))?;
+        let (process, at) = launch(folder).await?;
+        // A restart keeps its ports, so that clients and the orchestrator find the vault again.
+        write(CONFIG, &configuration(&plan, at, server, pki))?;
+        Ok(Self { process, folder: folder.to_owned(), plan, at })
+    }
+
+    /// Starts it again after it was killed or stopped, on the same ports and files.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn restart(&mut self) -> Result<()> {
+        (self.process, self.at) = launch(&self.folder).await?;
+        Ok(())
+    }
+
+    /// Writes another policy and has it read (SIGHUP).
+    ///
+    /// # Errors
+    /// When the file cannot be written or the signal not be sent.
+    pub fn set_policy(&self, policy: &Policy) -> Result<()> {
+        fs::write(self.folder.join("policy.toml"), policy.text()).map_err(because("policy.toml"))?;
+        self.process.signal(Signal::HUP)
+    }
+
+    /// A client of the intake listener.
+    ///
+    /// # Errors
+    /// When the CA cannot be read.
+    pub fn intake(&self, pki: &Pki) -> Result<Client> {
+        Client::new(pki, self.at.intake, None)
+    }
+
+    /// A client of the release listener.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    pub fn release(&self, pki: &Pki, who: &Credentials) -> Result<Client> {
+        Client::new(pki, self.at.release, Some(who))
+    }
+
+    /// A client of the admin listener.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    pub fn admin(&self, pki: &Pki, who: &Credentials) -> Result<Client> {
+        Client::new(pki, self.at.admin, Some(who))
+    }
+
+    /// The three addresses: intake, release, admin.
+    #[must_use]
+    pub fn addresses(&self) -> [SocketAddr; 3] {
+        [self.at.intake, self.at.release, self.at.admin]
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Its plan.
+    #[must_use]
+    pub fn plan(&self) -> &VaultPlan {
+        &self.plan
+    }
+
+    /// The store's file.
+    #[must_use]
+    pub fn store_file(&self) -> PathBuf {
+        self.folder.join("vault.db")
+    }
+
+    /// The audit log's file.
+    #[must_use]
+    pub fn audit_file(&self) -> PathBuf {
+        self.folder.join("audit.db")
+    }
+
+    /// Where its log is.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.process.log()
+    }
+}
+
+async fn launch(folder: &Path) -> Result<(Process, Listening)> {
+    let ready = folder.join(READY);
+    // A ready file of an earlier run would speak of a process that is gone.
+    let _ = fs::remove_file(&ready);
+    let mut command = Command::new(binary_path(Binary::Vaultd)?);
+    command.arg("--config").arg(folder.join(CONFIG));
+    let mut process = Process::start("vaultd", &mut command, &folder.join("vaultd.log"))?;
+    let at = serde_json::from_str(&process.ready(&ready).await?).map_err(because("vaultd's ready file"))?;
+    Ok((process, at))
+}
+
+fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pki) -> String {
+    let (certificate, key) = (server.certificate.display(), server.key.display());
+    let dev = if plan.dev_root { "dev_key = \"root/dev-root.key\"\n" } else { "" };
+    format!(
+        "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\n\
+         [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
+         internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
+         [root]\nfile = \"root/root.json\"\n{dev}\n\
+         [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\ncheckpoint_seconds = 1\n\n\
+         [policy]\npath = \"policy.toml\"\n\n[intake]\nrequests_per_minute_per_address = {}\n",
+        at.intake,
+        at.release,
+        at.admin,
+        plan.keep_alive_seconds,
+        pki.ca().display(),
+        plan.sweep_seconds,
+        plan.intake_requests_per_minute,
+    )
+}
+
+const CONFIG: &str = "vaultd.toml";
+const READY: &str = "vaultd-ready.json";

@@ -1,0 +1,259 @@
+//! A whole world in a fresh folder: PKI, Root, vault, and if wanted PSP and orchestrator.
+
+use std::path::{Path, PathBuf};
+
+use strongroom_wire::Scope;
+use tempfile::TempDir;
+
+use super::pki::{text, vaultctl};
+use super::{
+    Client, Credentials, Fault, Orchestrator, OrchestratorPlan, Pki, Policy, Psp, Result, Rule, Vault, VaultPlan,
+    because,
+};
+
+/// Where the Root comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// A development key in a file.
+    Dev,
+    /// Shares of custodians: how many, and how many are needed.
+    Custodians(u8, u8),
+}
+
+/// What to build.
+pub struct WorldPlan {
+    /// Where the Root comes from.
+    pub root: Root,
+    /// vaultd's configuration.
+    pub vault: VaultPlan,
+    /// More rules, beside those of [`standard_policy`].
+    pub policy: Policy,
+    /// Whether PSP and orchestrator run too.
+    pub payments: bool,
+    /// The orchestrator's configuration.
+    pub orchestrator: OrchestratorPlan,
+    /// A folder to build in, which is kept; a fresh one that is removed when absent.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for WorldPlan {
+    fn default() -> Self {
+        Self {
+            root: Root::Dev,
+            vault: VaultPlan::default(),
+            policy: standard_policy(),
+            payments: false,
+            orchestrator: OrchestratorPlan::default(),
+            folder: None,
+        }
+    }
+}
+
+/// Running processes and what is needed to speak to them.
+pub struct World {
+    // Processes stand first: they end before their folder is removed.
+    /// The payment engine, where asked for.
+    pub orchestrator: Option<Orchestrator>,
+    /// The PSP, where asked for.
+    pub psp: Option<Psp>,
+    /// The vault.
+    pub vault: Vault,
+    /// The certificates.
+    pub pki: Pki,
+    /// The policy that vaultd was started with.
+    pub policy: Policy,
+    /// A tenant that exists from the start.
+    pub tenant: String,
+    folder: Folder,
+}
+
+enum Folder {
+    Fresh(TempDir),
+    Kept(PathBuf),
+}
+
+/// The passphrase of every custodian's share in tests.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+
+/// The tenant that [`World::start`] registers in an unsealed vault.
+pub const TENANT: &str = "acme";
+
+impl World {
+    /// A vault with a development Root, unsealed, and one tenant.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn vault_only() -> Result<Self> {
+        Self::start(WorldPlan::default()).await
+    }
+
+    /// Vault, PSP and orchestrator.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn with_payments() -> Result<Self> {
+        Self::start(WorldPlan { payments: true, ..WorldPlan::default() }).await
+    }
+
+    /// Builds what the plan says.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start(plan: WorldPlan) -> Result<Self> {
+        let folder = match plan.folder {
+            Some(folder) => Folder::Kept(folder),
+            None => Folder::Fresh(fresh()?),
+        };
+        let path = folder.path().to_owned();
+        let pki = Pki::new(path.join("pki"))?;
+        let server = pki.server("server")?;
+        deal_root(&path.join("root"), plan.root)?;
+        let wanted = VaultPlan { dev_root: plan.root == Root::Dev, ..plan.vault };
+        let vault = Vault::start(&path, wanted, &plan.policy, &server, &pki).await?;
+        let mut world =
+            Self { orchestrator: None, psp: None, vault, pki, policy: plan.policy, tenant: TENANT.to_owned(), folder };
+        if plan.root == Root::Dev {
+            world.register(TENANT).await?;
+        }
+        if plan.payments {
+            let psp = Psp::start(path.clone(), &world.pki, &server).await?;
+            let vault_client = world.pki.client("orchestrator", "main")?;
+            let [_, release, _] = world.vault.addresses();
+            let base = psp.client().base().to_owned();
+            let orchestrator =
+                Orchestrator::start(&path, plan.orchestrator, &world.pki, &server, &vault_client, release, &base)
+                    .await?;
+            world.psp = Some(psp);
+            world.orchestrator = Some(orchestrator);
+        }
+        Ok(world)
+    }
+
+    /// Registers a tenant and its keys.
+    ///
+    /// # Errors
+    /// When the vault refuses.
+    pub async fn register(&self, tenant: &str) -> Result<()> {
+        let body = serde_json::json!({ "tenant": tenant });
+        let answer = self.security().await?.post("/v1/tenants", &body).await?;
+        if answer.status != 201 { answer.must_be(200) } else { Ok(()) }
+    }
+
+    /// The certificate of a role and name, made on first use.
+    ///
+    /// # Errors
+    /// When `vaultctl` refuses.
+    pub fn credentials(&self, role: &str, name: &str) -> Result<Credentials> {
+        self.pki.client(role, name)
+    }
+
+    /// A client of the release listener with every release scope, acting for the first tenant.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub async fn release(&self) -> Result<Client> {
+        let who = self.credentials("orchestrator", "main")?;
+        Ok(self.vault.release(&self.pki, &who)?.tenant(&self.tenant))
+    }
+
+    /// A client of the admin listener with every admin scope.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub async fn security(&self) -> Result<Client> {
+        self.vault.admin(&self.pki, &self.credentials("security", "alice")?)
+    }
+
+    /// Hands in the share of custodian `number`, from 1, by the real `vaultctl`, under a certificate of its own.
+    ///
+    /// # Errors
+    /// When the share is refused; the fault shows what `vaultctl` said.
+    pub fn hand_in(&self, number: u8, passphrase: &str) -> Result<String> {
+        let file = self.path().join(format!("passphrase-{number}"));
+        std::fs::write(&file, passphrase).map_err(because("a passphrase file"))?;
+        let share = self.path().join(format!("root/share-{number}.json"));
+        let who = self.credentials("custodian", &format!("c{number}"))?;
+        self.vaultctl(&who, &["unseal", "--share", text(&share)?, "--passphrase-file", text(&file)?])
+    }
+
+    /// Runs `vaultctl` against the admin listener as `who`.
+    ///
+    /// # Errors
+    /// When it fails; the fault shows what it said.
+    pub fn vaultctl(&self, who: &Credentials, arguments: &[&str]) -> Result<String> {
+        let [_, _, admin] = self.vault.addresses();
+        let url = format!("https://localhost:{}", admin.port());
+        let ca = self.pki.ca();
+        let mut all = arguments.to_vec();
+        all.extend(["--url", &url, "--ca", text(&ca)?, "--cert", text(&who.certificate)?, "--key", text(&who.key)?]);
+        vaultctl(&all)
+    }
+
+    /// The orchestrator.
+    ///
+    /// # Errors
+    /// When the plan asked for none.
+    pub fn payments(&self) -> Result<&Orchestrator> {
+        self.orchestrator.as_ref().ok_or_else(|| Fault::new("this world has no orchestrator: plan `payments`"))
+    }
+
+    /// The PSP.
+    ///
+    /// # Errors
+    /// When the plan asked for none.
+    pub fn psp(&self) -> Result<&Psp> {
+        self.psp.as_ref().ok_or_else(|| Fault::new("this world has no PSP: plan `payments`"))
+    }
+
+    /// The folder of every file of this world.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Folder::Fresh(folder) => folder.path(),
+            Folder::Kept(folder) => folder,
+        }
+    }
+}
+
+/// Identities of a usual deployment: one orchestrator with every release scope, one security officer, five custodians
+/// and a monitor.
+#[must_use]
+pub fn standard_policy() -> Policy {
+    let (admin, release): (Vec<Scope>, Vec<Scope>) = Scope::ALL.into_iter().partition(|scope| scope.is_admin());
+    let officer: Vec<Scope> = admin.into_iter().filter(|scope| *scope != Scope::Unseal).collect();
+    let mut policy = Policy::default()
+        .rule(Rule::new("orchestrator", "main", &["*"], &release).reveals(1_000_000, 10_000_000))
+        .rule(Rule::new("security", "alice", &["*"], &officer))
+        .rule(Rule::new("monitor", "prometheus", &[], &[Scope::Metrics, Scope::Status]));
+    for number in 1..=5 {
+        policy = policy.rule(Rule::new("custodian", &format!("c{number}"), &[], &[Scope::Unseal, Scope::Status]));
+    }
+    policy
+}
+
+fn deal_root(folder: &Path, root: Root) -> Result<()> {
+    let out = text(folder)?;
+    match root {
+        Root::Dev => vaultctl(&["init", "--dev", "--out", out]).map(drop),
+        Root::Custodians(shares, threshold) => {
+            let file = folder.with_extension("passphrase");
+            std::fs::write(&file, PASSPHRASE).map_err(because("a passphrase file"))?;
+            let (shares_text, threshold) = (shares.to_string(), threshold.to_string());
+            let mut arguments = vec!["init", "--shares", &shares_text, "--threshold", &threshold, "--out", out];
+            for _ in 0..shares {
+                arguments.extend(["--passphrase-file", text(&file)?]);
+            }
+            vaultctl(&arguments).map(drop)
+        }
+    }
+}
+
+fn fresh() -> Result<TempDir> {
+    tempfile::Builder::new().prefix("strongroom-").tempdir().map_err(because("a fresh folder"))
+}
