@@ -41,6 +41,8 @@ roles! {
     SignRole = "sign";
     /// Seals one custodian's share; derived from a passphrase.
     PassphraseRole = "passphrase";
+    /// Seals CVCs for a quarter of an hour, in memory alone; never wrapped, never stored, then destroyed.
+    EpochRole = "epoch";
 }
 
 /// A 256-bit secret key for one role. Not `Clone`, `Debug`, `PartialEq` or `Serialize`; wiped on drop. It lives on the

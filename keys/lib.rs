@@ -16,7 +16,7 @@ pub mod tlog;
 pub use aead::{Cipher, Unsealed};
 pub use context::Context;
 pub use envelope::{BadEnvelope, Envelope};
-pub use key::{Dek, Kek, Key, Mac, NoRandomness, PassphraseRole, Role, RootRole, SignRole};
+pub use key::{Dek, EpochRole, Kek, Key, Mac, NoRandomness, PassphraseRole, Role, RootRole, SignRole};
 pub use root::{Assembly, Descriptor, Root};
 pub use share::Share;
 

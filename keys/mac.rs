@@ -17,6 +17,8 @@ pub enum Use {
     IdempotencyKey,
     /// A client session.
     Session,
+    /// The columns of a stored row that no ciphertext binds.
+    Binding,
 }
 
 /// `HMAC-SHA-256(key, len(label) || label || len(part) || part ...)`, lengths as 4 bytes big-endian, where the label is
@@ -28,6 +30,7 @@ pub fn mac(key: &Key<Mac>, for_use: Use, parts: &[&[u8]]) -> [u8; 32] {
         Use::Body => b"strongroom/body/1",
         Use::IdempotencyKey => b"strongroom/idempotency-key/1",
         Use::Session => b"strongroom/session/1",
+        Use::Binding => b"strongroom/binding/1",
     };
     let mut hmac = Hmac::<Sha256>::new_from_slice(key.bytes()).expect("HMAC takes keys of any length");
     // A part's length always fits 4 bytes under the limits of `wire`.

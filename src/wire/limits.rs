@@ -46,6 +46,8 @@ pub const SESSION_TTL_MAX_S: u64 = 3600;
 pub const SESSION_ORIGINS_MAX: usize = 8;
 /// Longest origin, in characters.
 pub const ORIGIN_CHARS_MAX: usize = 255;
+/// Longest client session as text, in characters.
+pub const SESSION_CHARS_MAX: usize = 4 * 1024;
 /// Most cards one client session may tokenize on one node.
 pub const SESSION_CARDS_MAX: u32 = 20;
 /// Life of a sealed CVC, in seconds (15 minutes); it is also the life of the epoch key.
@@ -148,8 +150,20 @@ pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
 pub const SESSIONS_COUNTED_MAX: usize = 1_000_000;
 /// Most audit entries that wait for the disk; a request beyond them is refused.
 pub const AUDIT_WAITING_ENTRIES_MAX: usize = 16 * 1024;
-/// Most audit entries in one commit.
-pub const AUDIT_BATCH_ENTRIES_MAX: usize = 4 * 1024;
 /// Most single entries in a minute for refusals of clients without an identity, or of one identity over its request
 /// rate; the others are counted in a summary entry.
 pub const REFUSALS_PER_MINUTE_MAX: u32 = 60;
+/// Most pages of 100 that are read while a lost payment or refund is looked for at Stripe.
+pub const STRIPE_PAGES_MAX: u8 = 100;
+/// Most writes that may wait for the store's writer before more are refused.
+pub const STORE_QUEUE_MAX: usize = 8_192;
+/// Most writes of one commit of the store, and most cards of one insert.
+pub const STORE_GROUP_MAX: usize = 1_024;
+/// Most records of one read or one swap of the store.
+pub const STORE_PAGE_MAX: u32 = 10_000;
+/// Largest envelope in the store, in bytes: a record of 16 KiB, its glance, nonces and tags fit.
+pub const STORED_ENVELOPE_BYTES_MAX: usize = 20 * 1024;
+/// Largest wrapped key in the store, in bytes.
+pub const WRAPPED_KEY_BYTES_MAX: usize = 1024;
+/// Longest fault or completion proof of a rotation, in bytes.
+pub const ROTATION_TEXT_BYTES_MAX: usize = 8 * 1024;
