@@ -28,6 +28,7 @@
 mod operation;
 mod outcome;
 mod request;
+mod stripe;
 
 pub use operation::{Authorize, Cancel, Capture, CaptureMethod, Credential, Operation, Refund, Sync, SyncRefund};
 pub use outcome::{Decline, DeclineKind, Doubt, Outcome, Progress, Refusal, Step};
@@ -112,4 +113,4 @@ pub fn all() -> &'static [&'static dyn Connector] {
     CONNECTORS
 }
 
-const CONNECTORS: &[&dyn Connector] = &[];
+const CONNECTORS: &[&dyn Connector] = &[&stripe::Stripe];

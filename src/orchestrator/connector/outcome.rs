@@ -129,6 +129,11 @@ pub enum Doubt {
     Unreadable,
     /// The provider says that a request with the same key still runs.
     StillRunning,
+    /// The provider knows the idempotency key with another request: an earlier sending may have done its work.
+    KeyReused,
+    /// The provider refused to answer the question of a `Sync` (bad credentials, too many requests, an id that it should
+    /// know and does not).
+    QuestionRefused,
     /// The process ended between storing the attempt and storing its outcome.
     Interrupted,
 }
