@@ -9,6 +9,10 @@
 pub mod error;
 pub mod mint;
 pub mod row;
+pub mod sqlite;
+
+#[cfg(test)]
+mod conformance;
 
 use async_trait::async_trait;
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
@@ -19,6 +23,7 @@ pub use row::{
     AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place, RotationRow,
     SecretRow, StaleCursor, StalePage, StaleRecord, TenantRow,
 };
+pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Which cards a list shows; every filter that is set must fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,0 +1,43 @@
+//! What every store must do, whatever it is made of: one suite, run over each backend.
+
+pub(super) mod cards;
+pub(super) mod keys;
+pub(super) mod records;
+mod rows;
+
+pub(super) use rows::{acme, answer, card, content, customer, key, tenant_row};
+
+/// Runs the whole suite; `open` is a function beside the call that makes a fresh, empty store and whatever must live as
+/// long.
+macro_rules! conformance {
+    ($open:ident) => {
+        $crate::store::conformance::conformance!($open, cards:
+            a_card_comes_back_as_it_went_in, a_token_of_another_tenant_is_not_found, an_expired_card_is_gone_at_once,
+            tokens_that_share_their_first_half_are_told_apart, a_taken_token_is_refused_and_nothing_changes,
+            one_customer_has_one_row_for_one_card, an_expired_card_is_no_duplicate, many_cards_go_in_together_or_not_at_all,
+            a_list_has_every_card_once_in_order, a_list_goes_on_after_a_card_that_was_deleted,
+            a_swap_needs_every_part_to_be_as_it_was, a_deleted_card_stays_gone, the_sweep_sees_the_earliest_end_first,
+            an_unregistered_tenant_is_refused, envelopes_over_the_limit_are_refused,
+            two_racing_swaps_have_one_winner, racing_inserts_of_one_card_make_one_row);
+        $crate::store::conformance::conformance!($open, records:
+            the_same_idempotency_key_replays, an_answer_that_is_over_makes_room, answers_are_purged_when_their_time_is_over,
+            a_secret_comes_back_until_it_is_deleted, the_walk_finds_each_old_envelope_once,
+            swapping_envelopes_needs_the_old_one, rotations_are_written_over, rotation_text_over_the_limit_is_refused);
+        $crate::store::conformance::conformance!($open, keys:
+            a_tenant_comes_with_its_keys, a_key_change_that_does_not_fit_changes_nothing,
+            a_destroyed_key_has_no_bytes, wraps_only_grow, keys_over_the_limit_are_refused);
+    };
+    ($open:ident, $part:ident: $($name:ident),* $(,)?) => {
+        mod $part {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let (store, _keep) = super::$open().await;
+                    $crate::store::conformance::$part::$name(store).await;
+                }
+            )*
+        }
+    };
+}
+
+pub(super) use conformance;

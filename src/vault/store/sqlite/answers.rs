@@ -1,0 +1,101 @@
+//! Kept answers: found by the hash of their idempotency key, shredded when their time is over.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use strongroom_wire::TenantId;
+
+use super::cards::signed_time;
+use super::fault::{fault, fixed, signed, unsigned};
+use super::writer::Desk;
+use crate::store::{AnswerRow, StoreError};
+
+/// The live answer of this name.
+pub(super) fn find(
+    conn: &Connection,
+    number: i64,
+    tenant: &TenantId,
+    name: &[u8; 32],
+    now_ms: u64,
+) -> Result<Option<AnswerRow>, StoreError> {
+    let found: Option<(Vec<u8>, i64, Vec<u8>)> = conn
+        .prepare_cached(
+            "SELECT digest, expires_ms, envelope FROM answers INDEXED BY answers_name \
+             WHERE substr(name, 1, 8) = substr(?1, 1, 8) AND name = ?1 AND tenant = ?2 AND expires_ms > ?3",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![name, number, signed_time(now_ms)], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
+                .optional()
+        })
+        .map_err(fault)?;
+    let Some((digest, expires, envelope)) = found else {
+        return Ok(None);
+    };
+    Ok(Some(AnswerRow {
+        tenant: tenant.clone(),
+        name: *name,
+        digest: fixed(&digest)?,
+        envelope,
+        expires_ms: unsigned(expires)?,
+    }))
+}
+
+/// The id of an answer's row, live or not.
+pub(super) fn id(conn: &Connection, number: i64, name: &[u8; 32]) -> Result<Option<i64>, StoreError> {
+    conn.prepare_cached(
+        "SELECT id FROM answers INDEXED BY answers_name WHERE substr(name, 1, 8) = substr(?1, 1, 8) AND name = ?1 \
+         AND tenant = ?2",
+    )
+    .and_then(|mut statement| statement.query_row(params![name, number], |row| row.get(0)).optional())
+    .map_err(fault)
+}
+
+/// Keeps an answer in the place of one that is over. The caller has seen that there is no live one.
+pub(super) fn put(desk: &mut Desk<'_>, number: i64, answer: &AnswerRow) -> Result<(), StoreError> {
+    if let Some(old) = id(desk.conn, number, &answer.name)? {
+        shred(desk, old)?;
+    }
+    desk.conn
+        .prepare_cached("INSERT INTO answers (tenant, name, digest, expires_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .and_then(|mut statement| {
+            statement.execute(params![
+                number,
+                answer.name,
+                answer.digest,
+                signed_time(answer.expires_ms),
+                answer.envelope
+            ])
+        })
+        .map_err(fault)?;
+    Ok(())
+}
+
+/// Shreds answers whose time is over.
+pub(super) fn purge(desk: &mut Desk<'_>, now_ms: u64, limit: u32) -> Result<u64, StoreError> {
+    let gone = desk
+        .conn
+        .prepare_cached(
+            "DELETE FROM answers WHERE id IN (SELECT id FROM answers INDEXED BY answers_expires WHERE expires_ms <= ?1 \
+             ORDER BY expires_ms LIMIT ?2)",
+        )
+        .and_then(|mut statement| statement.execute(params![signed_time(now_ms), limit]))
+        .map_err(fault)?;
+    desk.shreds |= gone > 0;
+    Ok(gone as u64)
+}
+
+/// Refuses an answer that is over its limits.
+pub(super) fn check(answer: &AnswerRow) -> Result<(), StoreError> {
+    super::cards::check_envelope(&answer.envelope)?;
+    signed(answer.expires_ms).map(|_| ())
+}
+
+fn shred(desk: &mut Desk<'_>, id: i64) -> Result<(), StoreError> {
+    desk.conn
+        .prepare_cached("DELETE FROM answers WHERE id = ?1")
+        .and_then(|mut statement| statement.execute([id]))
+        .map_err(fault)?;
+    desk.shreds = true;
+    Ok(())
+}

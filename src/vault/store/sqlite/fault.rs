@@ -1,0 +1,52 @@
+//! From SQLite's errors to the store's: whether asking again can help.
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::store::StoreError;
+
+/// What an SQLite error means to a caller. Only SQLite's own code is logged, never a value.
+pub(super) fn fault(error: Error) -> StoreError {
+    match &error {
+        Error::SqliteFailure(failure, _) => match failure.code {
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch => {
+                tracing::error!(code = failure.extended_code, "the store is damaged");
+                StoreError::Corrupt
+            }
+            ErrorCode::ConstraintViolation => StoreError::Exists,
+            ErrorCode::TooBig => StoreError::TooLarge,
+            _ => {
+                tracing::warn!(code = failure.extended_code, "the store does not answer");
+                StoreError::Unavailable
+            }
+        },
+        Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::InvalidColumnType(..)
+        | Error::Utf8Error(..) => {
+            tracing::error!("a row of the store is not what this version writes");
+            StoreError::Corrupt
+        }
+        _ => StoreError::Unavailable,
+    }
+}
+
+/// Whether a failed commit leaves it open what is on the disk. After a failed write-back the system may call the same
+/// pages clean, so a later success would prove nothing: only a full disk is a fault that one can go on after.
+pub(super) fn leaves_disk_unknown(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt))
+}
+
+/// Number in a row as `u64`. Times and counts are never negative.
+pub(super) fn unsigned(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Corrupt)
+}
+
+/// A time or count as SQLite's integer.
+pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::TooLarge)
+}
+
+/// Bytes of a fixed length.
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt)
+}

@@ -1,0 +1,180 @@
+//! Wrapped keys: changes that belong together happen together or not at all.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use strongroom_wire::admin::{KeyPurpose, KeyState};
+use strongroom_wire::limits;
+
+use super::cards::signed_time;
+use super::fault::{fault, signed, unsigned};
+use super::writer::Desk;
+use crate::store::{KeyName, KeyRow, StoreError};
+
+/// A key's name with the number of its tenant, 0 for the vault itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name {
+    purpose: u8,
+    tenant: i64,
+    term: u32,
+}
+
+impl Name {
+    /// The name of a key whose tenant has this number.
+    pub(super) fn of(name: &KeyName, tenant: i64) -> Self {
+        Self { purpose: name.purpose as u8, tenant, term: name.term }
+    }
+}
+
+/// Changes whose tenants are numbers.
+pub(super) struct Change {
+    pub(super) insert: Vec<(Name, KeyRow)>,
+    pub(super) states: Vec<(Name, KeyState, KeyState)>,
+    pub(super) rewraps: Vec<(Name, Vec<u8>, Vec<u8>)>,
+}
+
+/// Refuses a key whose parts are over their limits.
+pub(super) fn check(key: &KeyRow) -> Result<(), StoreError> {
+    signed(key.created_ms)?;
+    signed(key.wraps)?;
+    check_wrapped(&key.wrapped)
+}
+
+/// See [`check`].
+pub(super) fn check_wrapped(wrapped: &[u8]) -> Result<(), StoreError> {
+    if wrapped.len() > limits::WRAPPED_KEY_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
+}
+
+/// Every key, vault's first, then by tenant, purpose, term.
+pub(super) fn list(conn: &Connection) -> Result<Vec<KeyRow>, StoreError> {
+    let mut statement = conn
+        .prepare_cached(
+            "SELECT keys.purpose, tenants.name, keys.tenant, keys.term, keys.state, keys.created_ms, keys.wraps, \
+             keys.wrapped FROM keys LEFT JOIN tenants ON tenants.id = keys.tenant \
+             ORDER BY keys.tenant, keys.purpose, keys.term",
+        )
+        .map_err(fault)?;
+    let mut rows = statement.query([]).map_err(fault)?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        let name: Option<String> = row.get(1).map_err(fault)?;
+        let tenant = match (row.get::<_, i64>(2).map_err(fault)?, name) {
+            (0, None) => None,
+            (_, Some(name)) => Some(name.parse().map_err(|_| StoreError::Corrupt)?),
+            (_, None) => return Err(StoreError::Corrupt),
+        };
+        keys.push(KeyRow {
+            name: KeyName { purpose: purpose(row.get(0).map_err(fault)?)?, tenant, term: row.get(3).map_err(fault)? },
+            state: state(row.get(4).map_err(fault)?)?,
+            created_ms: unsigned(row.get(5).map_err(fault)?)?,
+            wraps: unsigned(row.get(6).map_err(fault)?)?,
+            wrapped: row.get(7).map_err(fault)?,
+        });
+    }
+    Ok(keys)
+}
+
+/// Makes all the changes, or none and says `false` if one does not fit.
+pub(super) fn change(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
+    desk.conn.execute_batch("SAVEPOINT change").map_err(fault)?;
+    let fits = make(desk, change)?;
+    let end = if fits { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
+    desk.conn.execute_batch(end).map_err(fault)?;
+    Ok(fits)
+}
+
+fn make(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
+    for (name, key) in &change.insert {
+        if exists(desk.conn, *name)? {
+            return Ok(false);
+        }
+        insert(desk, *name, key)?;
+    }
+    for (name, from, to) in &change.states {
+        let wipe = *to == KeyState::Destroyed;
+        let changed = desk
+            .conn
+            .prepare_cached(
+                "UPDATE keys SET state = ?5, wrapped = iif(?6, x'', wrapped) \
+                 WHERE purpose = ?1 AND tenant = ?2 AND term = ?3 AND state = ?4",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![name.purpose, name.tenant, name.term, *from as u8, *to as u8, wipe])
+            })
+            .map_err(fault)?;
+        desk.shreds |= wipe;
+        if changed == 0 {
+            return Ok(false);
+        }
+    }
+    for (name, old, new) in &change.rewraps {
+        let changed = desk
+            .conn
+            .prepare_cached(
+                "UPDATE keys SET wrapped = ?5 WHERE purpose = ?1 AND tenant = ?2 AND term = ?3 AND wrapped = ?4",
+            )
+            .and_then(|mut statement| statement.execute(params![name.purpose, name.tenant, name.term, old, new]))
+            .map_err(fault)?;
+        desk.shreds = true;
+        if changed == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Inserts one key.
+pub(super) fn insert(desk: &mut Desk<'_>, name: Name, key: &KeyRow) -> Result<(), StoreError> {
+    desk.conn
+        .prepare_cached(
+            "INSERT INTO keys (purpose, tenant, term, state, created_ms, wraps, wrapped) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                name.purpose,
+                name.tenant,
+                name.term,
+                key.state as u8,
+                signed_time(key.created_ms),
+                signed_time(key.wraps),
+                key.wrapped,
+            ])
+        })
+        .map_err(fault)?;
+    Ok(())
+}
+
+/// Counts wraps.
+pub(super) fn add_wraps(desk: &mut Desk<'_>, name: Name, by: u64) -> Result<u64, StoreError> {
+    let total: Option<i64> = desk
+        .conn
+        .prepare_cached(
+            "UPDATE keys SET wraps = wraps + ?4 WHERE purpose = ?1 AND tenant = ?2 AND term = ?3 RETURNING wraps",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![name.purpose, name.tenant, name.term, signed_time(by)], |row| row.get(0))
+                .optional()
+        })
+        .map_err(fault)?;
+    unsigned(total.ok_or(StoreError::NoKey)?)
+}
+
+fn exists(conn: &Connection, name: Name) -> Result<bool, StoreError> {
+    conn.prepare_cached("SELECT 1 FROM keys WHERE purpose = ?1 AND tenant = ?2 AND term = ?3")
+        .and_then(|mut statement| statement.exists(params![name.purpose, name.tenant, name.term]))
+        .map_err(fault)
+}
+
+fn purpose(number: u8) -> Result<KeyPurpose, StoreError> {
+    [KeyPurpose::Kek, KeyPurpose::Fingerprint, KeyPurpose::Session, KeyPurpose::Sign]
+        .into_iter()
+        .find(|purpose| *purpose as u8 == number)
+        .ok_or(StoreError::Corrupt)
+}
+
+fn state(number: u8) -> Result<KeyState, StoreError> {
+    [KeyState::Pending, KeyState::Active, KeyState::Retiring, KeyState::Destroyed]
+        .into_iter()
+        .find(|state| *state as u8 == number)
+        .ok_or(StoreError::Corrupt)
+}

@@ -1,0 +1,314 @@
+//! `SqliteStore`: the store in one SQLite file, for one machine. It needs no server and no care.
+
+mod answers;
+mod cards;
+mod fault;
+mod keys;
+mod lists;
+mod open;
+mod reader;
+mod secrets;
+mod segments;
+mod stale;
+mod tenants;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use strongroom_wire::{CustomerId, SecretId, TenantId, Token, limits};
+
+use self::reader::Readers;
+use self::writer::Writer;
+use super::{
+    AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow,
+    RotationRow, SecretRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
+};
+
+/// What a store is opened with.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// The file; its log, its index and its lock stand beside it. The folder must exist.
+    pub path: PathBuf,
+    /// The vault's id. A new store is marked with it, a store with another mark is refused.
+    pub vault: String,
+    /// The file never grows beyond this, so that a full store leaves the audit log its room. No limit when none.
+    pub bytes_max: Option<u64>,
+}
+
+/// A store in one SQLite file.
+pub struct SqliteStore {
+    readers: Readers,
+    writer: Writer,
+    tenants: RwLock<HashMap<TenantId, i64>>,
+    /// Released last, when the writer has ended.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the store, making it or moving it to the newest schema where needed.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process has it open, [`StoreError::OtherVault`] if it is not this vault's,
+    /// [`StoreError::NewerSchema`], [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    pub fn open(options: &SqliteOptions) -> Result<Self, StoreError> {
+        let lock = open::lock(&options.path)?;
+        let conn = open::writer(&options.path, &options.vault, options.bytes_max)?;
+        let mut wal = options.path.clone().into_os_string();
+        wal.push("-wal");
+        let readers = Readers::new(&options.path)?;
+        let writer = Writer::start(conn, PathBuf::from(wal))?;
+        Ok(Self { readers, writer, tenants: RwLock::default(), _lock: lock })
+    }
+
+    /// A tenant's number. Tenants never go away, so what is known stays right.
+    fn number(&self, tenant: &TenantId) -> Result<i64, StoreError> {
+        let known = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied();
+        if let Some(number) = known {
+            return Ok(number);
+        }
+        let number = self.readers.short(|conn| tenants::number(conn, tenant))?.ok_or(StoreError::NoTenant)?;
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), number);
+        Ok(number)
+    }
+
+    fn key_name(&self, name: &KeyName) -> Result<keys::Name, StoreError> {
+        let tenant = name.tenant.as_ref().map_or(Ok(0), |tenant| self.number(tenant))?;
+        Ok(keys::Name::of(name, tenant))
+    }
+
+    fn check_answer(&self, card: &CardRow, answer: Option<&AnswerRow>) -> Result<(), StoreError> {
+        match answer {
+            Some(answer) if answer.tenant != card.tenant => Err(StoreError::NoTenant),
+            Some(answer) => answers::check(answer),
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn insert_card(&self, card: CardRow, answer: Option<AnswerRow>) -> Result<Inserted, StoreError> {
+        cards::check(&card)?;
+        self.check_answer(&card, answer.as_ref())?;
+        let number = self.number(&card.tenant)?;
+        self.writer.write(move |desk| cards::insert(desk, number, &card, answer.as_ref())).await
+    }
+
+    async fn insert_cards(&self, cards: Vec<(CardRow, Option<AnswerRow>)>) -> Result<Vec<Inserted>, StoreError> {
+        if cards.len() > limits::STORE_GROUP_MAX {
+            return Err(StoreError::TooLarge);
+        }
+        let mut numbered = Vec::with_capacity(cards.len());
+        for (card, answer) in cards {
+            cards::check(&card)?;
+            self.check_answer(&card, answer.as_ref())?;
+            numbered.push((self.number(&card.tenant)?, card, answer));
+        }
+        self.writer
+            .write(move |desk| {
+                let insert = |(number, card, answer): &(i64, CardRow, Option<AnswerRow>)| {
+                    cards::insert(desk, *number, card, answer.as_ref())
+                };
+                numbered.iter().map(insert).collect()
+            })
+            .await
+    }
+
+    async fn card(&self, tenant: &TenantId, token: &Token, now_ms: u64) -> Result<Option<CardRow>, StoreError> {
+        let number = self.number(tenant)?;
+        self.readers.short(|conn| lists::card(conn, number, tenant, token, now_ms))
+    }
+
+    async fn cards(
+        &self,
+        tenant: &TenantId,
+        filter: &CardFilter,
+        after: Option<Token>,
+        limit: u32,
+        now_ms: u64,
+    ) -> Result<Vec<CardRow>, StoreError> {
+        let number = self.number(tenant)?;
+        let limit = limit.min(limits::STORE_PAGE_MAX) as usize;
+        let page = lists::Page { filter: filter.clone(), after, limit, now_ms };
+        let tenant = tenant.clone();
+        self.readers.long(move |conn| lists::page(conn, number, &tenant, &page)).await
+    }
+
+    async fn find_duplicate(
+        &self,
+        tenant: &TenantId,
+        customer: &CustomerId,
+        fingerprint: &[u8; 16],
+        now_ms: u64,
+    ) -> Result<Option<Token>, StoreError> {
+        let number = self.number(tenant)?;
+        self.readers.short(|conn| cards::duplicate(conn, number, customer.as_str(), fingerprint, now_ms))
+    }
+
+    async fn swap_card(
+        &self,
+        tenant: &TenantId,
+        token: &Token,
+        old: CardContent,
+        new: CardContent,
+    ) -> Result<bool, StoreError> {
+        cards::check_content(&new)?;
+        let (number, token) = (self.number(tenant)?, *token);
+        self.writer.write(move |desk| cards::swap(desk, number, &token, &old, &new)).await
+    }
+
+    async fn delete_card(&self, tenant: &TenantId, token: &Token) -> Result<bool, StoreError> {
+        let (number, token) = (self.number(tenant)?, *token);
+        self.writer.write(move |desk| cards::delete(desk, number, &token)).await
+    }
+
+    async fn expired(&self, now_ms: u64, limit: u32) -> Result<Vec<Expired>, StoreError> {
+        let limit = limit.min(limits::STORE_PAGE_MAX);
+        self.readers.long(move |conn| lists::expired(conn, now_ms, limit)).await
+    }
+
+    async fn insert_secret(&self, secret: SecretRow) -> Result<(), StoreError> {
+        secrets::check(&secret)?;
+        let number = self.number(&secret.tenant)?;
+        self.writer.write(move |desk| secrets::insert(desk, number, &secret)).await
+    }
+
+    async fn secret(&self, tenant: &TenantId, id: &SecretId) -> Result<Option<SecretRow>, StoreError> {
+        let number = self.number(tenant)?;
+        self.readers.short(|conn| secrets::read(conn, number, tenant, id))
+    }
+
+    async fn delete_secret(&self, tenant: &TenantId, id: &SecretId) -> Result<bool, StoreError> {
+        let (number, id) = (self.number(tenant)?, *id);
+        self.writer.write(move |desk| secrets::delete(desk, number, &id)).await
+    }
+
+    async fn answer(&self, tenant: &TenantId, name: &[u8; 32], now_ms: u64) -> Result<Option<AnswerRow>, StoreError> {
+        let number = self.number(tenant)?;
+        self.readers.short(|conn| answers::find(conn, number, tenant, name, now_ms))
+    }
+
+    async fn insert_answer(&self, answer: AnswerRow, now_ms: u64) -> Result<Option<AnswerRow>, StoreError> {
+        answers::check(&answer)?;
+        let number = self.number(&answer.tenant)?;
+        self.writer
+            .write(move |desk| {
+                let kept = answers::find(desk.conn, number, &answer.tenant, &answer.name, now_ms)?;
+                if kept.is_none() {
+                    answers::put(desk, number, &answer)?;
+                }
+                Ok(kept)
+            })
+            .await
+    }
+
+    async fn purge_answers(&self, now_ms: u64, limit: u32) -> Result<u64, StoreError> {
+        let limit = limit.min(limits::STORE_PAGE_MAX);
+        self.writer.write(move |desk| answers::purge(desk, now_ms, limit)).await
+    }
+
+    async fn insert_tenant(&self, tenant: TenantRow, keys: Vec<KeyRow>) -> Result<bool, StoreError> {
+        for key in &keys {
+            keys::check(key)?;
+            if key.name.tenant.as_ref() != Some(&tenant.tenant) {
+                return Err(StoreError::NoTenant);
+            }
+        }
+        self.writer.write(move |desk| tenants::insert(desk, &tenant, &keys)).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
+        self.readers.short(tenants::list)
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        self.readers.short(keys::list)
+    }
+
+    async fn change_keys(&self, change: KeyChange) -> Result<bool, StoreError> {
+        let mut named = keys::Change { insert: Vec::new(), states: Vec::new(), rewraps: Vec::new() };
+        for key in change.insert {
+            keys::check(&key)?;
+            named.insert.push((self.key_name(&key.name)?, key));
+        }
+        for (name, from, to) in change.states {
+            named.states.push((self.key_name(&name)?, from, to));
+        }
+        for (name, old, new) in change.rewraps {
+            keys::check_wrapped(&new)?;
+            named.rewraps.push((self.key_name(&name)?, old, new));
+        }
+        self.writer.write(move |desk| keys::change(desk, &named)).await
+    }
+
+    async fn add_wraps(&self, key: &KeyName, by: u64) -> Result<u64, StoreError> {
+        let name = self.key_name(key)?;
+        fault::signed(by)?;
+        self.writer.write(move |desk| keys::add_wraps(desk, name, by)).await
+    }
+
+    async fn stale_records(
+        &self,
+        tenant: &TenantId,
+        term: u32,
+        from: Option<StaleCursor>,
+        limit: u32,
+    ) -> Result<StalePage, StoreError> {
+        let number = self.number(tenant)?;
+        let limit = limit.min(limits::STORE_PAGE_MAX);
+        self.readers.long(move |conn| stale::step(conn, number, term, from, limit)).await
+    }
+
+    async fn count_stale(&self, tenant: &TenantId, term: u32) -> Result<u64, StoreError> {
+        let number = self.number(tenant)?;
+        let (mut count, mut from) = (0, None);
+        loop {
+            let step = move |conn: &Connection| stale::step(conn, number, term, from, u32::MAX);
+            let page = self.readers.long(step).await?;
+            count += page.records.len() as u64;
+            if page.next.is_none() {
+                return Ok(count);
+            }
+            from = page.next;
+        }
+    }
+
+    async fn swap_envelopes(&self, tenant: &TenantId, swaps: Vec<EnvelopeSwap>) -> Result<u64, StoreError> {
+        if swaps.len() > limits::STORE_PAGE_MAX as usize {
+            return Err(StoreError::TooLarge);
+        }
+        swaps.iter().try_for_each(|swap| cards::check_envelope(&swap.new))?;
+        let number = self.number(tenant)?;
+        self.writer
+            .write(move |desk| {
+                swaps.iter().try_fold(0, |count, swap| Ok(count + u64::from(stale::swap(desk, number, swap)?)))
+            })
+            .await
+    }
+
+    async fn put_rotation(&self, rotation: RotationRow) -> Result<(), StoreError> {
+        tenants::check_rotation(&rotation)?;
+        let number = self.number(&rotation.tenant)?;
+        self.writer.write(move |desk| tenants::put_rotation(desk, number, &rotation)).await
+    }
+
+    async fn rotations(&self) -> Result<Vec<RotationRow>, StoreError> {
+        self.readers.short(tenants::rotations)
+    }
+
+    fn schema(&self) -> u32 {
+        open::newest_schema()
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.writer.settle().await
+    }
+}
