@@ -1,2 +1,94 @@
-//! placeholder
-fn main() {}
+//! vaultctl: the security team's tool. It makes and opens custodians' shares, talks to the admin listener of a vault and
+//! verifies its audit log; it never sees a card.
+
+mod audit;
+mod client;
+mod failure;
+mod file;
+mod init;
+mod keys;
+mod passphrase;
+mod pki;
+mod say;
+mod seal;
+mod tenants;
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use zeroizing_alloc::ZeroAlloc;
+
+use failure::Failure;
+use say::Say;
+
+/// Wipes what is freed, because request buffers and dealers of shares do not wipe themselves.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+
+/// Keys, custody and audit of a Strongroom vault.
+///
+/// Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong.
+#[derive(Parser)]
+#[command(name = "vaultctl", version, max_term_width = 100)]
+struct Arguments {
+    /// Answer in JSON on standard output; failures in JSON on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Init),
+    Unseal(seal::Unseal),
+    Seal(seal::Seal),
+    Status(seal::Status),
+    Reload(seal::Reload),
+    /// List keys and rotate them
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// List and register tenants
+    #[command(subcommand)]
+    Tenants(tenants::Tenants),
+    /// Read and verify the audit log
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// A certificate authority for development
+    #[command(subcommand)]
+    Pki(pki::Pki),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let say = Say::new(arguments.json);
+    // Shares pass through this process: no core file, no debugger of the same user. A system that refuses either (some
+    // containers do) is no reason to leave a vault sealed.
+    let core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    if core.is_err() || set_dumpable_behavior(DumpableBehavior::NotDumpable).is_err() {
+        say.note("this system does not let vaultctl rule out core files; rule them out yourself (ulimit -c 0)");
+    }
+    match run(arguments.command, &say) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say.failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, say: &Say) -> Result<(), Failure> {
+    match command {
+        Command::Init(init) => init.run(say),
+        Command::Unseal(unseal) => unseal.run(say),
+        Command::Seal(seal) => seal.run(say),
+        Command::Status(status) => status.run(say),
+        Command::Reload(reload) => reload.run(say),
+        Command::Keys(keys) => keys.run(say),
+        Command::Tenants(tenants) => tenants.run(say),
+        Command::Audit(audit) => audit.run(say),
+        Command::Pki(pki) => pki.run(say),
+    }
+}

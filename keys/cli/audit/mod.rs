@@ -1,0 +1,59 @@
+//! `vaultctl audit`: the log as people read it, and what shows that nobody rewrote it.
+
+mod entries;
+mod log;
+mod proof;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use strongroom_keys::sign::PublicKey;
+
+use crate::failure::Failure;
+use crate::file;
+use crate::say::Say;
+
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    Show(entries::Show),
+    Checkpoint(proof::FetchCheckpoint),
+    PublicKey(proof::FetchPublicKey),
+    Proof(proof::FetchProof),
+    Verify(verify::Verify),
+}
+
+impl Audit {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        match self {
+            Audit::Show(show) => show.run(say),
+            Audit::Checkpoint(checkpoint) => checkpoint.run(say),
+            Audit::PublicKey(key) => key.run(say),
+            Audit::Proof(proof) => proof.run(say),
+            Audit::Verify(verify) => verify.run(say),
+        }
+    }
+}
+
+/// The key that a flag names, as text or as a file that holds it.
+fn public_key(text: &str) -> Result<PublicKey, Failure> {
+    // A key has two plus signs, and a path hardly any.
+    if let Ok(key) = text.parse() {
+        return Ok(key);
+    }
+    let path = PathBuf::from(text);
+    if !path.exists() {
+        return Err(Failure::new(
+            "the public key is neither a key nor a file that is there",
+            "name what `vaultctl audit public-key` answers, or a file that holds it",
+        ));
+    }
+    read_small(&path)?.parse().map_err(Failure::of)
+}
+
+/// A note or key in a file.
+fn read_small(path: &Path) -> Result<String, Failure> {
+    Ok(file::read_text(path, NOTE_BYTES_MAX)?.to_string())
+}
+
+const NOTE_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,188 @@
+//! `vaultctl init`: a new Root, dealt among custodians or kept in a file for development.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use strongroom_keys::root::{self, dev};
+use strongroom_keys::share::{Hardness, Passphrase, SealedShare, Share, custodian_is_sound, division_is_sound};
+use strongroom_wire::limits;
+
+use crate::failure::Failure;
+use crate::file::{self, Mode};
+use crate::passphrase;
+use crate::say::Say;
+
+/// Make a new Root and deal it among custodians
+///
+/// Writes root.json, which is public, and one sealed share for each custodian. The Root itself is never shown or kept:
+/// any THRESHOLD custodians bring it back with `vaultctl unseal`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  vaultctl init --shares 5 --threshold 3 --out ceremony --custodian Ada --custodian Ben \\
+      --custodian Cleo --custodian Dan --custodian Eve
+  vaultctl init --dev --out dev      one file, for development on loopback only")]
+pub(crate) struct Init {
+    /// Shares to deal, one for each custodian (3 to 16)
+    #[arg(long, value_name = "N", required_unless_present = "dev")]
+    shares: Option<u8>,
+    /// Shares needed to unseal (2 to N)
+    #[arg(long, value_name = "K", required_unless_present = "dev")]
+    threshold: Option<u8>,
+    /// Folder to write into; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Name of a custodian, once for each share in order; "custodian 1" and so on if none is named
+    #[arg(long = "custodian", value_name = "NAME")]
+    custodians: Vec<String>,
+    /// File with a custodian's passphrase as its only line, once for each share in order; asked for if none is named
+    #[arg(long = "passphrase-file", value_name = "FILE")]
+    passphrase_files: Vec<PathBuf>,
+    /// How long opening a share shall take on this machine, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    open_milliseconds: u64,
+    /// Make a development Root: one file that opens the vault by itself
+    #[arg(long, conflicts_with_all = ["shares", "threshold", "custodians", "passphrase_files", "open_milliseconds"])]
+    dev: bool,
+}
+
+#[derive(Serialize)]
+struct Made {
+    vault_id: String,
+    shares: u8,
+    threshold: u8,
+    files: Vec<PathBuf>,
+}
+
+impl Init {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        let made = match (self.dev, self.shares, self.threshold) {
+            (false, Some(shares), Some(threshold)) => self.deal(shares, threshold, say)?,
+            _ => self.dev(say)?,
+        };
+        let files: Vec<String> = made.files.iter().map(|path| format!("  {}", path.display())).collect();
+        let next = if self.dev {
+            "Start vaultd with them ([root] file and dev_key).".to_owned()
+        } else {
+            format!(
+                "Give each custodian their own share file and delete it here; keep root.json beside vaultd.\n\
+                 {} of {} custodians open the vault, each with `vaultctl unseal --share FILE`.",
+                made.threshold, made.shares
+            )
+        };
+        say.result(&made, &format!("vault {}\n{}\n{next}", made.vault_id, files.join("\n")));
+        Ok(())
+    }
+
+    fn deal(&self, shares: u8, threshold: u8, say: &Say) -> Result<Made, Failure> {
+        self.check(shares, threshold)?;
+        let root_file = self.out.join("root.json");
+        let share_files: Vec<PathBuf> = (1..=shares).map(|n| self.out.join(format!("share-{n}.json"))).collect();
+        file::refuse_existing(share_files.iter().chain([&root_file]))?;
+        let custodians: Vec<String> = if self.custodians.is_empty() {
+            (1..=shares).map(|n| format!("custodian {n}")).collect()
+        } else {
+            self.custodians.clone()
+        };
+        // Every passphrase first: one that is refused stops the ceremony before anything exists.
+        let passphrases: Vec<Passphrase> = custodians
+            .iter()
+            .enumerate()
+            .map(|(at, name)| passphrase::choose(name, self.passphrase_files.get(at).map(PathBuf::as_path)))
+            .collect::<Result<_, _>>()?;
+        let hardness = Hardness::calibrate(Duration::from_millis(self.open_milliseconds)).map_err(Failure::of)?;
+        let (descriptor, dealt) = root::found(shares, threshold).map_err(Failure::of)?;
+        file::folder(&self.out)?;
+        let mut written = Written::default();
+        for (at, share) in dealt.iter().enumerate() {
+            say.note(&format!("sealing and proving the share of {}", custodians[at]));
+            let sealed = SealedShare::seal(share, &custodians[at], &passphrases[at], hardness).map_err(Failure::of)?;
+            written.create(&share_files[at], Mode::Secret, sealed.to_json().as_bytes())?;
+            prove(&share_files[at], &passphrases[at], share)?;
+        }
+        // Last, so that a root.json says that all of its shares exist.
+        written.create(&root_file, Mode::Public, descriptor.to_json().as_bytes())?;
+        Ok(Made { vault_id: descriptor.vault_id().to_string(), shares, threshold, files: written.keep() })
+    }
+
+    fn check(&self, shares: u8, threshold: u8) -> Result<(), Failure> {
+        if !division_is_sound(shares, threshold) {
+            return Err(Failure::new(
+                "a Root is not dealt this way: two halves, or one person alone, must not be enough (PCI DSS 3.6.1.2)",
+                format!("take 3 to {} shares and a threshold of 2 to all of them", limits::SHARES_MAX),
+            ));
+        }
+        let mut names = self.custodians.clone();
+        names.sort_unstable();
+        names.dedup();
+        if !names.is_empty() && names.len() != usize::from(shares) {
+            return Err(Failure::new(
+                "the custodians do not fit the shares",
+                "name --custodian once for each share, each with another name, or not at all",
+            ));
+        }
+        if !names.iter().all(|name| custodian_is_sound(name)) {
+            return Err(Failure::of(strongroom_keys::share::ShareError::Custodian));
+        }
+        if !self.passphrase_files.is_empty() && self.passphrase_files.len() != usize::from(shares) {
+            return Err(Failure::new(
+                "the passphrase files do not fit the shares",
+                "name --passphrase-file once for each share in order, or not at all",
+            ));
+        }
+        Ok(())
+    }
+
+    fn dev(&self, say: &Say) -> Result<Made, Failure> {
+        let (key_file, root_file) = (self.out.join("dev-root.key"), self.out.join("root.json"));
+        file::refuse_existing([&key_file, &root_file])?;
+        let (text, descriptor) = dev::make().map_err(Failure::of)?;
+        file::folder(&self.out)?;
+        let mut written = Written::default();
+        written.create(&key_file, Mode::Secret, text.as_bytes())?;
+        dev::read(&key_file, &descriptor).map_err(Failure::of)?;
+        written.create(&root_file, Mode::Public, descriptor.to_json().as_bytes())?;
+        say.note(
+            "WARNING: this is a DEVELOPMENT root. Whoever reads dev-root.key reads every card.\n\
+             vaultd takes it on loopback only. Never put a real card into this vault.",
+        );
+        Ok(Made { vault_id: descriptor.vault_id().to_string(), shares: 0, threshold: 0, files: written.keep() })
+    }
+}
+
+/// Reads back what was written and opens it, while a mistake costs nothing yet.
+fn prove(path: &Path, passphrase: &Passphrase, share: &Share) -> Result<(), Failure> {
+    let again = SealedShare::parse(&file::read(path, limits::SHARE_FILE_BYTES_MAX)?)
+        .and_then(|sealed| sealed.open(passphrase))
+        .map_err(Failure::of)?;
+    if again.commitment() == share.commitment() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{} does not hold what was written", path.display()), "check the disk, then begin again"))
+}
+
+/// Files of a ceremony that is not over: removed again unless it ends well.
+#[derive(Default)]
+struct Written(Vec<PathBuf>);
+
+impl Written {
+    fn create(&mut self, path: &Path, mode: Mode, bytes: &[u8]) -> Result<(), Failure> {
+        file::create(path, mode, bytes)?;
+        self.0.push(path.to_owned());
+        Ok(())
+    }
+
+    fn keep(mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _gone = std::fs::remove_file(path);
+        }
+    }
+}

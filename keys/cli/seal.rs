@@ -1,0 +1,136 @@
+//! `vaultctl unseal`, `seal`, `status` and `reload`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use strongroom_keys::share::{SealedShare, write_submission};
+use strongroom_wire::admin::{Phase, Reloaded, RootKind, Status as VaultStatus, UnsealProgress};
+use strongroom_wire::limits;
+
+use crate::client::{Connection, converse};
+use crate::failure::Failure;
+use crate::say::Say;
+use crate::{file, passphrase};
+
+/// Hand in your share
+///
+/// The share is opened here with your passphrase and sent to the vault; when enough custodians did the same, the vault
+/// opens. Each custodian uses their own client certificate.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  vaultctl unseal --share share-2.json --url https://vault:8402 --ca ca.pem --cert ben.pem --key ben.key
+  vaultctl unseal --abandon      forget the shares that are in and begin again")]
+pub(crate) struct Unseal {
+    /// Your sealed share
+    #[arg(long, value_name = "FILE", required_unless_present = "abandon")]
+    share: Option<PathBuf>,
+    /// File with your passphrase as its only line; asked for if none is named
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// Make the vault forget the shares of the ceremony that runs
+    #[arg(long, conflicts_with_all = ["share", "passphrase_file"])]
+    abandon: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Make the vault forget its keys until the next unseal
+#[derive(Args)]
+#[command(after_help = "Example:\n  vaultctl seal --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
+pub(crate) struct Seal {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Show whether the vault is sealed, and what to look after
+#[derive(Args)]
+#[command(after_help = "Example:\n  vaultctl status --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
+pub(crate) struct Status {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Make the vault read its certificates and policy again
+#[derive(Args)]
+#[command(after_help = "Example:\n  vaultctl reload --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Unseal {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        let client = self.connection.open()?;
+        let Some(path) = &self.share else {
+            let progress: UnsealProgress = converse(client.delete("/v1/unseal"))?;
+            say.result(&progress, "the shares that were in are forgotten");
+            return Ok(());
+        };
+        let sealed = SealedShare::parse(&file::read(path, limits::SHARE_FILE_BYTES_MAX)?).map_err(Failure::of)?;
+        let passphrase = passphrase::ask(sealed.custodian(), self.passphrase_file.as_deref())?;
+        let share = sealed.open(&passphrase).map_err(Failure::of)?;
+        let body = write_submission(&share);
+        let progress: UnsealProgress = converse(client.post_text("/v1/unseal", &body))?;
+        let text = match progress.phase {
+            Phase::Unsealed => "the vault is unsealed".to_owned(),
+            Phase::Sealed | Phase::Unsealing => format!(
+                "share {} is in: {} of {} that are needed",
+                sealed.index(),
+                progress.shares_given,
+                progress.threshold
+            ),
+        };
+        say.result(&progress, &text);
+        Ok(())
+    }
+}
+
+impl Seal {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        let client = self.connection.open()?;
+        let status: serde_json::Value = converse(client.post_text("/v1/seal", "{}"))?;
+        say.result(&status, "the vault is sealed; custodians open it again with `vaultctl unseal`");
+        Ok(())
+    }
+}
+
+impl Status {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        let client = self.connection.open()?;
+        let status: VaultStatus = converse(client.get("/v1/status"))?;
+        say.result(&status, &describe(&status));
+        Ok(())
+    }
+}
+
+impl Reload {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        let client = self.connection.open()?;
+        let reloaded: Reloaded = converse(client.post_text("/v1/reload", "{}"))?;
+        say.result(&reloaded, &format!("read again: {}", reloaded.reloaded.join(", ")));
+        Ok(())
+    }
+}
+
+fn describe(status: &VaultStatus) -> String {
+    let phase = match status.phase {
+        Phase::Sealed => "sealed".to_owned(),
+        Phase::Unsealing => format!("unsealing: {} of {} shares", status.shares_given, status.threshold),
+        Phase::Unsealed => "unsealed".to_owned(),
+    };
+    let root = match status.root {
+        RootKind::Custodians => format!("custodians, {} of {}", status.threshold, status.shares),
+        RootKind::Dev => "development".to_owned(),
+    };
+    let uncovered = status.audit_size.saturating_sub(status.checkpoint_size);
+    let mut lines = vec![
+        format!("vault    {}", status.vault_id),
+        format!("phase    {phase}"),
+        format!("root     {root}"),
+        format!("version  {}, schema {}, up for {} s", status.version, status.schema, status.uptime_seconds),
+        format!("audit    {} entries, {uncovered} of them after the newest checkpoint", status.audit_size),
+    ];
+    lines.extend(status.warnings.iter().map(|warning| format!("warning  {warning}")));
+    lines.join("\n")
+}

@@ -1,0 +1,79 @@
+//! `vaultctl tenants`: whose cards the vault keeps.
+
+use clap::{Args, Subcommand};
+use strongroom_wire::TenantId;
+use strongroom_wire::payment_method::{Page, Tenant, TenantRequest};
+
+use crate::client::{Connection, converse};
+use crate::failure::Failure;
+use crate::say::{Say, table};
+
+#[derive(Subcommand)]
+pub(crate) enum Tenants {
+    List(List),
+    Add(Add),
+}
+
+/// List the tenants
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  vaultctl tenants list --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key"
+)]
+pub(crate) struct List {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Register a tenant and make its keys; repeating it changes nothing
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  vaultctl tenants add acme --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key"
+)]
+pub(crate) struct Add {
+    /// Its name: 1 to 64 of a-z 0-9 _ -
+    tenant: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Tenants {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        match self {
+            Tenants::List(list) => list.run(say),
+            Tenants::Add(add) => add.run(say),
+        }
+    }
+}
+
+impl List {
+    fn run(self, say: &Say) -> Result<(), Failure> {
+        let client = self.connection.open()?;
+        let page = converse(async {
+            let mut all = Page::<Tenant> { items: Vec::new(), next_cursor: None };
+            loop {
+                let path =
+                    all.next_cursor.take().map_or("/v1/tenants".to_owned(), |at| format!("/v1/tenants?cursor={at}"));
+                let page: Page<Tenant> = client.get(&path).await?;
+                all.items.extend(page.items);
+                all.next_cursor = page.next_cursor;
+                if all.next_cursor.is_none() || all.items.len() >= strongroom_wire::limits::TENANTS_MAX {
+                    return Ok(all);
+                }
+            }
+        })?;
+        let rows: Vec<[String; 2]> =
+            page.items.iter().map(|tenant| [tenant.tenant.to_string(), tenant.created_at.clone()]).collect();
+        say.result(&page, &table(["TENANT", "CREATED"], &rows));
+        Ok(())
+    }
+}
+
+impl Add {
+    fn run(self, say: &Say) -> Result<(), Failure> {
+        let tenant: TenantId = self.tenant.parse().map_err(Failure::of)?;
+        let client = self.connection.open()?;
+        let tenant: Tenant = converse(client.post("/v1/tenants", &TenantRequest { tenant }))?;
+        say.result(&tenant, &format!("{} is registered since {}", tenant.tenant, tenant.created_at));
+        Ok(())
+    }
+}
