@@ -146,13 +146,17 @@ pub(super) fn delete(desk: &mut Desk<'_>, tenant: i64, token: &Token) -> Result<
     let Some(id) = find(desk.conn, token)? else {
         return Ok(false);
     };
-    let gone = desk
+    let gone: Option<Vec<u8>> = desk
         .conn
-        .prepare_cached("DELETE FROM cards WHERE id = ?1 AND tenant = ?2")
-        .and_then(|mut statement| statement.execute([id, tenant]))
+        .prepare_cached("DELETE FROM cards WHERE id = ?1 AND tenant = ?2 RETURNING fingerprint")
+        .and_then(|mut statement| statement.query_row([id, tenant], |row| row.get(0)).optional())
         .map_err(fault)?;
-    desk.shreds |= gone > 0;
-    Ok(gone > 0)
+    let Some(fingerprint) = gone else {
+        return Ok(false);
+    };
+    desk.segments.forget(desk.conn, id, &fingerprint)?;
+    desk.shreds = true;
+    Ok(true)
 }
 
 /// The id of the row of a token: nearly always its own first 64 bits, otherwise what the index of displaced rows says.

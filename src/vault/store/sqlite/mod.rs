@@ -84,7 +84,7 @@ impl SqliteStore {
         Ok(keys::Name::of(name, tenant))
     }
 
-    fn check_answer(&self, card: &CardRow, answer: Option<&AnswerRow>) -> Result<(), StoreError> {
+    fn check_answer(card: &CardRow, answer: Option<&AnswerRow>) -> Result<(), StoreError> {
         match answer {
             Some(answer) if answer.tenant != card.tenant => Err(StoreError::NoTenant),
             Some(answer) => answers::check(answer),
@@ -97,7 +97,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn insert_card(&self, card: CardRow, answer: Option<AnswerRow>) -> Result<Inserted, StoreError> {
         cards::check(&card)?;
-        self.check_answer(&card, answer.as_ref())?;
+        Self::check_answer(&card, answer.as_ref())?;
         let number = self.number(&card.tenant)?;
         self.writer.write(move |desk| cards::insert(desk, number, &card, answer.as_ref())).await
     }
@@ -109,7 +109,7 @@ impl Store for SqliteStore {
         let mut numbered = Vec::with_capacity(cards.len());
         for (card, answer) in cards {
             cards::check(&card)?;
-            self.check_answer(&card, answer.as_ref())?;
+            Self::check_answer(&card, answer.as_ref())?;
             numbered.push((self.number(&card.tenant)?, card, answer));
         }
         self.writer

@@ -5,8 +5,8 @@
 //! by fingerprint reads four bytes for each card of the store, about a millisecond for a million.
 //!
 //! Invariants:
-//! - Every card up to the newest segment's end is covered by the segment that its id falls into. What a segment says may be
-//!   too much (a deleted card), never too little.
+//! - Every card up to the newest segment's end is covered by the segment that its id falls into, which has its fingerprint
+//!   once for it. A segment may name a tenant that has no card there any more, never too few.
 //! - Cards after the newest segment's end are few: about as many as one segment.
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -67,6 +67,27 @@ impl Segments {
         prints.extend_from_slice(&fingerprint[..PRINT]);
         conn.prepare_cached("UPDATE segments SET tenants = ?2, prints = ?3 WHERE last = ?1")
             .and_then(|mut statement| statement.execute(params![last, tenants, prints]))
+            .map_err(fault)?;
+        Ok(())
+    }
+
+    /// Takes a card that is shredded out of its segment. A segment names each fingerprint as often as it has cards with
+    /// it, so taking one away hides no other card.
+    pub(super) fn forget(&mut self, conn: &Connection, card: i64, fingerprint: &[u8]) -> Result<(), StoreError> {
+        if card > self.covered {
+            return Ok(());
+        }
+        let (last, mut prints): (i64, Vec<u8>) = conn
+            .prepare_cached("SELECT last, prints FROM segments WHERE last >= ?1 ORDER BY last LIMIT 1")
+            .and_then(|mut statement| statement.query_row([card], |row| Ok((row.get(0)?, row.get(1)?))))
+            .map_err(fault)?;
+        let print = fingerprint.get(..PRINT);
+        let Some(place) = prints.chunks(PRINT).position(|other| Some(other) == print) else {
+            return Ok(());
+        };
+        prints.drain(place * PRINT..(place + 1) * PRINT);
+        conn.prepare_cached("UPDATE segments SET prints = ?2 WHERE last = ?1")
+            .and_then(|mut statement| statement.execute(params![last, prints]))
             .map_err(fault)?;
         Ok(())
     }

@@ -56,6 +56,29 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn rows_that_this_version_cannot_have_written_are_refused() {
+    for change in [
+        "fingerprint = x'01'",
+        "binding = x''",
+        "customer = 'no such name!'",
+        "created_after_ms = -9223372036854775807",
+        "expires_ms = -1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&options(&folder)).unwrap();
+        let tenant = acme(&store).await;
+        let card = card(&tenant, None);
+        store.insert_card(card.clone(), None).await.unwrap();
+        let conn = rusqlite::Connection::open(options(&folder).path).unwrap();
+        conn.execute_batch(&format!("UPDATE cards SET {change}")).unwrap();
+        let read = store.card(&tenant, &card.token, NOW).await;
+        // A card whose end lies before 1970 is gone, whatever else it is.
+        let wanted = if change.starts_with("expires") { Ok(None) } else { Err(StoreError::Corrupt) };
+        assert_eq!(read, wanted, "{change}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_opener_is_refused_until_the_first_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let first = SqliteStore::open(&options(&folder)).unwrap();
@@ -291,6 +314,8 @@ async fn segments_hide_no_card() {
     }
     let gone: std::collections::HashSet<Token> = (7..24_000).step_by(3_000).map(|n| cards[n].token).collect();
     cards.retain(|card| !gone.contains(&card.token));
+    // The four bytes that a segment has of a fingerprint go with the card.
+    assert_eq!(found_in_segments(&folder, &[1; 4]), 8);
     let segments: i64 = rusqlite::Connection::open(options(&folder).path)
         .unwrap()
         .query_row("SELECT count(*) FROM segments", [], |row| row.get(0))
@@ -311,6 +336,13 @@ async fn segments_hide_no_card() {
         assert_eq!(store.count_stale(&tenant, 2).await, Ok(cards.len() as u64 - 4));
         assert_eq!(store.count_stale(&small, 2).await, Ok(4));
     }
+}
+
+fn found_in_segments(folder: &TempDir, print: &[u8]) -> usize {
+    let conn = rusqlite::Connection::open(options(folder).path).unwrap();
+    let mut statement = conn.prepare("SELECT prints FROM segments").unwrap();
+    let blobs = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    blobs.map(|blob| blob.unwrap().chunks(4).filter(|other| *other == print).count()).sum()
 }
 
 fn copy_of(folder: &TempDir) -> TempDir {
