@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use strongroom_wire::limits;
 
+use crate::book::room;
 use crate::refusal::Refusal;
 
 /// A finished answer: the HTTP status and the JSON body.
@@ -58,8 +59,7 @@ impl Keys {
             Some(first) if first.digest != digest => return Err(Refusal::key_reused()),
             Some(first) if first.running => return Err(Refusal::key_in_use()),
             Some(Known { answer: Some(answer), .. }) => return Ok(Begin::Again(answer.clone())),
-            _ if known.len() >= limits::SIMULATOR_OBJECTS_MAX => return Err(Refusal::full()),
-            _ => {}
+            _ => room(known.len())?,
         }
         known.insert(name.clone(), Known { digest, answer: None, running: true });
         drop(known);

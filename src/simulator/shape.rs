@@ -35,15 +35,24 @@ pub(crate) fn method(method: &Method) -> Value {
     })
 }
 
-/// A `payment_intent`; `expand` puts the charge itself in `latest_charge`.
-pub(crate) fn intent(book: &Book, intent: &Intent, expand: bool) -> Value {
+/// How a caller wants its payment intents.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct View {
+    /// `expand[]=latest_charge`: the charge itself instead of its id.
+    pub(crate) whole_charge: bool,
+    /// An API version before 2022-11-15: the charges are listed in the payment intent.
+    pub(crate) charges: bool,
+}
+
+/// A `payment_intent`.
+pub(crate) fn intent(book: &Book, intent: &Intent, view: View) -> Value {
     let charge_found = intent.charge.as_deref().and_then(|id| book.charge(id).ok());
     let latest_charge = match charge_found {
-        Some(found) if expand => charge(book, found),
+        Some(found) if view.whole_charge => charge(book, found),
         Some(found) => json!(found.id),
         None => Value::Null,
     };
-    json!({
+    let mut shape = json!({
         "id": intent.id,
         "object": "payment_intent",
         "amount": intent.amount,
@@ -86,7 +95,12 @@ pub(crate) fn intent(book: &Book, intent: &Intent, expand: bool) -> Value {
         "status": intent.status.name(),
         "transfer_data": null,
         "transfer_group": null
-    })
+    });
+    if view.charges {
+        let charges = charge_found.map(|found| charge(book, found)).into_iter().collect();
+        shape["charges"] = list(&format!("/v1/charges?payment_intent={}", intent.id), charges, false);
+    }
+    shape
 }
 
 /// A `charge`.

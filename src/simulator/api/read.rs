@@ -9,7 +9,7 @@ use super::Simulator;
 use super::exchange::look;
 use crate::form::Form;
 use crate::refusal::Refusal;
-use crate::shape;
+use crate::shape::{self, View};
 
 /// `GET /v1/payment_methods/{id}`
 pub(super) async fn method(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
@@ -23,9 +23,9 @@ pub(super) async fn method(simulator: Data<Simulator>, request: HttpRequest, id:
 /// `GET /v1/payment_intents/{id}`
 pub(super) async fn intent(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
     look(&simulator, &request, |book, mut form| {
-        let expand = wants_charge(&mut form)?;
+        let view = view(&request, &mut form)?;
         form.finish()?;
-        Ok(shape::intent(book, book.intent(&id)?, expand))
+        Ok(shape::intent(book, book.intent(&id)?, view))
     })
     .await
 }
@@ -34,10 +34,10 @@ pub(super) async fn intent(simulator: Data<Simulator>, request: HttpRequest, id:
 pub(super) async fn intents(simulator: Data<Simulator>, request: HttpRequest) -> HttpResponse {
     look(&simulator, &request, |book, mut form| {
         let page = Page::parse(&mut form)?;
-        let expand = wants_charge(&mut form)?;
+        let view = view(&request, &mut form)?;
         form.finish()?;
         let rows = book.intents().filter(|intent| page.holds(intent.created));
-        let rows = rows.map(|intent| (intent.id.as_str(), || shape::intent(book, intent, expand)));
+        let rows = rows.map(|intent| (intent.id.as_str(), || shape::intent(book, intent, view)));
         page.cut("/v1/payment_intents", rows)
     })
     .await
@@ -78,13 +78,16 @@ pub(super) async fn refunds(simulator: Data<Simulator>, request: HttpRequest) ->
     .await
 }
 
-/// Whether the answer is to hold the whole charge; nothing else can be expanded here.
-pub(super) fn wants_charge(form: &mut Form) -> Result<bool, Refusal> {
+/// How the caller wants payment intents: by `expand`, where nothing but the charge can be expanded here, and by the
+/// `Stripe-Version` header.
+pub(super) fn view(request: &HttpRequest, form: &mut Form) -> Result<View, Refusal> {
     let wanted = form.list("expand");
     if wanted.iter().any(|name| !matches!(name.as_str(), "latest_charge" | "data.latest_charge")) {
         return Err(Refusal::invalid("parameter_invalid", "The simulator expands latest_charge alone.").param("expand"));
     }
-    Ok(!wanted.is_empty())
+    let version = request.headers().get("stripe-version").and_then(|value| value.to_str().ok());
+    // Versions are dates, so their texts sort as they do.
+    Ok(View { whole_charge: !wanted.is_empty(), charges: version.is_some_and(|version| version < "2022-11-15") })
 }
 
 /// Which part of a list is wanted.

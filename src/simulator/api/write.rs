@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::Simulator;
 use super::exchange::change;
-use super::read::wants_charge;
+use super::read::view;
 use crate::fault::Operation;
 use crate::form::Form;
 use crate::shape;
@@ -24,9 +24,9 @@ pub(super) async fn create_intent(simulator: Data<Simulator>, request: HttpReque
     let confirms = Form::parse(&body).is_ok_and(|form| form.peek("confirm") == Some("true"));
     let operation = if confirms { Operation::Authorize } else { Operation::Prepare };
     change(&simulator, &request, &body, operation, None, |book, mut form, call| {
-        let expand = wants_charge(&mut form)?;
+        let view = view(&request, &mut form)?;
         let id = book.create_intent(form, call)?;
-        Ok(shape::intent(book, book.intent(&id)?, expand))
+        Ok(shape::intent(book, book.intent(&id)?, view))
     })
     .await
 }
@@ -39,9 +39,9 @@ pub(super) async fn confirm_intent(
     body: Bytes,
 ) -> HttpResponse {
     change(&simulator, &request, &body, Operation::Authorize, Some(&id), |book, mut form, call| {
-        let expand = wants_charge(&mut form)?;
+        let view = view(&request, &mut form)?;
         book.confirm_intent(&id, form, call)?;
-        Ok(shape::intent(book, book.intent(&id)?, expand))
+        Ok(shape::intent(book, book.intent(&id)?, view))
     })
     .await
 }
@@ -54,9 +54,9 @@ pub(super) async fn capture_intent(
     body: Bytes,
 ) -> HttpResponse {
     change(&simulator, &request, &body, Operation::Capture, Some(&id), |book, mut form, call| {
-        let expand = wants_charge(&mut form)?;
+        let view = view(&request, &mut form)?;
         book.capture_intent(&id, form, call)?;
-        Ok(shape::intent(book, book.intent(&id)?, expand))
+        Ok(shape::intent(book, book.intent(&id)?, view))
     })
     .await
 }
@@ -69,9 +69,9 @@ pub(super) async fn cancel_intent(
     body: Bytes,
 ) -> HttpResponse {
     change(&simulator, &request, &body, Operation::Cancel, Some(&id), |book, mut form, call| {
-        let expand = wants_charge(&mut form)?;
+        let view = view(&request, &mut form)?;
         book.cancel_intent(&id, form, call)?;
-        Ok(shape::intent(book, book.intent(&id)?, expand))
+        Ok(shape::intent(book, book.intent(&id)?, view))
     })
     .await
 }

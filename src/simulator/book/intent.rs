@@ -5,7 +5,7 @@ use crate::cards::{self, Behaviour, Decline};
 use crate::form::Form;
 use crate::ledger::Kind;
 use crate::refusal::Refusal;
-use crate::shape;
+use crate::shape::{self, View};
 
 impl Book {
     /// `POST /v1/payment_intents`; answers the id. A declined payment leaves its intent behind, as with Stripe.
@@ -65,7 +65,7 @@ impl Book {
         if matches!(status, Status::RequiresCapture | Status::Succeeded | Status::Canceled) {
             let message =
                 format!("You cannot confirm this PaymentIntent because it has a status of {}.", status.name());
-            return Err(Refusal::state("payment_intent_unexpected_state", message));
+            return Err(self.wrong_state(id, message));
         }
         let mut terms = Terms::parse(self, &mut form, true, call)?;
         form.finish()?;
@@ -161,7 +161,7 @@ impl Book {
         intent.status = Status::RequiresPaymentMethod;
         intent.method = None;
         intent.last_error = Some(LastError::Declined { decline, charge: charge.clone(), method: method.to_owned() });
-        let shown = shape::intent(self, self.intent(id)?, false);
+        let shown = shape::intent(self, self.intent(id)?, View::default());
         let method = self.method(method).ok().map(shape::method);
         Err(Refusal::card(decline.code, Some(decline.decline_code), decline.message).beside(
             Some(charge),

@@ -3,7 +3,9 @@
 
 use proptest::prelude::*;
 
-use super::{Book, Call, Status, Verdict};
+use strongroom_wire::limits;
+
+use super::{Book, Call, Status, Verdict, room};
 use crate::form::Form;
 use crate::refusal::Refusal;
 
@@ -98,7 +100,10 @@ fn three_d_secure_that_fails_or_is_declined_afterwards_charges_nothing() {
         assert!(book.authenticate(&challenge, verdict, &call()).is_ok());
         let intent = book.intent(&id).map_err(|_| "gone").expect("kept");
         assert_eq!(intent.status, Status::RequiresPaymentMethod);
-        assert_eq!(crate::shape::intent(&book, intent, false)["last_payment_error"]["code"], code);
+        assert_eq!(
+            crate::shape::intent(&book, intent, crate::shape::View::default())["last_payment_error"]["code"],
+            code
+        );
         assert_eq!(book.ledger.len(), 0);
     }
 }
@@ -140,6 +145,12 @@ fn refused_request_leaves_no_trace() {
     assert_eq!((book.methods.len(), book.intents.len(), book.ledger.len()), (0, 0, 0));
     assert!(book.create_intent(form(fields), &call()).is_ok());
     assert_eq!((book.methods.len(), book.intents.len(), book.ledger.len()), (1, 1, 2));
+}
+
+#[test]
+fn one_object_more_than_the_limit_is_refused() {
+    assert!(room(limits::SIMULATOR_OBJECTS_MAX - 1).is_ok());
+    assert_eq!(room(limits::SIMULATOR_OBJECTS_MAX).map_err(|refusal| refusal.status), Err(503));
 }
 
 #[test]

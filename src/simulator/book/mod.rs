@@ -22,6 +22,7 @@ use crate::cards::{Decline, TestCard};
 use crate::form::Metadata;
 use crate::ledger::{Kind, Ledger, Line};
 use crate::refusal::Refusal;
+use crate::shape::{self, View};
 
 pub(crate) use challenge::Verdict;
 
@@ -190,6 +191,15 @@ impl Book {
         intent.ok_or_else(|| Refusal::missing("payment_intent", "intent"))
     }
 
+    /// The refusal of what does not fit the payment intent's status; it shows the payment intent, as with Stripe.
+    fn wrong_state(&self, id: &str, message: String) -> Refusal {
+        let refusal = Refusal::state("payment_intent_unexpected_state", message);
+        match self.intent(id) {
+            Ok(intent) => refusal.beside(None, shape::intent(self, intent, View::default()), None),
+            Err(missing) => missing,
+        }
+    }
+
     fn add_intent(&mut self, intent: Intent) -> Result<(), Refusal> {
         room(self.intents.len())?;
         let place = self.intents.len() as u64;
@@ -229,6 +239,6 @@ fn fresh_id(prefix: &str) -> String {
 }
 
 /// Refuses one object more than the simulator may hold.
-fn room(count: usize) -> Result<(), Refusal> {
+pub(crate) fn room(count: usize) -> Result<(), Refusal> {
     if count < limits::SIMULATOR_OBJECTS_MAX { Ok(()) } else { Err(Refusal::full()) }
 }

@@ -20,7 +20,7 @@ impl Book {
                  one of the following statuses may be captured: requires_capture.",
                 intent.status.name()
             );
-            return Err(Refusal::state("payment_intent_unexpected_state", message));
+            return Err(self.wrong_state(id, message));
         }
         let amount = wanted.unwrap_or(intent.capturable);
         if amount < 1 {
@@ -56,7 +56,7 @@ impl Book {
                  requires_confirmation, requires_action.",
                 intent.status.name()
             );
-            return Err(Refusal::state("payment_intent_unexpected_state", message));
+            return Err(self.wrong_state(id, message));
         }
         let released = intent.capturable;
         intent.status = Status::Canceled;

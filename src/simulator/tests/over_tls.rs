@@ -8,6 +8,7 @@ use std::thread;
 use reqwest::{Certificate, Client, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use strongroom_simulator::{Config, StartError, start};
+use strongroom_wire::limits;
 
 /// A running simulator and a client that trusts it.
 struct Psp {
@@ -136,6 +137,7 @@ async fn payment_is_made_captured_in_part_refunded_and_stands_in_the_ledger() {
     assert_eq!((&captured["status"], &captured["amount_received"]), (&json!("succeeded"), &json!(1000)));
     let (status, refused) = psp.post(&capture, "again", &[]).await;
     assert_eq!((status.as_u16(), &refused["error"]["code"]), (400, &json!("payment_intent_unexpected_state")));
+    assert_eq!(refused["error"]["payment_intent"]["status"], "succeeded");
 
     let (_, first) = psp.post("/v1/refunds", "c", &[("payment_intent", id), ("amount", "400")]).await;
     assert_eq!(first["status"], "succeeded");
@@ -247,7 +249,11 @@ async fn cardholder_approves_on_the_page_and_comes_back() {
     assert_eq!(sent.status(), 303);
     assert!(back.starts_with(&format!("https://shop.example/back?order=1&payment_intent={id}&")), "{back}");
     assert!(back.ends_with("&redirect_status=succeeded#top"), "{back}");
-    assert_eq!(psp.get(&format!("/v1/payment_intents/{id}")).await["status"], "succeeded");
+    let read = psp.client.get(format!("{}/v1/payment_intents/{id}", psp.base)).bearer_auth(KEY);
+    let old: Value =
+        read.header("Stripe-Version", "2022-08-01").send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!((&old["status"], &old["charges"]["data"][0]["id"]), (&json!("succeeded"), &old["latest_charge"]));
+    assert_eq!(psp.get(&format!("/v1/payment_intents/{id}")).await.get("charges"), None);
     assert_eq!(psp.captures("pay_3ds").await, 1);
 }
 
@@ -262,7 +268,7 @@ async fn wrong_key_path_body_and_object_are_refused_in_stripes_envelope() {
     assert_eq!(status(ask(Method::GET, "/v1/payment_intents").basic_auth(KEY, Some("")).send().await), 200);
     assert_eq!(psp.get("/v1/payment_intents/pi_none").await["error"]["code"], "resource_missing");
     assert_eq!(psp.get("/v2/anything").await["error"]["type"], "invalid_request_error");
-    let large = "x".repeat(strongroom_wire::limits::SIMULATOR_BODY_BYTES_MAX + 1);
+    let large = "x".repeat(limits::SIMULATOR_BODY_BYTES_MAX + 1);
     let sent = ask(Method::POST, "/v1/payment_methods").bearer_auth(KEY).body(large).send().await;
     assert_eq!(status(sent), 413);
     let (status, refused) = psp
@@ -291,6 +297,9 @@ fn address_beyond_loopback_and_live_keys_are_refused() {
         let refused = start(&Config { api_keys: keys, ..config(&folder, "127.0.0.1:0") }).err().expect("refused");
         assert_eq!(matches!(refused, StartError::KeyCount), count);
     }
+    let many = |count| vec![KEY.to_owned(); count];
+    let crowd = Config { api_keys: many(limits::SIMULATOR_API_KEYS_MAX + 1), ..config(&folder, "127.0.0.1:0") };
+    assert!(matches!(start(&crowd).err(), Some(StartError::KeyCount)));
     let swapped = Config { cert: folder.path().join("key.pem"), ..config(&folder, "127.0.0.1:0") };
     assert!(start(&swapped).is_err());
 }

@@ -103,3 +103,15 @@ const AFTER: &str = "starting_after";
 
 /// How far our clock may run ahead of Stripe's, in seconds.
 const SKEW_S: i64 = 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_that_has_no_end_leaves_doubt_instead_of_an_absence() {
+        let at = |step| turn(&Progress { step, ..Progress::default() }, true, Some("pi_1"));
+        assert!(matches!(at(limits::STRIPE_PAGES_MAX - 1), Step::Next(next) if next.step == limits::STRIPE_PAGES_MAX));
+        assert_eq!(at(limits::STRIPE_PAGES_MAX), Step::InDoubt(Doubt::Unreadable));
+    }
+}
