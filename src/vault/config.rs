@@ -113,6 +113,9 @@ pub struct StoreAt {
     /// Seconds between two sweeps for records that reached their end.
     #[serde(default = "sweep_default")]
     pub sweep_seconds: u64,
+    /// The store's file never grows beyond this, in bytes, so that the audit log on the same disk keeps its room. No
+    /// limit when absent.
+    pub bytes_max: Option<u64>,
 }
 
 /// `[audit]`.
@@ -121,12 +124,6 @@ pub struct StoreAt {
 pub struct AuditAt {
     /// The log's SQLite file; made when absent.
     pub path: PathBuf,
-    /// The log's name in its checkpoints, like a URL without a scheme.
-    #[serde(default = "origin_default")]
-    pub origin: String,
-    /// Seconds between two signed checkpoints while entries arrive.
-    #[serde(default = "checkpoint_default")]
-    pub checkpoint_seconds: u64,
 }
 
 /// `[policy]`.
@@ -239,7 +236,8 @@ impl Config {
         range("listen.connections_max", self.listen.connections_max as u64, 1, 100_000, "give 1 to 100000")?;
         range("listen.workers", self.listen.workers.unwrap_or(1) as u64, 1, 256, "give 1 to 256")?;
         range("store.sweep_seconds", self.store.sweep_seconds, 1, 3600, "give 1 to 3600 seconds")?;
-        range("audit.checkpoint_seconds", self.audit.checkpoint_seconds, 1, 3600, "give 1 to 3600 seconds")?;
+        let least = self.store.bytes_max.unwrap_or(STORE_BYTES_LEAST);
+        range("store.bytes_max", least, STORE_BYTES_LEAST, u64::MAX, "give at least 16777216 bytes (16 MiB)")?;
         range(
             "intake.requests_per_minute_per_address",
             u64::from(self.intake.requests_per_minute_per_address),
@@ -247,11 +245,6 @@ impl Config {
             1_000_000,
             "give 1 to 1000000",
         )?;
-        let origin = &self.audit.origin;
-        if origin.is_empty() || origin.len() > 100 || origin.chars().any(|c| c.is_whitespace() || c == '+') {
-            let why = "give 1 to 100 characters without spaces or +, like vault.example/audit";
-            return Err(ConfigError::Value { key: "audit.origin", why });
-        }
         Ok(())
     }
 
@@ -261,6 +254,8 @@ impl Config {
         [self.listen.intake, self.listen.release, self.listen.admin].iter().all(|at| at.ip().is_loopback())
     }
 }
+
+const STORE_BYTES_LEAST: u64 = 16 * 1024 * 1024;
 
 fn keep_alive_default() -> u64 {
     5
@@ -277,14 +272,8 @@ fn drain_default() -> u64 {
 fn sweep_default() -> u64 {
     10
 }
-fn checkpoint_default() -> u64 {
-    5
-}
 fn rate_default() -> u32 {
     600
-}
-fn origin_default() -> String {
-    "strongroom/audit".to_owned()
 }
 fn yes() -> bool {
     true
@@ -312,7 +301,7 @@ mod tests {
     fn a_value_out_of_range_names_its_key() {
         for (key, text) in [
             ("listen.keep_alive_seconds", EXAMPLE.replace("keep_alive_seconds = 5", "keep_alive_seconds = 0")),
-            ("audit.origin", EXAMPLE.replace("origin = \"", "origin = \"a b")),
+            ("store.bytes_max", EXAMPLE.replace("# bytes_max = 107374182400", "bytes_max = 1")),
             ("store.sweep_seconds", EXAMPLE.replace("sweep_seconds = 10", "sweep_seconds = 9999")),
         ] {
             let error = Config::parse(&text).unwrap().check().unwrap_err();

@@ -9,5 +9,6 @@ pub mod config;
 pub mod flow;
 pub mod harden;
 pub mod policy;
+pub mod start;
 pub mod store;
 pub mod telemetry;

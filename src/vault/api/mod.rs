@@ -1,1 +1,22 @@
-//! (being written)
+//! The listeners: TLS, who asks, bodies, answers. A handler parses, calls one flow and answers; it decides nothing.
+
+mod admin;
+mod answer;
+mod body;
+mod call;
+mod connection;
+mod head;
+mod health;
+mod intake;
+pub mod listener;
+pub mod problem;
+mod rate;
+mod release;
+pub mod routes;
+pub mod state;
+pub mod tls;
+
+pub use listener::{Addresses, Bound, ListenError};
+pub use rate::Rate;
+pub use state::State;
+pub use tls::{Certificates, TlsError};

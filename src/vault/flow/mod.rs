@@ -1,1 +1,27 @@
-//! (being written)
+//! What the vault does, one story per file: each asks policy for a Permit, has the audit log turn it into a Warrant, and
+//! only then goes to the barrier and the store.
+
+pub mod admin;
+pub mod audit;
+pub mod delete;
+mod error;
+mod idempotency;
+mod kek;
+mod keyring;
+pub mod read;
+pub mod retain;
+pub mod reveal;
+pub mod rotate;
+mod row;
+pub mod secret;
+pub mod session;
+pub mod sweep;
+pub mod tenant;
+pub mod tokenize;
+pub mod unseal;
+pub mod update;
+mod vault;
+
+pub use error::{FlowError, StoreFault};
+pub use idempotency::IdempotencyKey;
+pub use vault::{Asker, RootSource, Vault};

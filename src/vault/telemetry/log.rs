@@ -35,7 +35,7 @@ macro_rules! safe_plain {
 }
 
 safe_text!(Token, SecretId, RequestId, TenantId, std::net::SocketAddr, std::net::IpAddr);
-safe_plain!(u8, u16, u32, u64, usize, bool);
+safe_plain!(u8, u16, u32, u64, usize, i32, bool);
 
 /// Text that stands in the program itself.
 impl LogSafe for &'static str {

@@ -1,0 +1,113 @@
+//! The admin listener: what the security team asks for, over mutual TLS.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use strongroom_wire::admin::{Reloaded, RotateRequest};
+use strongroom_wire::payment_method::TenantRequest;
+use strongroom_wire::{Kind, TenantId};
+
+use super::answer::{Answer, json, start};
+use super::body::Body;
+use super::call::Call;
+use super::problem::Refusal;
+use crate::flow::{admin, audit, rotate, tenant, unseal};
+use crate::telemetry::log;
+
+/// `GET /v1/status`.
+pub(super) async fn status(call: Call) -> Answer {
+    json(StatusCode::OK, &admin::status(&call.state.vault, &call.asker).await?)
+}
+
+/// `POST /v1/unseal`: one custodian's share.
+pub(super) async fn unseal(call: Call, mut body: Body) -> Answer {
+    json(StatusCode::OK, &unseal::give(&call.state.vault, &call.asker, &mut body.0).await?)
+}
+
+/// `DELETE /v1/unseal`: forget the shares that are in.
+pub(super) async fn abandon(call: Call) -> Answer {
+    json(StatusCode::OK, &unseal::abandon(&call.state.vault, &call.asker).await?)
+}
+
+/// `POST /v1/seal`: forget every key.
+pub(super) async fn seal(call: Call) -> Answer {
+    json(StatusCode::OK, &unseal::seal(&call.state.vault, &call.asker).await?)
+}
+
+/// `GET /v1/keys`.
+pub(super) async fn keys(call: Call) -> Answer {
+    json(StatusCode::OK, &admin::keys(&call.state.vault, &call.asker).await?)
+}
+
+/// `POST /v1/rotations`: start the rotation of a tenant's Kek, or join the one that runs.
+pub(super) async fn rotate(call: Call, body: Body) -> Answer {
+    let asked: RotateRequest = body.json()?;
+    json(StatusCode::ACCEPTED, &rotate::start(&call.state.vault, &call.asker, asked).await?)
+}
+
+/// `GET /v1/rotations/{tenant}`: the newest rotation of a tenant.
+pub(super) async fn rotation(call: Call, request: HttpRequest) -> Answer {
+    let text = request.match_info().get("tenant").unwrap_or_default();
+    let tenant: TenantId = text.parse().map_err(|bad| Refusal::from(bad).at("tenant"))?;
+    json(StatusCode::OK, &rotate::show(&call.state.vault, &call.asker, tenant).await?)
+}
+
+/// `GET /v1/tenants`.
+pub(super) async fn tenants(call: Call) -> Answer {
+    json(StatusCode::OK, &tenant::list(&call.state.vault, &call.asker).await?)
+}
+
+/// `POST /v1/tenants`.
+pub(super) async fn add_tenant(call: Call, body: Body) -> Answer {
+    let asked: TenantRequest = body.json()?;
+    json(StatusCode::OK, &tenant::add(&call.state.vault, &call.asker, asked.tenant).await?)
+}
+
+/// `POST /v1/reload`: read certificates and policy again; all of it or nothing.
+pub(super) async fn reload(call: Call) -> Answer {
+    let state = &call.state;
+    admin::permit_reload(&state.vault, &call.asker).await?;
+    let reloaded = state.reload().map_err(|why| {
+        log::warn("reload refused", &[("request", &call.asker.request)]);
+        Refusal::new(Kind::InvalidField, format!("nothing was changed: {why}"))
+    })?;
+    json(StatusCode::OK, &Reloaded { reloaded })
+}
+
+/// `GET /v1/audit/checkpoint`: the newest signed checkpoint. It answers while sealed.
+pub(super) async fn checkpoint(call: Call) -> Answer {
+    let note = audit::checkpoint(&call.state.vault).await?;
+    Ok(start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(note))
+}
+
+/// `GET /v1/audit/public-key`.
+pub(super) async fn public_key(call: Call) -> Answer {
+    let key = audit::public_key(&call.state.vault, &call.asker).await?;
+    Ok(start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(format!("{key}\n")))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntriesQuery {
+    from: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/audit/entries`.
+pub(super) async fn entries(call: Call, request: HttpRequest) -> Answer {
+    let query: EntriesQuery = serde_urlencoded::from_str(request.query_string())
+        .map_err(|_| Refusal::new(Kind::InvalidField, "the query takes from and limit, whole numbers"))?;
+    let page = audit::entries(&call.state.vault, &call.asker, query.from.unwrap_or(0), query.limit).await?;
+    json(StatusCode::OK, &page)
+}
+
+/// `GET /v1/audit/proofs/{index}`.
+pub(super) async fn proof(call: Call, path: web::Path<u64>) -> Answer {
+    json(StatusCode::OK, &audit::proof(&call.state.vault, &call.asker, *path).await?)
+}
+
+/// `GET /metrics`: OpenMetrics text.
+pub(super) async fn metrics(call: Call) -> Result<HttpResponse, Refusal> {
+    let text = admin::metrics(&call.state.vault, &call.asker, call.state.certificates.expiries()).await?;
+    Ok(start(StatusCode::OK).content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
+}

@@ -1,0 +1,119 @@
+//! Request bodies: JSON, of bounded size, in memory that wipes itself.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt as _;
+use strongroom_wire::{Kind, limits};
+use zeroize::Zeroizing;
+
+use super::problem::Refusal;
+
+/// The bytes of a JSON body.
+pub(super) struct Body(pub(super) Zeroizing<Vec<u8>>);
+
+impl Body {
+    /// The body as a type that holds no secret.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] says at which line and column, without repeating the text.
+    pub(super) fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Refusal> {
+        serde_json::from_slice(&self.0).map_err(|why| Refusal::new(Kind::Malformed, where_not_what(&why)))
+    }
+
+    /// The same, where an empty body stands for `{}`.
+    ///
+    /// # Errors
+    /// As [`Body::json`].
+    pub(super) fn json_or_default<'a, T: serde::Deserialize<'a> + Default>(&'a self) -> Result<T, Refusal> {
+        if self.0.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+}
+
+/// What a JSON error may say. serde repeats values in its messages; only the names of fields and the place are safe.
+fn where_not_what(why: &serde_json::Error) -> String {
+    let text = why.to_string();
+    let safe = ["unknown field", "missing field", "duplicate field"].iter().any(|kind| text.starts_with(kind));
+    if safe && !text.bytes().any(|b| b.is_ascii_digit() && text.len() > 400) {
+        let said: String = text.chars().take(200).collect();
+        if said.bytes().filter(u8::is_ascii_digit).count() < 9 {
+            return said;
+        }
+    }
+    format!("the body is not the JSON it should be, at line {} column {}", why.line(), why.column())
+}
+
+impl FromRequest for Body {
+    type Error = Refusal;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let declared = match check_headers(request) {
+            Ok(declared) => declared,
+            Err(refusal) => return Box::pin(async { Err(refusal) }),
+        };
+        let mut payload = payload.take();
+        Box::pin(async move {
+            // Room for all of it at once: a vector that grows leaves its old bytes behind.
+            let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(limits::BODY_BYTES_MAX)));
+            while let Some(chunk) = payload.next().await {
+                let chunk = chunk.map_err(|_| Refusal::new(Kind::Malformed, "the body broke off"))?;
+                if bytes.len() + chunk.len() > limits::BODY_BYTES_MAX {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(Self(bytes))
+        })
+    }
+}
+
+fn check_headers(request: &HttpRequest) -> Result<Option<usize>, Refusal> {
+    let headers = request.headers();
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
+        return Err(too_large());
+    }
+    if declared == Some(0) {
+        return Ok(declared);
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let is_bodyless = kind.is_empty() && declared.is_none();
+    if essence.eq_ignore_ascii_case("application/json") || is_bodyless {
+        Ok(declared)
+    } else {
+        Err(Refusal::new(Kind::UnsupportedMedia, "send the body as Content-Type: application/json"))
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(Kind::TooLarge, format!("a request body has at most {} bytes", limits::BODY_BYTES_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_never_repeats_a_value() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only the refusal is looked at")]
+        struct One {
+            a: u8,
+        }
+        for text in [r#"{"a":"4242424242424242"}"#, r#"{"4242424242424242":1}"#, r#"{"a":4242424242424242}"#] {
+            let refusal = Body(Zeroizing::new(text.as_bytes().to_vec())).json::<One>().unwrap_err();
+            assert!(!refusal.problem().detail.contains("4242"), "{}", refusal.problem().detail);
+        }
+        let unknown = Body(Zeroizing::new(br#"{"a":1,"b":2}"#.to_vec())).json::<One>().unwrap_err();
+        assert!(unknown.problem().detail.contains("unknown field `b`"));
+    }
+}

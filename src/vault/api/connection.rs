@@ -1,0 +1,86 @@
+//! Who is at the other end of a connection: read from the TLS session once, checked again on each request.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr};
+
+use actix_http::Extensions;
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::rt::net::TcpStream;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::extensions::GeneralName;
+
+use super::tls::Clients;
+
+/// What is known about the other end of a connection.
+pub(super) struct Peer {
+    address: SocketAddr,
+    certificate: Option<Certificate>,
+}
+
+struct Certificate {
+    chain: Vec<CertificateDer<'static>>,
+    /// The one URI SAN; `None` if there is none or more than one, which names nobody.
+    uri: Option<String>,
+    not_after_s: i64,
+    verified_under: Cell<u64>,
+}
+
+impl Peer {
+    /// Remembers the peer of a fresh connection for its requests.
+    pub(super) fn remember(io: &dyn Any, into: &mut Extensions, generation: u64) {
+        let Some(tls) = io.downcast_ref::<TlsStream<TcpStream>>() else { return };
+        let (tcp, session) = tls.get_ref();
+        let Ok(address) = tcp.peer_addr() else { return };
+        let certificate = session.peer_certificates().and_then(|chain| Certificate::read(chain, generation));
+        into.insert(Peer { address, certificate });
+    }
+
+    /// The other end's address.
+    #[must_use]
+    pub(super) fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// The URI SAN of a certificate that is valid at this moment: in its time, and signed and not revoked as the CA
+    /// files say that were read last.
+    #[must_use]
+    pub(super) fn identity(&self, clients: &Clients, now_ms: u64) -> Option<&str> {
+        let certificate = self.certificate.as_ref()?;
+        let now_s = now_ms / 1000;
+        if i64::try_from(now_s).ok()? > certificate.not_after_s {
+            return None;
+        }
+        let generation = clients.generation();
+        if certificate.verified_under.get() != generation {
+            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now_s));
+            if !clients.still_trusted(&certificate.chain, now) {
+                return None;
+            }
+            certificate.verified_under.set(generation);
+        }
+        certificate.uri.as_deref()
+    }
+}
+
+impl Certificate {
+    fn read(chain: &[CertificateDer<'_>], generation: u64) -> Option<Self> {
+        let leaf = chain.first()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
+        let names = parsed.subject_alternative_name().ok().flatten();
+        let mut uris = names.iter().flat_map(|san| &san.value.general_names).filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        });
+        let uri = match (uris.next(), uris.next()) {
+            (Some(one), None) => Some(one.to_owned()),
+            _ => None,
+        };
+        Some(Self {
+            uri,
+            not_after_s: parsed.validity().not_after.timestamp(),
+            chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+            verified_under: Cell::new(generation),
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! Around every request: its id, its metrics, and a head that does not hold on to the connection's buffer.
+//!
+//! actix-http keeps up to 128 used request heads for reuse. A head's URI and header values are slices of the
+//! connection's read buffer, in which card numbers stand as text; kept, they would keep the buffer, long after the
+//! connection is closed and the allocator could have wiped it. So each head is given copies of the few headers that are
+//! used here, before anything else happens.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::Error;
+use actix_web::HttpMessage as _;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Url};
+use actix_web::http::Uri;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use strongroom_wire::RequestId;
+
+use super::state::State;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ListenerLabel;
+
+/// The pattern of the route that answers, for metrics; put into each resource's `app_data`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RouteLabel(pub(super) &'static str);
+
+/// Runs one request; see the module's text.
+pub(super) fn around<S, B>(
+    mut request: ServiceRequest,
+    inner: &S,
+    listener: ListenerLabel,
+    state: Arc<State>,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let began = Instant::now();
+    detach(&mut request);
+    let id = RequestId::fresh();
+    request.extensions_mut().insert(id);
+    let answer = inner.call(request);
+    async move { Ok(finish(answer.await?, id, listener, began, &state.vault.metrics)) }
+}
+
+fn finish<B>(
+    mut answer: ServiceResponse<B>,
+    id: RequestId,
+    listener: ListenerLabel,
+    began: Instant,
+    metrics: &Metrics,
+) -> ServiceResponse<B> {
+    let label = answer.request().app_data::<RouteLabel>().map_or("unmatched", |route| route.0);
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        answer.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+    }
+    metrics.answered(listener, label, answer.status().as_u16(), began.elapsed());
+    answer
+}
+
+fn detach(request: &mut ServiceRequest) {
+    // A URI that was parsed once parses again; should it not, an empty path finds no route.
+    let uri: Uri = request.uri().to_string().parse().unwrap_or_default();
+    request.match_info_mut().set(Url::new(uri.clone()));
+    let head = request.head_mut();
+    head.uri = uri;
+    let mut kept = HeaderMap::with_capacity(KEPT.len());
+    for name in &KEPT {
+        for value in head.headers.get_all(name) {
+            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                kept.append(name.clone(), copy);
+            }
+        }
+    }
+    head.headers = kept;
+}
+
+const REQUEST_ID: &str = "x-request-id";
+
+const KEPT: [HeaderName; 8] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::AUTHORIZATION,
+    header::ORIGIN,
+    header::ACCESS_CONTROL_REQUEST_METHOD,
+    header::ACCESS_CONTROL_REQUEST_HEADERS,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("strongroom-tenant"),
+];
+
+#[cfg(test)]
+mod tests {
+    use strongroom_wire::header as ours;
+
+    use super::*;
+
+    #[test]
+    fn the_headers_of_our_own_that_are_kept_are_the_ones_that_are_used() {
+        for name in [ours::IDEMPOTENCY_KEY, ours::TENANT] {
+            assert!(KEPT.iter().any(|kept| kept.as_str().eq_ignore_ascii_case(name)));
+        }
+        assert!(REQUEST_ID.eq_ignore_ascii_case(ours::REQUEST_ID));
+    }
+}

@@ -1,0 +1,173 @@
+//! The one place where what went wrong becomes a problem document (RFC 9457).
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use strongroom_wire::entry::Reason;
+use strongroom_wire::{BadId, Kind, Problem, problem};
+
+use crate::card::BodyError;
+use crate::flow::{FlowError, StoreFault};
+use crate::policy::Quota;
+
+/// An error answer.
+#[derive(Debug)]
+pub struct Refusal {
+    problem: Problem,
+    retry_after_s: Option<u64>,
+}
+
+impl Refusal {
+    /// A refusal of a kind, with what to do about it.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { problem: kind.problem(detail), retry_after_s: None }
+    }
+
+    /// With the field at fault.
+    #[must_use]
+    pub fn at(mut self, field: &str) -> Self {
+        self.problem.field = Some(field.to_owned());
+        self
+    }
+
+    /// With the time after which asking again makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.title)
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status_code());
+        answer.insert_header((header::CONTENT_TYPE, problem::CONTENT_TYPE));
+        answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = self.retry_after_s {
+            answer.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        if self.problem.status == StatusCode::UNAUTHORIZED.as_u16() {
+            answer.insert_header((HeaderName::from_static("www-authenticate"), "Bearer"));
+        }
+        // A document of strings and numbers always serializes.
+        answer.body(serde_json::to_vec(&self.problem).unwrap_or_default())
+    }
+}
+
+impl From<BadId> for Refusal {
+    fn from(bad: BadId) -> Self {
+        Refusal::new(Kind::InvalidField, bad.to_string())
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(bad: BodyError) -> Self {
+        let refusal = Refusal::new(bad.kind, bad.why);
+        match bad.field {
+            Some(field) => refusal.at(field),
+            None => refusal,
+        }
+    }
+}
+
+impl From<FlowError> for Refusal {
+    fn from(error: FlowError) -> Self {
+        match error {
+            FlowError::Denied(reason) => denied(reason),
+            FlowError::Quota { quota, retry_after_s } => {
+                let (kind, detail) = match quota {
+                    Quota::RequestsPerSecond => (Kind::RateLimited, "this identity's requests_per_second are used up"),
+                    Quota::RevealsPerMinute => (Kind::QuotaExceeded, "this identity's reveals_per_minute are used up"),
+                    Quota::RevealsPerDay => (
+                        Kind::QuotaExceeded,
+                        "this identity's reveals_per_day are used up; the security team can raise them in the policy",
+                    ),
+                    Quota::SessionCards => (Kind::QuotaExceeded, "this client session stored as many cards as it may"),
+                };
+                Refusal::new(kind, detail).retry_after(retry_after_s)
+            }
+            FlowError::Sealed => {
+                Refusal::new(Kind::Sealed, "the security team unseals it with `vaultctl unseal`").retry_after(30)
+            }
+            FlowError::NotRecorded(why) => Refusal::new(Kind::NotRecorded, why.to_string()).retry_after(1),
+            FlowError::Store(fault) => store(fault),
+            FlowError::NotFound => Refusal::new(
+                Kind::NotFound,
+                "there is no such record for this tenant; it may have been deleted or expired",
+            ),
+            FlowError::Field { field, why } => Refusal::new(Kind::InvalidField, why).at(field),
+            FlowError::Body(bad) => bad.into(),
+            FlowError::CvcGone => Refusal::new(
+                Kind::CvcGone,
+                "the cvc_token was used, has expired or belongs to another card; ask the customer for the CVC again",
+            )
+            .at("cvc_token"),
+            FlowError::OtherRequest => Refusal::new(
+                Kind::IdempotencyConflict,
+                "this Idempotency-Key was used with another request; use a new key for a new request",
+            ),
+            FlowError::Conflict(why) => Refusal::new(Kind::Conflict, why),
+            FlowError::Tampered => Refusal::new(
+                Kind::Tampered,
+                "the record was not released; tell the security team, who finds it in the audit log",
+            ),
+            FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why),
+            FlowError::Crypto(why) => Refusal::new(Kind::Unavailable, why).retry_after(30),
+        }
+    }
+}
+
+fn store(fault: StoreFault) -> Refusal {
+    match fault {
+        StoreFault::Busy => Refusal::new(Kind::RateLimited, "too many writes are waiting; ask again").retry_after(1),
+        StoreFault::Gone => {
+            Refusal::new(Kind::Unavailable, "the store cannot be read or written now; asking again is safe")
+                .retry_after(2)
+        }
+        StoreFault::Damaged => {
+            Refusal::new(Kind::Tampered, "the store is damaged; the operator restores it from a backup")
+        }
+        StoreFault::NoTenant => Refusal::new(
+            Kind::NotFound,
+            "the tenant is not registered; register it with `vaultctl tenants add` or POST /v1/tenants",
+        ),
+        StoreFault::Full => Refusal::new(Kind::Conflict, "the vault has as many records of this kind as it may have"),
+        StoreFault::Internal => Refusal::new(Kind::Internal, "see the vault's log with this request's id"),
+    }
+}
+
+fn denied(reason: Reason) -> Refusal {
+    match reason {
+        Reason::UnknownIdentity => {
+            Refusal::new(Kind::Denied, "the policy has no such identity; add its URI to the policy file")
+        }
+        Reason::Scope => Refusal::new(Kind::Denied, "the policy gives this identity no scope for this"),
+        Reason::Tenant => Refusal::new(
+            Kind::Denied,
+            "the policy does not let this identity act for this tenant; where it may for several, Strongroom-Tenant says which",
+        ),
+        Reason::Credentials => Refusal::new(Kind::SessionInvalid, "the client session is not valid for this"),
+        Reason::SamePerson => Refusal::new(Kind::Denied, "a second person is needed for this"),
+        Reason::Quota | Reason::Share | Reason::Sealed | Reason::None => {
+            Refusal::new(Kind::Denied, "policy refuses this")
+        }
+    }
+}

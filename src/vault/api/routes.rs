@@ -1,0 +1,138 @@
+//! The route table: which listener answers what. The OpenAPI document is tested against it.
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, ResponseError as _, Route};
+use strongroom_wire::Kind;
+
+use super::head::RouteLabel;
+use super::problem::Refusal;
+use super::{admin, health, intake, release};
+use crate::telemetry::metrics::ListenerLabel::{self, Admin, Intake, Release};
+
+/// The OpenAPI 3.1 document that the release and admin listeners serve at `/openapi.json`.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// One method of one path of one listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Which listener.
+    pub listener: ListenerLabel,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path, as OpenAPI writes it.
+    pub path: &'static str,
+}
+
+type MakeRoute = fn() -> Route;
+
+const TABLE: &[(ListenerLabel, &str, &[(&str, MakeRoute)])] = &[
+    (
+        Intake,
+        "/v1/payment_methods",
+        &[
+            ("POST", || web::post().to(intake::tokenize)),
+            ("OPTIONS", || web::route().method(actix_web::http::Method::OPTIONS).to(intake::preflight)),
+        ],
+    ),
+    (
+        Release,
+        "/v1/payment_methods",
+        &[("POST", || web::post().to(release::tokenize)), ("GET", || web::get().to(release::list))],
+    ),
+    (
+        Release,
+        "/v1/payment_methods/{id}",
+        &[
+            ("GET", || web::get().to(release::get)),
+            ("PATCH", || web::patch().to(release::update)),
+            ("DELETE", || web::delete().to(release::delete)),
+        ],
+    ),
+    (Release, "/v1/payment_methods/{id}/reveal", &[("POST", || web::post().to(release::reveal))]),
+    (Release, "/v1/payment_methods/{id}/retain", &[("POST", || web::post().to(release::retain))]),
+    (Release, "/v1/sessions", &[("POST", || web::post().to(release::session))]),
+    (Release, "/v1/secrets", &[("POST", || web::post().to(release::write_secret))]),
+    (Release, "/v1/secrets/{id}", &[("DELETE", || web::delete().to(release::delete_secret))]),
+    (Release, "/v1/secrets/{id}/reveal", &[("POST", || web::post().to(release::reveal_secret))]),
+    (Release, "/v1/tenants", &[("POST", || web::post().to(release::provision))]),
+    (Release, "/v1/audit/proofs/{index}", &[("GET", || web::get().to(release::proof))]),
+    (Release, "/openapi.json", &[("GET", || web::get().to(health::openapi))]),
+    (Admin, "/health/live", &[("GET", || web::get().to(health::live))]),
+    (Admin, "/health/ready", &[("GET", || web::get().to(health::ready))]),
+    (Admin, "/metrics", &[("GET", || web::get().to(admin::metrics))]),
+    (Admin, "/v1/status", &[("GET", || web::get().to(admin::status))]),
+    (
+        Admin,
+        "/v1/unseal",
+        &[("POST", || web::post().to(admin::unseal)), ("DELETE", || web::delete().to(admin::abandon))],
+    ),
+    (Admin, "/v1/seal", &[("POST", || web::post().to(admin::seal))]),
+    (Admin, "/v1/keys", &[("GET", || web::get().to(admin::keys))]),
+    (Admin, "/v1/rotations", &[("POST", || web::post().to(admin::rotate))]),
+    (Admin, "/v1/rotations/{tenant}", &[("GET", || web::get().to(admin::rotation))]),
+    (
+        Admin,
+        "/v1/tenants",
+        &[("GET", || web::get().to(admin::tenants)), ("POST", || web::post().to(admin::add_tenant))],
+    ),
+    (Admin, "/v1/reload", &[("POST", || web::post().to(admin::reload))]),
+    (Admin, "/v1/audit/checkpoint", &[("GET", || web::get().to(admin::checkpoint))]),
+    (Admin, "/v1/audit/public-key", &[("GET", || web::get().to(admin::public_key))]),
+    (Admin, "/v1/audit/entries", &[("GET", || web::get().to(admin::entries))]),
+    (Admin, "/v1/audit/proofs/{index}", &[("GET", || web::get().to(admin::proof))]),
+    (Admin, "/openapi.json", &[("GET", || web::get().to(health::openapi))]),
+];
+
+/// Every route there is.
+pub fn all() -> impl Iterator<Item = Entry> {
+    TABLE.iter().flat_map(|(listener, path, methods)| {
+        methods.iter().map(|(method, _)| Entry { listener: *listener, method, path })
+    })
+}
+
+/// Registers a listener's routes.
+pub(super) fn of(listener: ListenerLabel, routes: &mut ServiceConfig) {
+    for (_, path, methods) in TABLE.iter().filter(|(of, _, _)| *of == listener) {
+        let mut resource: Resource = web::resource(*path).app_data(RouteLabel(path));
+        for (_, make) in *methods {
+            resource = resource.route(make());
+        }
+        routes.service(resource.default_service(web::to(wrong_method)));
+    }
+    routes.default_service(web::to(no_route));
+}
+
+async fn no_route() -> HttpResponse {
+    Refusal::new(Kind::NoRoute, "see /openapi.json for what this listener answers").error_response()
+}
+
+async fn wrong_method() -> HttpResponse {
+    Refusal::new(Kind::MethodNotAllowed, "see /openapi.json for the methods of this resource").error_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_openapi_document_has_exactly_these_routes() {
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut documented = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
+                for listener in operation["x-listeners"].as_array().unwrap() {
+                    documented.insert((listener.as_str().unwrap().to_owned(), method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        let served: BTreeSet<_> = all()
+            .map(|entry| {
+                (format!("{:?}", entry.listener).to_lowercase(), entry.method.to_owned(), entry.path.to_owned())
+            })
+            .collect();
+        assert_eq!(served, documented);
+    }
+}

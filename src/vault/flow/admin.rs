@@ -1,0 +1,155 @@
+//! What the security team sees: status, keys, metrics; and leave to reload.
+
+use std::path::Path;
+
+use strongroom_wire::admin::{KeyList, KeyPurpose, KeyState, Phase, Status};
+use strongroom_wire::limits;
+
+use super::{Asker, FlowError, Vault};
+use crate::policy::{Note, ReadKeys, ReadMetrics, ReadStatus, Reload, Rules, SessionClaims};
+use crate::store::KeyRow;
+use crate::telemetry::metrics::Snapshot;
+
+/// Seal phase, sizes and warnings. It answers while sealed.
+///
+/// # Errors
+/// Those of policy and of the audit log.
+pub async fn status(vault: &Vault, asker: &Asker) -> Result<Status, FlowError> {
+    let permit = vault.permit::<ReadStatus>(asker, (), Note::none()).await?;
+    let _read = vault.warrant(permit).await?;
+    let root = &vault.root.descriptor;
+    let shares_given = vault.root.ceremony.lock().await.given(vault.now_ms());
+    let phase = match (vault.barrier.is_unsealed(), shares_given) {
+        (true, _) => Phase::Unsealed,
+        (false, 0) => Phase::Sealed,
+        (false, _) => Phase::Unsealing,
+    };
+    Ok(Status {
+        vault_id: root.vault_id().to_string(),
+        phase,
+        root: root.kind(),
+        threshold: root.threshold(),
+        shares: root.shares(),
+        shares_given,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        schema: vault.store.schema(),
+        audit_size: vault.audit.size(),
+        checkpoint_size: vault.audit.covered(),
+        uptime_seconds: vault.now_ms().saturating_sub(vault.started_ms) / 1000,
+        warnings: vault.warnings.clone(),
+    })
+}
+
+/// Every term of every key that is not destroyed.
+///
+/// # Errors
+/// Those of policy and of the audit log.
+pub async fn keys(vault: &Vault, asker: &Asker) -> Result<KeyList, FlowError> {
+    let permit = vault.permit_unsealed::<ReadKeys>(asker, (), Note::none()).await?;
+    let _read = vault.warrant(permit).await?;
+    Ok(KeyList { keys: vault.barrier.key_infos() })
+}
+
+/// The text of a metrics scrape. It answers while sealed, so that sealing is seen.
+///
+/// # Errors
+/// Those of policy, the audit log and the store.
+pub async fn metrics(
+    vault: &Vault,
+    asker: &Asker,
+    certificates: Vec<(&'static str, i64)>,
+) -> Result<String, FlowError> {
+    let permit = vault.permit::<ReadMetrics>(asker, (), Note::none()).await?;
+    let _read = vault.warrant(permit).await?;
+    let now = vault.now_ms();
+    let keys = vault.store.keys().await?.into_iter().filter(|row| row.state != KeyState::Destroyed);
+    let lag = vault.audit.lag();
+    Ok(vault.metrics.render(&Snapshot {
+        unsealed: vault.barrier.is_unsealed(),
+        keys: keys.map(|row| key_line(&row, now)).collect(),
+        audit_size: vault.audit.size(),
+        audit_lag: lag.uncovered,
+        audit_failing: lag.failing,
+        quotas: vault
+            .policy
+            .use_of(now)
+            .into_iter()
+            .flat_map(|used| {
+                let who = used.identity.as_str().to_owned();
+                [
+                    (who.clone(), "minute", used.minute_used, u64::from(used.minute_max)),
+                    (who, "day", used.day_used, u64::from(used.day_max)),
+                ]
+            })
+            .collect(),
+        certificates,
+    }))
+}
+
+fn key_line(row: &KeyRow, now_ms: u64) -> (String, &'static str, u32, &'static str, u64, u64) {
+    let purpose = match row.name.purpose {
+        KeyPurpose::Kek => "kek",
+        KeyPurpose::Fingerprint => "fingerprint",
+        KeyPurpose::Session => "session",
+        KeyPurpose::Sign => "sign",
+    };
+    let state = match row.state {
+        KeyState::Pending => "pending",
+        KeyState::Active => "active",
+        KeyState::Retiring => "retiring",
+        KeyState::Destroyed => "destroyed",
+    };
+    let tenant = row.name.tenant.as_ref().map_or(String::new(), |tenant| tenant.as_str().to_owned());
+    (tenant, purpose, row.name.term, state, now_ms.saturating_sub(row.created_ms) / 1000, row.wraps)
+}
+
+/// Leave to read certificates and policy again, recorded.
+///
+/// # Errors
+/// Those of policy and of the audit log.
+pub async fn permit_reload(vault: &Vault, asker: &Asker) -> Result<(), FlowError> {
+    let permit = vault.permit_unsealed::<Reload>(asker, (), Note::none()).await?;
+    let _reload = vault.warrant(permit).await?;
+    Ok(())
+}
+
+impl Vault {
+    /// Whether keys are in memory.
+    #[must_use]
+    pub fn barrier_is_unsealed(&self) -> bool {
+        self.barrier.is_unsealed()
+    }
+
+    /// Whether the last write of the audit log failed.
+    #[must_use]
+    pub fn audit_is_failing(&self) -> bool {
+        self.audit.lag().failing
+    }
+
+    /// The claims of a client session, if its MAC is right and it has not ended.
+    #[must_use]
+    pub fn verify_session(&self, text: &str) -> Option<SessionClaims> {
+        self.barrier.verify_session(text, self.now_ms())
+    }
+
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// What is wrong with it and where, for the person who wrote it.
+    pub fn read_policy(&self, path: &Path) -> Result<Rules, String> {
+        read_policy(path)
+    }
+}
+
+/// Reads a policy file.
+///
+/// # Errors
+/// What is wrong with it and where, for the person who wrote it.
+pub fn read_policy(path: &Path) -> Result<Rules, String> {
+    let size = std::fs::metadata(path).map_err(|why| format!("{}: {why}", path.display()))?.len();
+    if size > limits::POLICY_BYTES_MAX as u64 {
+        return Err(format!("{}: a policy file has at most 1 MiB", path.display()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
+    Rules::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
+}

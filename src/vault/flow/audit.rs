@@ -1,0 +1,90 @@
+//! The audit log, for those who may read it, and proofs for those whose act an entry is.
+
+use strongroom_wire::admin::{EntryPage, InclusionProof};
+use strongroom_wire::limits;
+
+use super::{Asker, FlowError, StoreFault, Vault};
+use crate::audit::AuditError;
+use crate::policy::{Note, ReadAudit};
+
+/// A page of entries.
+///
+/// # Errors
+/// [`FlowError::Field`] for a limit out of range, and the others.
+pub async fn entries(vault: &Vault, asker: &Asker, from: u64, limit: Option<u32>) -> Result<EntryPage, FlowError> {
+    let limit = limit.unwrap_or(PAGE_DEFAULT);
+    if !(1..=limits::ENTRIES_PAGE_MAX).contains(&limit) {
+        return Err(FlowError::Field { field: "limit", why: "limit is a whole number from 1 to 1000" });
+    }
+    let permit = vault.permit_unsealed::<ReadAudit>(asker, (), Note::words("entries from").and(&from)).await?;
+    let _read = vault.warrant(permit).await?;
+    Ok(vault.audit.entries(from, limit).await?)
+}
+
+/// The proof of any entry.
+///
+/// # Errors
+/// [`FlowError::NotFound`] if there is no such entry, and the others.
+pub async fn proof(vault: &Vault, asker: &Asker, index: u64) -> Result<InclusionProof, FlowError> {
+    let permit = vault.permit_unsealed::<ReadAudit>(asker, (), Note::words("proof of").and(&index)).await?;
+    let _read = vault.warrant(permit).await?;
+    Ok(vault.audit.proof(index).await?)
+}
+
+/// The proof of an entry of the caller's own, which needs no scope: who did it may have it proved. Another's entry is
+/// not told from one that is not there.
+///
+/// # Errors
+/// As [`proof`].
+pub async fn own_proof(vault: &Vault, asker: &Asker, index: u64) -> Result<InclusionProof, FlowError> {
+    if !vault.barrier.is_unsealed() {
+        return Err(FlowError::Sealed);
+    }
+    let page = vault.audit.entries(index, 1).await?;
+    let who = asker.who.who();
+    if page.entries.first().is_some_and(|entry| entry.index == index && entry.who == who) {
+        Ok(vault.audit.proof(index).await?)
+    } else {
+        Err(FlowError::NotFound)
+    }
+}
+
+/// The newest signed checkpoint: a fresh one while the vault can sign, the last one while it is sealed. It is public and
+/// needs no scope.
+///
+/// # Errors
+/// [`FlowError::NotFound`] if none was ever signed.
+pub async fn checkpoint(vault: &Vault) -> Result<String, FlowError> {
+    if vault.barrier.is_unsealed() && vault.audit.covered() < vault.audit.size() {
+        return Ok(vault.audit.checkpoint().await?);
+    }
+    vault.audit.newest_checkpoint().ok_or(FlowError::NotFound)
+}
+
+/// The key that checkpoints are verified with, as a C2SP verifier key.
+///
+/// # Errors
+/// [`FlowError::Sealed`] and those of policy.
+pub async fn public_key(vault: &Vault, asker: &Asker) -> Result<String, FlowError> {
+    let permit = vault.permit_unsealed::<ReadAudit>(asker, (), Note::words("public key")).await?;
+    let _read = vault.warrant(permit).await?;
+    Ok(vault.barrier.sign(|signer| signer.public_key().to_string())?)
+}
+
+impl From<AuditError> for FlowError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::NoEntry => FlowError::NotFound,
+            AuditError::NoNotary => FlowError::Sealed,
+            AuditError::Broken { .. } | AuditError::ForeignCheckpoint => FlowError::Tampered,
+            AuditError::File(_) | AuditError::Io(_) | AuditError::Stopped => FlowError::Store(StoreFault::Gone),
+            AuditError::InUse
+            | AuditError::NoWal
+            | AuditError::NotALog
+            | AuditError::NewerSchema
+            | AuditError::ForeignLog => FlowError::Store(StoreFault::Internal),
+        }
+    }
+}
+
+const PAGE_DEFAULT: u32 = 100;

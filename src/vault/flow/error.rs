@@ -1,0 +1,128 @@
+//! How a story may end badly; `api/problem.rs` maps each case to one problem document.
+
+use strongroom_wire::entry::Reason;
+
+use crate::audit::NotRecorded;
+use crate::barrier::{BarrierError, CvcGone};
+use crate::card::BodyError;
+use crate::policy::{Denied, Quota};
+use crate::store::StoreError;
+
+/// Why an act was not done. No variant holds text that a client sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FlowError {
+    /// Policy refused.
+    #[error("refused by policy")]
+    Denied(Reason),
+    /// A quota is used up.
+    #[error("the quota is used up")]
+    Quota {
+        /// Which.
+        quota: Quota,
+        /// When asking again makes sense.
+        retry_after_s: u64,
+    },
+    /// There are no keys in memory.
+    #[error("the vault is sealed")]
+    Sealed,
+    /// See [`NotRecorded`].
+    #[error(transparent)]
+    NotRecorded(#[from] NotRecorded),
+    /// The store did not do it.
+    #[error("the store refused")]
+    Store(StoreFault),
+    /// No such record for this tenant.
+    #[error("there is no such record")]
+    NotFound,
+    /// A field of the request.
+    #[error("{field}: {why}")]
+    Field {
+        /// Its path.
+        field: &'static str,
+        /// The rule.
+        why: &'static str,
+    },
+    /// A field of a body with a card.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The CVC was used, expired or belongs to another card.
+    #[error("the CVC is not available")]
+    CvcGone,
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used with another request")]
+    OtherRequest,
+    /// The record is not in a state for this, or changed while it was being changed.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// A stored record did not authenticate.
+    #[error("a stored record failed its integrity check")]
+    Tampered,
+    /// A custodian's share was refused.
+    #[error("{0}")]
+    Share(&'static str),
+    /// A Kek reached its use limit or there is no randomness: nothing is encrypted.
+    #[error("{0}")]
+    Crypto(&'static str),
+}
+
+/// What a fault of the store means to a caller. The API knows no store, only this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFault {
+    /// Too many writes wait; nothing happened.
+    Busy,
+    /// It cannot be read or written now.
+    Gone,
+    /// It is damaged.
+    Damaged,
+    /// No such tenant.
+    NoTenant,
+    /// As many records as there may be.
+    Full,
+    /// A fault of ours.
+    Internal,
+}
+
+impl From<StoreError> for FlowError {
+    fn from(error: StoreError) -> Self {
+        FlowError::Store(match error {
+            StoreError::Busy => StoreFault::Busy,
+            StoreError::Unavailable => StoreFault::Gone,
+            StoreError::Corrupt | StoreError::OtherVault => StoreFault::Damaged,
+            StoreError::NoTenant => StoreFault::NoTenant,
+            StoreError::Full => StoreFault::Full,
+            StoreError::NewerSchema
+            | StoreError::InUse
+            | StoreError::NoKey
+            | StoreError::Exists
+            | StoreError::TooLarge => StoreFault::Internal,
+        })
+    }
+}
+
+impl From<BarrierError> for FlowError {
+    fn from(error: BarrierError) -> Self {
+        match error {
+            BarrierError::Sealed => FlowError::Sealed,
+            BarrierError::NoSuchTenant => FlowError::NotFound,
+            BarrierError::Unauthentic => FlowError::Tampered,
+            BarrierError::WrapsSpent => FlowError::Crypto("the tenant's key reached its use limit; rotate it"),
+            BarrierError::NoRandomness => FlowError::Crypto("the operating system gave no random numbers"),
+            BarrierError::TooLong => FlowError::Crypto("the record is too long to be sealed"),
+        }
+    }
+}
+
+impl From<CvcGone> for FlowError {
+    fn from(_: CvcGone) -> Self {
+        FlowError::CvcGone
+    }
+}
+
+impl FlowError {
+    pub(super) fn denied(denied: &Denied) -> Self {
+        match denied.spent() {
+            Some(spent) => FlowError::Quota { quota: spent.quota, retry_after_s: spent.retry_after_s },
+            None => FlowError::Denied(denied.reason()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `Idempotency-Key`: the same key and request get the same answer, another request under the key is refused.
+//!
+//! A key belongs to whoever used it first: its name in the store is a MAC over tenant, caller, route and key, so nobody
+//! gets another caller's answer by guessing keys. Kept answers are sealed; they hold masked cards only.
+
+use std::str::FromStr;
+
+use strongroom_keys::Envelope;
+use strongroom_wire::{BadId, TenantId, limits};
+use zeroize::Zeroizing;
+
+use super::{Asker, FlowError, Vault};
+use crate::store::AnswerRow;
+
+/// What the header of that name holds: 1 to 128 printable ASCII characters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+/// The header is not such a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Idempotency-Key is 1 to 128 printable ASCII characters without spaces")]
+pub struct BadIdempotencyKey;
+
+impl FromStr for IdempotencyKey {
+    type Err = BadIdempotencyKey;
+
+    fn from_str(text: &str) -> Result<Self, BadIdempotencyKey> {
+        let fits = (1..=limits::IDEMPOTENCY_KEY_CHARS_MAX).contains(&text.len());
+        if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadIdempotencyKey)
+        }
+    }
+}
+
+/// A key in its place: who used it where, for which request.
+pub(super) struct Slot {
+    tenant: TenantId,
+    name: [u8; 32],
+    digest: [u8; 32],
+}
+
+/// A kept answer: the JSON that was answered then.
+pub(super) type Kept = Zeroizing<Vec<u8>>;
+
+impl Slot {
+    /// The place of a key. `request` is what must be the same again; only its MAC is kept.
+    pub(super) fn of(
+        vault: &Vault,
+        asker: &Asker,
+        tenant: &TenantId,
+        route: &'static str,
+        key: &IdempotencyKey,
+        request: &[u8],
+    ) -> Result<Self, FlowError> {
+        let who = asker.who.who();
+        let name = vault.barrier.idempotency_name(tenant, &[who.as_bytes(), route.as_bytes(), key.0.as_bytes()])?;
+        let digest = vault.barrier.body_digest(tenant, &[route.as_bytes(), request])?;
+        Ok(Self { tenant: tenant.clone(), name, digest })
+    }
+
+    /// The answer that was given before, if there was one.
+    pub(super) async fn find(&self, vault: &Vault) -> Result<Option<Kept>, FlowError> {
+        match vault.store.answer(&self.tenant, &self.name, vault.now_ms()).await? {
+            Some(row) => self.replay(vault, &row).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The answer in a row, if the row is for the same request.
+    pub(super) fn replay(&self, vault: &Vault, row: &AnswerRow) -> Result<Kept, FlowError> {
+        if row.digest != self.digest {
+            return Err(FlowError::OtherRequest);
+        }
+        let envelope = Envelope::parse(&row.envelope).map_err(|_| FlowError::Tampered)?;
+        Ok(vault.barrier.open_answer(&self.tenant, &self.name, &envelope)?)
+    }
+
+    /// The row that keeps an answer.
+    pub(super) fn row(&self, vault: &Vault, answer: &[u8]) -> Result<AnswerRow, FlowError> {
+        let envelope = vault.barrier.seal_answer(&self.tenant, &self.name, answer)?;
+        Ok(AnswerRow {
+            tenant: self.tenant.clone(),
+            name: self.name,
+            digest: self.digest,
+            envelope: envelope.as_bytes().to_vec(),
+            expires_ms: vault.now_ms() + limits::IDEMPOTENCY_TTL_S * 1000,
+        })
+    }
+
+    /// Keeps an answer; if another request with the same key was faster, its answer counts.
+    pub(super) async fn keep(&self, vault: &Vault, answer: &[u8]) -> Result<Option<Kept>, FlowError> {
+        let row = self.row(vault, answer)?;
+        match vault.store.insert_answer(row, vault.now_ms()).await? {
+            Some(earlier) => self.replay(vault, &earlier).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The tenant that an asker's Permit is for; every release act has one.
+pub(super) fn tenant_of<A: crate::policy::Action>(permit: &crate::policy::Permit<A>) -> Result<TenantId, FlowError> {
+    permit.tenant().cloned().ok_or(FlowError::Field { field: "Strongroom-Tenant", why: "say for which tenant" })
+}
+
+impl From<BadId> for FlowError {
+    fn from(_: BadId) -> Self {
+        FlowError::NotFound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_another_form_or_length_is_refused() {
+        assert!("a-1".parse::<IdempotencyKey>().is_ok());
+        assert!("a".repeat(limits::IDEMPOTENCY_KEY_CHARS_MAX).parse::<IdempotencyKey>().is_ok());
+        for bad in [String::new(), "a b".into(), "\u{e4}".into(), "a".repeat(limits::IDEMPOTENCY_KEY_CHARS_MAX + 1)] {
+            assert!(bad.parse::<IdempotencyKey>().is_err());
+        }
+    }
+}

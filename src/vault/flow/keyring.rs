@@ -1,0 +1,118 @@
+//! Keys on their way between the store, where they lie wrapped under the Root, and the barrier's keyring.
+
+use strongroom_keys::context::Purpose;
+use strongroom_keys::note;
+use strongroom_keys::root::Root;
+use strongroom_keys::sign::Signer;
+use strongroom_keys::{Context, Kek, Key, Mac, NoRandomness, Role, SignRole};
+use strongroom_wire::TenantId;
+use strongroom_wire::admin::{KeyPurpose, KeyState};
+
+use super::FlowError;
+use crate::barrier::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
+use crate::store::{KeyName, KeyRow};
+
+/// A fresh key and the row that keeps it.
+pub(super) struct Made<R: Role> {
+    pub(super) row: KeyRow,
+    pub(super) key: Key<R>,
+}
+
+impl<R: Role> Made<R> {
+    pub(super) fn facts(&self) -> KeyFacts {
+        facts(&self.row)
+    }
+}
+
+/// Makes an active key and wraps it under the Root, bound to its purpose, tenant and term (PCI DSS 3.7.7: a wrapped key
+/// put in another's place does not open).
+pub(super) fn make<R: Role>(
+    root: &Root,
+    purpose: KeyPurpose,
+    tenant: Option<&TenantId>,
+    term: u32,
+    now_ms: u64,
+) -> Result<Made<R>, FlowError> {
+    let key = Key::<R>::generate()?;
+    let wrapped = root.wrap(&place::<R>(purpose, tenant), term, &key)?;
+    let name = KeyName { purpose, tenant: tenant.cloned(), term };
+    Ok(Made { row: KeyRow { name, state: KeyState::Active, wrapped, created_ms: now_ms, wraps: 0 }, key })
+}
+
+/// A new tenant's three keys, as rows and as the keyring takes them.
+pub(super) fn make_tenant(root: &Root, tenant: &TenantId, now_ms: u64) -> Result<(Vec<KeyRow>, TenantKeys), FlowError> {
+    let kek = make::<Kek>(root, KeyPurpose::Kek, Some(tenant), 1, now_ms)?;
+    let fingerprint = make::<Mac>(root, KeyPurpose::Fingerprint, Some(tenant), 1, now_ms)?;
+    let session = make::<Mac>(root, KeyPurpose::Session, Some(tenant), 1, now_ms)?;
+    let rows = vec![kek.row.clone(), fingerprint.row.clone(), session.row.clone()];
+    let keks = vec![KekTerm::new(kek.facts(), &kek.key)];
+    let keys = TenantKeys::new(keks, (fingerprint.facts(), fingerprint.key), (session.facts(), session.key))?;
+    Ok((rows, keys))
+}
+
+/// The keyring that the rows hold.
+///
+/// # Errors
+/// [`FlowError::Tampered`] if a row does not open under the Root in its place: nothing is unsealed by halves.
+pub(super) fn open(root: &Root, rows: &[KeyRow], vault_id: &str) -> Result<Keyring, FlowError> {
+    let mut builder = Keyring::builder();
+    for row in rows.iter().filter(|row| row.state != KeyState::Destroyed) {
+        let facts = facts(row);
+        builder = match (row.name.purpose, &row.name.tenant) {
+            (KeyPurpose::Kek, Some(tenant)) => builder.kek(tenant, facts, &unwrap::<Kek>(root, row)?),
+            (KeyPurpose::Fingerprint, Some(tenant)) => builder.fingerprint(tenant, facts, unwrap::<Mac>(root, row)?),
+            (KeyPurpose::Session, Some(tenant)) => builder.session(tenant, facts, unwrap::<Mac>(root, row)?),
+            (KeyPurpose::Sign, None) => builder.signer(facts, signer(vault_id, &unwrap::<SignRole>(root, row)?)?),
+            _ => return Err(FlowError::Tampered),
+        };
+    }
+    Ok(builder.build()?)
+}
+
+fn signer(vault_id: &str, key: &Key<SignRole>) -> Result<Signer, FlowError> {
+    // A vault's id is a UUID, which fits a signer's name.
+    Signer::new(&note::origin(vault_id), key).map_err(|_| FlowError::Crypto("the vault's id cannot name a signer"))
+}
+
+fn unwrap<R: Role>(root: &Root, row: &KeyRow) -> Result<Key<R>, FlowError> {
+    root.unwrap_key(&place::<R>(row.name.purpose, row.name.tenant.as_ref()), row.name.term, &row.wrapped)
+        .map_err(|_| FlowError::Tampered)
+}
+
+fn place<R: Role>(purpose: KeyPurpose, tenant: Option<&TenantId>) -> Context<'_> {
+    let record: &[u8] = match purpose {
+        KeyPurpose::Kek => b"kek",
+        KeyPurpose::Fingerprint => b"fingerprint",
+        KeyPurpose::Session => b"session",
+        KeyPurpose::Sign => b"sign",
+    };
+    Context { tenant: tenant.map_or("", TenantId::as_str), record, purpose: Purpose::Key(R::NAME) }
+}
+
+fn facts(row: &KeyRow) -> KeyFacts {
+    KeyFacts { term: row.name.term, state: row.state, created_ms: row.created_ms, wraps: row.wraps }
+}
+
+impl From<NoRandomness> for FlowError {
+    fn from(_: NoRandomness) -> Self {
+        FlowError::Crypto("the operating system gave no random numbers")
+    }
+}
+
+impl From<KeyringError> for FlowError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::Sealed => FlowError::Sealed,
+            KeyringError::AlreadyUnsealed => FlowError::Conflict("the vault is unsealed already"),
+            KeyringError::NoSigner
+            | KeyringError::Incomplete
+            | KeyringError::TwoActive
+            | KeyringError::Exists
+            | KeyringError::Missing
+            | KeyringError::Active
+            | KeyringError::Facts => {
+                FlowError::Crypto("the keys in the store are not complete; restore it from a backup")
+            }
+        }
+    }
+}

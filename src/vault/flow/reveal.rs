@@ -1,0 +1,70 @@
+//! Reveal: the card goes out, once its audit entry is durable.
+
+use strongroom_wire::Token;
+use strongroom_wire::payment_method::RevealRequest;
+use zeroize::Zeroizing;
+
+use super::idempotency::tenant_of;
+use super::{Asker, FlowError, Vault, row};
+use crate::card::reveal_json;
+use crate::policy::{Note, Reveal, Trace};
+
+/// A released card.
+pub struct Revealed {
+    /// The card as JSON, in memory that wipes itself.
+    pub json: Zeroizing<Vec<u8>>,
+    /// The audit entry that allowed it.
+    pub audit_index: u64,
+}
+
+/// Releases a card for a purpose.
+///
+/// The entry comes first and the row is read after it, so that a card whose deletion was answered is never released by a
+/// request that was on its way. A release that then fails gets a second entry that says so.
+///
+/// # Errors
+/// Every [`FlowError`]; then no card left.
+pub async fn reveal(
+    vault: &Vault,
+    asker: &Asker,
+    token: Token,
+    request: &RevealRequest,
+) -> Result<Revealed, FlowError> {
+    let note = Note::release(request.purpose, &request.reference);
+    let permit = vault.permit_unsealed::<Reveal>(asker, token, note).await?;
+    let tenant = tenant_of(&permit)?;
+    let warrant = vault.warrant(permit).await?;
+    let (audit_index, trace) = (warrant.index(), warrant.trace());
+    let Some(row) = vault.store.card(&tenant, &token, vault.now_ms()).await? else {
+        return Err(failed(vault, trace, FlowError::NotFound).await);
+    };
+    let opened = row::check_binding(&vault.barrier, &row).and_then(|()| {
+        let envelope = row::envelope(&row)?;
+        let cvc = match &request.cvc_token {
+            Some(text) => Some(vault.barrier.open_cvc(&warrant, text)?),
+            None => None,
+        };
+        Ok(vault.barrier.open(warrant, &envelope, |card| reveal_json(&token, card, cvc.as_ref()))?)
+    });
+    match opened {
+        Ok(json) => Ok(Revealed { json, audit_index }),
+        Err(error) => Err(failed(vault, trace, error).await),
+    }
+}
+
+/// Writes down that a recorded act did not happen, and passes the error on.
+pub(super) async fn failed(vault: &Vault, trace: Trace, error: FlowError) -> FlowError {
+    let words = match &error {
+        FlowError::NotFound => "not found",
+        FlowError::CvcGone => "cvc gone",
+        FlowError::Tampered => {
+            vault.metrics.tampered.inc();
+            "integrity check failed"
+        }
+        _ => "failed",
+    };
+    match vault.audit.record_failure(trace, Note::words(words)).await {
+        Ok(_) => error,
+        Err(not_recorded) => not_recorded.into(),
+    }
+}

@@ -1,0 +1,77 @@
+//! Tenants: each has keys of its own, made when it is registered.
+
+use strongroom_wire::TenantId;
+use strongroom_wire::admin::rfc3339_ms;
+use strongroom_wire::entry::{OwnAct, Subject};
+use strongroom_wire::payment_method::Tenant;
+
+use super::{Asker, FlowError, Vault, keyring};
+use crate::audit::{Own, Warrant};
+use crate::policy::{Action, ManageTenants, Note, Provision};
+use crate::store::TenantRow;
+
+/// Every tenant.
+#[derive(Debug, serde::Serialize)]
+pub struct TenantList {
+    /// Oldest first.
+    pub tenants: Vec<Tenant>,
+}
+
+/// Registers a tenant, asked by an orchestrator.
+///
+/// # Errors
+/// Every [`FlowError`]; then the tenant is as it was.
+pub async fn provision(vault: &Vault, asker: &Asker, tenant: TenantId) -> Result<Tenant, FlowError> {
+    let permit = vault.permit_unsealed::<Provision>(asker, (), Note::words("tenant").and(&tenant)).await?;
+    let warrant = vault.warrant(permit).await?;
+    register(vault, &warrant, tenant).await
+}
+
+/// Registers a tenant, asked by the security team.
+///
+/// # Errors
+/// As [`provision`].
+pub async fn add(vault: &Vault, asker: &Asker, tenant: TenantId) -> Result<Tenant, FlowError> {
+    let permit = vault.permit_unsealed::<ManageTenants>(asker, (), Note::words("tenant").and(&tenant)).await?;
+    let warrant = vault.warrant(permit).await?;
+    register(vault, &warrant, tenant).await
+}
+
+/// Every tenant, oldest first.
+///
+/// # Errors
+/// Those of policy, the audit log and the store.
+pub async fn list(vault: &Vault, asker: &Asker) -> Result<TenantList, FlowError> {
+    let permit = vault.permit_unsealed::<ManageTenants>(asker, (), Note::words("list")).await?;
+    let _read = vault.warrant(permit).await?;
+    Ok(TenantList { tenants: vault.store.tenants().await?.into_iter().map(view).collect() })
+}
+
+/// The Warrant is of one of the two acts above; which does not matter here.
+async fn register<A: Action>(vault: &Vault, _: &Warrant<A>, tenant: TenantId) -> Result<Tenant, FlowError> {
+    // Held to the end, so that the store and the keyring change in the same order.
+    let held = vault.root.held.lock().await;
+    let root = held.as_ref().ok_or(FlowError::Sealed)?;
+    if let Some(known) = find(vault, &tenant).await? {
+        return Ok(view(known));
+    }
+    let created_ms = vault.now_ms();
+    let (rows, keys) = keyring::make_tenant(root, &tenant, created_ms)?;
+    let note = Note::words("kek, fingerprint, session: term 1");
+    let about = Own { tenant: Some(tenant.clone()), subject: Subject::None, note };
+    vault.audit.record_own(OwnAct::KeyMade, about).await?;
+    let row = TenantRow { tenant: tenant.clone(), created_ms };
+    if !vault.store.insert_tenant(row.clone(), rows).await? {
+        return Err(FlowError::Conflict("the tenant was registered by another node; ask again"));
+    }
+    vault.barrier.update(|ring| ring.add_tenant(tenant, keys))?;
+    Ok(view(row))
+}
+
+async fn find(vault: &Vault, tenant: &TenantId) -> Result<Option<TenantRow>, FlowError> {
+    Ok(vault.store.tenants().await?.into_iter().find(|known| known.tenant == *tenant))
+}
+
+fn view(row: TenantRow) -> Tenant {
+    Tenant { tenant: row.tenant, created_at: rfc3339_ms(row.created_ms) }
+}

@@ -1,0 +1,191 @@
+//! Tokenize: a card goes in, a token comes out.
+//!
+//! The order is what makes it safe: Permit, fingerprint, audit entry (durable), seal, store (durable), answer. A crash
+//! in between leaves an entry without a card, never a card without an entry.
+
+use strongroom_wire::payment_method::PaymentMethod;
+use strongroom_wire::{TenantId, Token};
+use zeroize::Zeroizing;
+
+use super::idempotency::{Kept, Slot, tenant_of};
+use super::{Asker, FlowError, IdempotencyKey, Vault, row};
+use crate::audit::Warrant;
+use crate::card::{Glance, Lifetime, TokenizeBody};
+use crate::policy::{Fresh, Note, Permit, Principal, Tokenize};
+use crate::store::{CardContent, CardRow, Inserted};
+
+/// The answer to a tokenize request.
+pub struct Tokenized {
+    /// A [`PaymentMethod`] as JSON.
+    pub json: Kept,
+    /// The audit entry that it rests on.
+    pub audit_index: u64,
+    /// Whether a card was stored now (201) or the answer is about one that was there (200).
+    pub is_new: bool,
+    /// Whether the answer was kept from an earlier request with the same idempotency key.
+    pub is_replay: bool,
+}
+
+/// Stores a card, or finds the token that the same card of the same customer has already.
+///
+/// # Errors
+/// Every [`FlowError`]; then nothing was stored, or asking again with the same idempotency key is safe.
+pub async fn tokenize(
+    vault: &Vault,
+    asker: &Asker,
+    key: Option<&IdempotencyKey>,
+    raw: &[u8],
+    mut body: TokenizeBody,
+) -> Result<Tokenized, FlowError> {
+    let permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::none()).await?;
+    let tenant = tenant_of(&permit)?;
+    own_customer(asker, &mut body)?;
+    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, raw)).transpose()?;
+    if let Some(slot) = &slot
+        && let Some(kept) = slot.find(vault).await?
+    {
+        return replayed(vault, permit, kept).await;
+    }
+    let fingerprint = vault.barrier.fingerprint(&permit, &body.card.pan)?;
+    let story = Story { vault, tenant, fingerprint, body, slot };
+    let mut permit = permit;
+    for _ in 0..ATTEMPTS {
+        if let Some(token) = story.duplicate().await? {
+            if let Some(done) = story.meet_again(permit, token).await? {
+                return Ok(done);
+            }
+        } else if let Some(done) = story.store_new(permit).await? {
+            return Ok(done);
+        }
+        // Somebody stored or changed the same card in between: look again, under a Permit and an entry of its own.
+        permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::words("again")).await?;
+    }
+    Err(FlowError::Conflict("the same card is being changed by others; ask again"))
+}
+
+/// A session's cards belong to the session's customer.
+fn own_customer(asker: &Asker, body: &mut TokenizeBody) -> Result<(), FlowError> {
+    let Principal::Session(claims) = &asker.who else { return Ok(()) };
+    if body.customer.is_some() && body.customer != claims.customer {
+        let why = "the client session is not for this customer; leave customer_id out";
+        return Err(FlowError::Field { field: "customer_id", why });
+    }
+    body.customer.clone_from(&claims.customer);
+    Ok(())
+}
+
+async fn replayed(vault: &Vault, permit: Permit<Tokenize>, kept: Kept) -> Result<Tokenized, FlowError> {
+    let answered: PaymentMethod = serde_json::from_slice(&kept).map_err(|_| FlowError::Tampered)?;
+    let about = permit.about(answered.payment_method_id).noting(Note::words("replayed"));
+    let warrant = vault.warrant(about).await?;
+    Ok(Tokenized { json: kept, audit_index: warrant.index(), is_new: false, is_replay: true })
+}
+
+struct Story<'a> {
+    vault: &'a Vault,
+    tenant: TenantId,
+    fingerprint: [u8; 16],
+    body: TokenizeBody,
+    slot: Option<Slot>,
+}
+
+impl Story<'_> {
+    async fn duplicate(&self) -> Result<Option<Token>, FlowError> {
+        let Some(customer) = &self.body.customer else { return Ok(None) };
+        let now = self.vault.now_ms();
+        Ok(self.vault.store.find_duplicate(&self.tenant, customer, &self.fingerprint, now).await?)
+    }
+
+    async fn store_new(&self, permit: Permit<Tokenize>) -> Result<Option<Tokenized>, FlowError> {
+        let vault = self.vault;
+        let now = vault.now_ms();
+        let token = vault.mint.token(now);
+        let expires_ms = match self.body.lifetime {
+            Lifetime::LongTerm => None,
+            Lifetime::ShortTerm(seconds) => Some(now + seconds * 1000),
+        };
+        vault.wraps.reserve(vault, &self.tenant).await?;
+        let warrant = vault.warrant(permit.about(token)).await?;
+        let audit_index = warrant.index();
+        let row = self.sealed_row(warrant, token, now, expires_ms)?;
+        let json = self.answer(&row)?;
+        let answer = self.slot.as_ref().map(|slot| slot.row(vault, &json)).transpose()?;
+        match vault.store.insert_card(row, answer).await? {
+            Inserted::Stored => Ok(Some(Tokenized { json, audit_index, is_new: true, is_replay: false })),
+            Inserted::Duplicate(_) => Ok(None),
+            Inserted::Replayed(earlier) => {
+                let slot = self.slot.as_ref().ok_or(FlowError::Conflict("ask again"))?;
+                let json = slot.replay(vault, &earlier)?;
+                Ok(Some(Tokenized { json, audit_index, is_new: false, is_replay: true }))
+            }
+        }
+    }
+
+    /// The customer has this card: the same token, with what is newer now (expiry, holder name, notes), and long-term if
+    /// either of the two is.
+    async fn meet_again(&self, permit: Permit<Tokenize>, token: Token) -> Result<Option<Tokenized>, FlowError> {
+        let vault = self.vault;
+        let now = vault.now_ms();
+        vault.wraps.reserve(vault, &self.tenant).await?;
+        let warrant = vault.warrant(permit.about(token).noting(Note::words("known card"))).await?;
+        let audit_index = warrant.index();
+        let Some(before) = vault.store.card(&self.tenant, &token, now).await? else { return Ok(None) };
+        row::check_binding(&vault.barrier, &before)?;
+        let expires_ms = match (before.content.expires_ms, self.body.lifetime) {
+            (None, _) | (_, Lifetime::LongTerm) => None,
+            (Some(end), Lifetime::ShortTerm(seconds)) => Some(end.max(now + seconds * 1000)),
+        };
+        let mut after = self.sealed_row(warrant, token, before.created_ms, expires_ms)?;
+        if self.body.metadata.is_empty() && before.content.metadata.is_some() {
+            after.content.metadata.clone_from(&before.content.metadata);
+            after.content.binding = row::binding(&vault.barrier, &after)?;
+        }
+        let json = self.answer(&after)?;
+        if !vault.store.swap_card(&self.tenant, &token, before.content, after.content).await? {
+            return Ok(None);
+        }
+        let earlier = match &self.slot {
+            Some(slot) => slot.keep(vault, &json).await?,
+            None => None,
+        };
+        let is_replay = earlier.is_some();
+        Ok(Some(Tokenized { json: earlier.unwrap_or(json), audit_index, is_new: false, is_replay }))
+    }
+
+    fn sealed_row(
+        &self,
+        warrant: Warrant<Tokenize>,
+        token: Token,
+        created_ms: u64,
+        expires_ms: Option<u64>,
+    ) -> Result<CardRow, FlowError> {
+        let barrier = &self.vault.barrier;
+        let metadata = if self.body.metadata.is_empty() {
+            None
+        } else {
+            let json = serde_json::to_vec(&self.body.metadata).map_err(|_| FlowError::Crypto("metadata"))?;
+            Some(barrier.seal_metadata(&self.tenant, &token, &json)?.as_bytes().to_vec())
+        };
+        let envelope = barrier.seal(warrant, &self.body.card)?.as_bytes().to_vec();
+        let mut row = CardRow {
+            tenant: self.tenant.clone(),
+            token,
+            customer: self.body.customer.clone(),
+            fingerprint: self.fingerprint,
+            created_ms,
+            content: CardContent { envelope, metadata, expires_ms, binding: [0; 16] },
+        };
+        row.content.binding = row::binding(barrier, &row)?;
+        Ok(row)
+    }
+
+    fn answer(&self, row: &CardRow) -> Result<Kept, FlowError> {
+        let barrier = &self.vault.barrier;
+        let cvc = self.body.cvc.as_ref().map(|cvc| barrier.seal_cvc(&self.tenant, &row.token, cvc)).transpose()?;
+        let masked = row::masked(barrier, row, &Glance::of(&self.body.card), cvc)?;
+        Ok(Zeroizing::new(serde_json::to_vec(&masked).map_err(|_| FlowError::Crypto("answer"))?))
+    }
+}
+
+const ROUTE: &str = "tokenize";
+const ATTEMPTS: usize = 4;

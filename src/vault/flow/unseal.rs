@@ -1,0 +1,154 @@
+//! Unseal: custodians hand in their shares one at a time, and with the last one needed the keys come into memory.
+
+use std::sync::Arc;
+
+use strongroom_keys::SignRole;
+use strongroom_keys::note::Checkpoint;
+use strongroom_keys::root::{Root, ShareRefused, Step, dev};
+use strongroom_keys::share::read_submission;
+use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
+use strongroom_wire::entry::{OwnAct, Reason};
+
+use super::{Asker, FlowError, Vault, keyring, rotate};
+use crate::audit::Own;
+use crate::policy::{Note, Seal, Unseal};
+use crate::store::{KeyChange, KeyRow};
+
+/// Takes one share. `body` is wiped.
+///
+/// # Errors
+/// [`FlowError::Share`] says why a share was refused; the refusal is in the audit log.
+pub async fn give(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Result<UnsealProgress, FlowError> {
+    let share = read_submission(body);
+    let permit = vault.permit::<Unseal>(asker, (), Note::words("share")).await?;
+    let share = share.map_err(|bad| FlowError::Field { field: bad.field.unwrap_or("body"), why: bad.why })?;
+    if vault.barrier.is_unsealed() {
+        return Err(FlowError::Conflict("the vault is unsealed already; nothing was done with the share"));
+    }
+    let mut ceremony = vault.root.ceremony.lock().await;
+    let step = match ceremony.give(share, &asker.who.who(), vault.now_ms()) {
+        Ok(step) => step,
+        Err(refused) => {
+            let reason = if refused == ShareRefused::SamePerson { Reason::SamePerson } else { Reason::Share };
+            vault.audit.record_refusal(permit.refuse(reason)).await?;
+            return Err(FlowError::Share(words(refused)));
+        }
+    };
+    let _given = vault.warrant(permit).await?;
+    match step {
+        Step::Waiting { given } => Ok(progress(vault, Phase::Unsealing, given)),
+        Step::Complete(root) => {
+            open(vault, root).await?;
+            Ok(progress(vault, Phase::Unsealed, 0))
+        }
+    }
+}
+
+/// Forgets the shares that are in.
+///
+/// # Errors
+/// Those of policy and of the audit log.
+pub async fn abandon(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowError> {
+    let permit = vault.permit::<Unseal>(asker, (), Note::words("abandon")).await?;
+    let _abandoned = vault.warrant(permit).await?;
+    vault.root.ceremony.lock().await.abandon();
+    let phase = if vault.barrier.is_unsealed() { Phase::Unsealed } else { Phase::Sealed };
+    Ok(progress(vault, phase, 0))
+}
+
+/// Forgets every key.
+///
+/// # Errors
+/// Those of policy and of the audit log.
+pub async fn seal(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowError> {
+    let permit = vault.permit_unsealed::<Seal>(asker, (), Note::none()).await?;
+    let _sealed = vault.warrant(permit).await?;
+    // One more checkpoint while there is a key, so that the last entries are covered. Sealing goes on without it.
+    let _ = vault.audit.checkpoint().await;
+    let mut held = vault.root.held.lock().await;
+    vault.audit.detach();
+    vault.barrier.seal_now();
+    *held = None;
+    Ok(progress(vault, Phase::Sealed, 0))
+}
+
+/// Unseals with the development Root; the caller has made sure that every listener is on loopback.
+///
+/// # Errors
+/// [`FlowError::Crypto`] if the file is not this vault's Root.
+pub async fn with_dev_root(vault: &Arc<Vault>) -> Result<(), FlowError> {
+    let path = vault.root.dev_key.as_ref().ok_or(FlowError::Crypto("root.dev_key is missing"))?;
+    if vault.root.descriptor.kind() != RootKind::Dev {
+        return Err(FlowError::Crypto("root.dev_key goes with a root.json of kind dev only"));
+    }
+    let root = dev::read(path, &vault.root.descriptor)
+        .map_err(|_| FlowError::Crypto("root.dev_key is not readable by its owner alone, or not this vault's Root"))?;
+    open(vault, root).await
+}
+
+/// From the Root to a vault that works: keys unwrapped once and held, a way to sign, rotations taken up again.
+async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
+    let mut held = vault.root.held.lock().await;
+    let vault_id = vault.root.descriptor.vault_id().to_string();
+    let mut rows = vault.store.keys().await?;
+    if !rows.iter().any(|row| row.name.purpose == KeyPurpose::Sign) {
+        rows.push(found(vault, &root).await?);
+    }
+    let ring = keyring::open(&root, &rows, &vault_id)?;
+    vault.barrier.install(ring)?;
+    if let Err(error) = attach(vault) {
+        vault.barrier.seal_now();
+        return Err(error);
+    }
+    *held = Some(root);
+    drop(held);
+    vault.audit.record_own(OwnAct::Unsealed, Own::noting(Note::none())).await?;
+    rotate::resume(vault).await
+}
+
+/// The first unseal of a vault makes its Sign key.
+async fn found(vault: &Vault, root: &Root) -> Result<KeyRow, FlowError> {
+    let sign = keyring::make::<SignRole>(root, KeyPurpose::Sign, None, 1, vault.now_ms())?;
+    vault.audit.record_own(OwnAct::KeyMade, Own::noting(Note::words("sign: term 1"))).await?;
+    let change = KeyChange { insert: vec![sign.row.clone()], ..KeyChange::default() };
+    if vault.store.change_keys(change).await? {
+        Ok(sign.row)
+    } else {
+        Err(FlowError::Conflict("the vault is being unsealed by another process"))
+    }
+}
+
+/// Lets the audit log have its checkpoints signed for as long as the keys are here.
+fn attach(vault: &Arc<Vault>) -> Result<(), FlowError> {
+    let key = vault.barrier.sign(|signer| signer.public_key().clone())?;
+    let holder = Arc::downgrade(vault);
+    let notary = Arc::new(move |checkpoint: &Checkpoint| {
+        let vault = holder.upgrade()?;
+        vault.barrier.sign(|signer| checkpoint.sign(signer)).ok()
+    });
+    Ok(vault.audit.attach(&[key], notary)?)
+}
+
+fn progress(vault: &Vault, phase: Phase, shares_given: u8) -> UnsealProgress {
+    UnsealProgress { phase, shares_given, threshold: vault.root.descriptor.threshold() }
+}
+
+fn words(refused: ShareRefused) -> &'static str {
+    match refused {
+        ShareRefused::NoCustodians => "this vault has a development root; there are no shares to hand in",
+        ShareRefused::Foreign => {
+            "the share belongs to another vault; take the share file that was made together with this vault's root.json"
+        }
+        ShareRefused::Wrong => {
+            "the share is not the one that was dealt under this index; restore the file from its backup"
+        }
+        ShareRefused::Repeated => "this share was handed in already; another custodian's share is needed",
+        ShareRefused::SamePerson => {
+            "you handed in a share already; another custodian hands in the next one, under their own certificate"
+        }
+        ShareRefused::WrongRoot => {
+            "the shares do not yield this vault's root; all of them were forgotten. Check that root.json was not changed, \
+             then begin again"
+        }
+    }
+}

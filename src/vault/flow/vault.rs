@@ -1,0 +1,155 @@
+//! The rooms together, and the two steps that every story begins with: ask policy, then have it recorded.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use strongroom_keys::root::{Assembly, Descriptor, Root};
+use strongroom_wire::entry::Reason;
+use strongroom_wire::{RequestId, TenantId};
+use tokio::sync::Mutex;
+
+use super::rotate::Rotations;
+use super::{FlowError, kek};
+use crate::audit::{AuditLog, Warrant};
+use crate::barrier::Barrier;
+use crate::clock::Clock;
+use crate::policy::{Action, Note, Permit, Policy, Principal, Request};
+use crate::store::{Store, TokenMint};
+use crate::telemetry::Metrics;
+
+/// Everything a story needs.
+pub struct Vault {
+    /// Who may do what.
+    pub policy: Policy,
+    /// What was done.
+    pub audit: AuditLog,
+    /// Keys and cards.
+    pub barrier: Barrier,
+    /// Ciphertext.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Makes tokens.
+    pub mint: TokenMint,
+    /// Where the Root comes from.
+    pub root: RootSource,
+    /// Rotations that run.
+    pub rotations: Rotations,
+    /// What an operator should know now.
+    pub warnings: Vec<String>,
+    /// When the process started, milliseconds since 1970.
+    pub started_ms: u64,
+    pub(super) wraps: kek::WrapCount,
+}
+
+/// The public descriptor of the Root, the Root itself while the vault is unsealed, and the ceremony that may be running.
+pub struct RootSource {
+    /// What `vaultctl init` wrote.
+    pub descriptor: Descriptor,
+    /// The development Root's file, where there is one.
+    pub dev_key: Option<PathBuf>,
+    /// The Root, while unsealed: new tenants and terms are wrapped under it.
+    pub(super) held: Mutex<Option<Root>>,
+    pub(super) ceremony: Mutex<Assembly>,
+}
+
+impl RootSource {
+    /// A source that holds no Root yet.
+    #[must_use]
+    pub fn new(descriptor: Descriptor, dev_key: Option<PathBuf>) -> Self {
+        let ceremony = Mutex::new(Assembly::new(descriptor.clone()));
+        Self { descriptor, dev_key, held: Mutex::new(None), ceremony }
+    }
+}
+
+/// Who asks, as the API found it out.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// Who.
+    pub who: Principal,
+    /// The tenant that the request names.
+    pub tenant: Option<TenantId>,
+    /// The request's id.
+    pub request: RequestId,
+    /// From where.
+    pub origin: Option<IpAddr>,
+}
+
+impl Vault {
+    /// Puts the rooms together.
+    pub fn new(
+        (policy, audit, barrier, store): (Policy, AuditLog, Barrier, Arc<dyn Store>),
+        clock: Arc<dyn Clock>,
+        root: RootSource,
+        warnings: Vec<String>,
+    ) -> Self {
+        let started_ms = clock.now_ms();
+        Self {
+            policy,
+            audit,
+            barrier,
+            store,
+            clock,
+            metrics: Metrics::new(),
+            mint: TokenMint::new(),
+            root,
+            rotations: Rotations::default(),
+            warnings,
+            started_ms,
+            wraps: kek::WrapCount::default(),
+        }
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Asks policy. A refusal is recorded before it is answered.
+    pub(super) async fn permit<A: Action>(
+        &self,
+        asker: &Asker,
+        subject: A::Subject,
+        note: Note,
+    ) -> Result<Permit<A>, FlowError> {
+        let request = Request {
+            who: asker.who.clone(),
+            tenant: asker.tenant.clone(),
+            request_id: asker.request,
+            origin: asker.origin,
+            note,
+        };
+        match self.policy.decide::<A>(&request, subject, self.now_ms()) {
+            Ok(permit) => Ok(permit),
+            Err(denied) => {
+                let refused = FlowError::denied(&denied);
+                self.audit.record_refusal(denied).await?;
+                Err(refused)
+            }
+        }
+    }
+
+    /// Asks policy for an act that needs keys: while the vault is sealed it is refused, and the refusal recorded.
+    pub(super) async fn permit_unsealed<A: Action>(
+        &self,
+        asker: &Asker,
+        subject: A::Subject,
+        note: Note,
+    ) -> Result<Permit<A>, FlowError> {
+        let permit = self.permit::<A>(asker, subject, note).await?;
+        if self.barrier.is_unsealed() {
+            return Ok(permit);
+        }
+        self.audit.record_refusal(permit.refuse(Reason::Sealed)).await?;
+        Err(FlowError::Sealed)
+    }
+
+    /// Has a Permit recorded; the Warrant exists once the entry is durable.
+    pub(super) async fn warrant<A: Action>(&self, permit: Permit<A>) -> Result<Warrant<A>, FlowError> {
+        Ok(self.audit.record(permit).await?)
+    }
+}

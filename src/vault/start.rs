@@ -1,0 +1,221 @@
+//! Start-up: from a configuration to a vault that answers, and back in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt;
+use strongroom_keys::note;
+use strongroom_keys::root::Descriptor;
+use strongroom_wire::Scope;
+use strongroom_wire::admin::RootKind;
+use strongroom_wire::entry::{Act, Outcome, OwnAct};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsError};
+use crate::audit::{AuditError, AuditLog, NotRecorded, Own};
+use crate::barrier::Barrier;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, ConfigError};
+use crate::flow::{FlowError, RootSource, Vault, admin, sweep, unseal};
+use crate::harden::Hardened;
+use crate::policy::{Note, Policy, Rules};
+use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
+use crate::telemetry::log;
+
+/// Why vaultd does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// See [`ConfigError`].
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// See [`TlsError`].
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// See [`ListenError`].
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// See [`AuditError`].
+    #[error("audit.path: {0}")]
+    Audit(#[from] AuditError),
+    /// See [`StoreError`].
+    #[error("store.path: {0}")]
+    Store(#[from] StoreError),
+    /// The first entry could not be written.
+    #[error(transparent)]
+    NotRecorded(#[from] NotRecorded),
+    /// The policy file.
+    #[error("policy.path: {0}")]
+    Policy(String),
+    /// root.json.
+    #[error("root.file {path}: {why}")]
+    Root {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A development Root with a listener that others can reach.
+    #[error(
+        "a dev root is for development on loopback; set every [listen] address to 127.0.0.1 or [::1], \
+         or make a real root with `vaultctl init`"
+    )]
+    DevRootBeyondLoopback,
+    /// The development Root could not be used.
+    #[error("{0}")]
+    DevRoot(FlowError),
+    /// The operating system.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Everything that a start reads before it opens or changes anything.
+pub struct Checked {
+    config: Config,
+    certificates: Certificates,
+    rules: Rules,
+    descriptor: Descriptor,
+}
+
+impl Checked {
+    /// Reads and checks configuration, certificates, policy and root.json.
+    ///
+    /// # Errors
+    /// [`StartError`] names the file and key at fault.
+    pub fn read(config: Config) -> Result<Self, StartError> {
+        let certificates = Certificates::load(&config.tls)?;
+        let rules = admin::read_policy(&config.policy.path).map_err(StartError::Policy)?;
+        let path = &config.root.file;
+        let refuse = |why: String| StartError::Root { path: path.clone(), why };
+        let json = std::fs::read(path).map_err(|why| refuse(why.to_string()))?;
+        let descriptor = Descriptor::parse(&json).map_err(|why| refuse(why.to_string()))?;
+        let is_dev = descriptor.kind() == RootKind::Dev || config.root.dev_key.is_some();
+        if is_dev && !config.is_loopback_only() {
+            return Err(StartError::DevRootBeyondLoopback);
+        }
+        Ok(Self { config, certificates, rules, descriptor })
+    }
+}
+
+/// Runs the vault until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`StartError`] if it cannot start.
+pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError> {
+    let Checked { config, certificates, rules, descriptor } = checked;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let is_dev = descriptor.kind() == RootKind::Dev;
+    let vault_id = descriptor.vault_id().to_string();
+    let store = SqliteStore::open(&SqliteOptions {
+        path: config.store.path.clone(),
+        vault: vault_id.clone(),
+        bytes_max: config.store.bytes_max,
+    })?;
+    let audit = AuditLog::open(&config.audit.path, Arc::clone(&clock), &note::origin(&vault_id))?;
+    let policy = Policy::new(rules);
+    restore_quotas(&policy, &audit, clock.now_ms())?;
+    let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
+    let root = RootSource::new(descriptor, config.root.dev_key.clone());
+    let vault = Arc::new(Vault::new(rooms, clock, root, warnings(is_dev, hardened)));
+    vault.audit.record_own(OwnAct::Started, Own::noting(Note::none())).await?;
+    if is_dev {
+        log::warn("DEVELOPMENT ROOT: the key lies in a file; never store a real card in this vault", &[]);
+        unseal::with_dev_root(&vault).await.map_err(StartError::DevRoot)?;
+    }
+    let certificates = Arc::new(certificates);
+    let state = Arc::new(State {
+        vault: Arc::clone(&vault),
+        clients: certificates.clients(),
+        certificates: Arc::clone(&certificates),
+        intake_rate: Rate::new(config.intake.requests_per_minute_per_address),
+        policy_path: config.policy.path.clone(),
+    });
+    let bound = Bound::bind(&config.listen)?;
+    let addresses = bound.addresses();
+    let (server, handle) = bound.serve(&config.listen, &state, &certificates)?;
+    let (sweeper, every) = (Arc::clone(&vault), Duration::from_secs(config.store.sweep_seconds));
+    let sweeping = rt::spawn(async move { sweep::keep_sweeping(&sweeper, every).await });
+    announce(&config, addresses)?;
+    let stopping = rt::spawn(async move {
+        wait_for_stop(&state).await;
+        handle.stop(true).await;
+    });
+    server.await?;
+    stopping.abort();
+    sweeping.abort();
+    // Sealed and signed at the end; an order to stop is followed even if the log cannot be written.
+    let _ = vault.audit.checkpoint().await;
+    let _ = vault.audit.record_own(OwnAct::Stopped, Own::noting(Note::none())).await;
+    vault.audit.detach();
+    vault.barrier.seal_now();
+    log::info("stopped", &[]);
+    Ok(())
+}
+
+/// A restart does not refill a day's quota: what the log says was released counts again.
+fn restore_quotas(policy: &Policy, audit: &AuditLog, now_ms: u64) -> Result<(), AuditError> {
+    audit.walk_back(now_ms.saturating_sub(Policy::RESTORE_MS), |_, entry| {
+        let is_release = matches!(entry.act, Act::Asked(Scope::Reveal | Scope::SecretsReveal));
+        if is_release && entry.outcome == Outcome::Allowed {
+            policy.restore(&entry.who, entry.at_ms, now_ms);
+        }
+    })
+}
+
+fn warnings(is_dev: bool, hardened: Hardened) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if is_dev {
+        warnings.push("the Root is a development file: never store a real card in this vault".to_owned());
+    }
+    if !hardened.no_core || !hardened.not_dumpable {
+        warnings.push("the system did not forbid core dumps of this process".to_owned());
+    }
+    if !hardened.locked {
+        warnings.push("memory is not locked and may reach swap: set LimitMEMLOCK=infinity or turn swap off".to_owned());
+    }
+    warnings
+}
+
+fn announce(config: &Config, addresses: Addresses) -> Result<(), StartError> {
+    log::info(
+        "listening",
+        &[("intake", &addresses.intake), ("release", &addresses.release), ("admin", &addresses.admin)],
+    );
+    if let Some(path) = &config.listen.ready_file {
+        // Written aside and moved, so that whoever waits for the file never reads half of it.
+        let half = path.with_extension("half");
+        std::fs::write(&half, serde_json::to_vec(&addresses).map_err(std::io::Error::other)?)?;
+        std::fs::rename(&half, path)?;
+    }
+    Ok(())
+}
+
+/// SIGHUP reloads, SIGTERM and SIGINT stop.
+async fn wait_for_stop(state: &Arc<State>) {
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log::error("signals cannot be received; stop the process with SIGKILL", &[]);
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(state).await,
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
+        }
+    }
+}
+
+async fn reload(state: &Arc<State>) {
+    match state.reload() {
+        Ok(_) => {
+            let about = Own::noting(Note::words("SIGHUP: certificates, policy"));
+            if state.vault.audit.record_own(OwnAct::Reloaded, about).await.is_err() {
+                log::error("reload not recorded", &[]);
+            }
+            log::info("reloaded", &[]);
+        }
+        Err(_) => log::error("reload refused: run `vaultd check-config`; what was in use stays in use", &[]),
+    }
+}
