@@ -1,3 +1,9 @@
 //! Measuring: load over mutual TLS, and what the numbers are compared with.
 
+mod bare;
 pub mod load;
+mod report;
+mod run;
+
+pub use report::{Report, Row};
+pub use run::run;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::{Fault, Result, because};
 
@@ -62,13 +63,18 @@ pub fn path_of(binary: Binary) -> Result<PathBuf> {
     )))
 }
 
-/// The folder of the programs: `STRONGROOM_BINARIES`, or the folder that the running program was built into.
+/// From now on programs are taken from this folder; the first call counts. Benches run what was optimized.
+pub fn take_from(folder: PathBuf) {
+    let _ = CHOSEN.set(folder);
+}
+
+/// The folder of the programs: the chosen one, or the folder that the running program was built into.
 ///
 /// # Errors
 /// When the running program cannot be found.
-pub fn folder() -> Result<PathBuf> {
-    if let Some(folder) = env::var_os("STRONGROOM_BINARIES") {
-        return Ok(PathBuf::from(folder));
+fn folder() -> Result<PathBuf> {
+    if let Some(chosen) = CHOSEN.get() {
+        return Ok(chosen.clone());
     }
     let running = env::current_exe().map_err(because("cannot tell where this program is"))?;
     let mut folder = running.parent().unwrap_or(&running).to_path_buf();
@@ -77,3 +83,5 @@ pub fn folder() -> Result<PathBuf> {
     }
     Ok(folder)
 }
+
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(twin)
             .stderr(file)
+            // Ctrl-C at the terminal is for whoever started the harness, which stops its processes in order.
+            .process_group(0)
             .spawn()
             .map_err(because(format!("{name} cannot be started")))?;
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Binary, Client, Credentials, Pki, Process, Result, because, binary_path};
+use super::{Binary, Client, Credentials, Fault, Pki, Process, Result, because, binary_path};
 
 /// A running simulator.
 pub struct Psp {
@@ -81,6 +81,23 @@ impl Psp {
     pub async fn arm(&self, fault: &str, operation: &str, times: u32, delay_ms: u64) -> Result<()> {
         let body = json!({ "fault": fault, "operation": operation, "times": times, "delay_ms": delay_ms });
         self.client.post("/faults", &body).await?.expect(200).map(|_: Value| ())
+    }
+
+    /// Presses a button (`approve` or `fail`) on a 3-D Secure page; answers where the browser is sent.
+    ///
+    /// # Errors
+    /// When the page is not the simulator's or does not take the click.
+    pub async fn click(&self, page: &str, button: &str) -> Result<String> {
+        let path = page.strip_prefix(self.client.base()).or_else(|| {
+            // The simulator names itself by address; the client by name.
+            page.strip_prefix(&format!("https://{}", self.at))
+        });
+        let path = path.ok_or_else(|| Fault::new("the page is not one of the simulator"))?;
+        self.client.get(path).await?.must_be(200)?;
+        let form = format!("outcome={button}").into_bytes();
+        let answer = self.client.post_raw(path, "application/x-www-form-urlencoded", form).await?;
+        answer.must_be(303)?;
+        answer.header("location").map(str::to_owned).ok_or_else(|| Fault::new("the page sends the browser nowhere"))
     }
 
     /// The client that the harness itself uses, for the 3-D Secure page.

@@ -1,0 +1,76 @@
+//! Steps: programs run in the repository's root with their output shown, timed, and summed up at the end.
+#![expect(clippy::print_stdout, reason = "people read these lines while they wait")]
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use strongroom_tests::harness::{Fault, Result, because};
+
+/// What was run and how it went.
+#[derive(Default)]
+pub(crate) struct Steps {
+    done: Vec<(String, Duration, bool)>,
+}
+
+impl Steps {
+    /// Runs a program. A failure is noted and the next step runs all the same, so that one run shows every fault.
+    pub(crate) fn run(&mut self, what: &str, command: &mut Command) -> bool {
+        println!("\n==> {what}");
+        let began = Instant::now();
+        let passed = match command.current_dir(root()).status() {
+            Ok(status) => status.success(),
+            Err(error) => {
+                println!("{}: {error}", command.get_program().to_string_lossy());
+                false
+            }
+        };
+        self.done.push((what.to_owned(), began.elapsed(), passed));
+        passed
+    }
+
+    /// Notes a step that was done without a program of its own.
+    pub(crate) fn note(&mut self, what: &str, took: Duration, result: &Result<()>) {
+        if let Err(fault) = result {
+            println!("{what}: {fault}");
+        }
+        self.done.push((what.to_owned(), took, result.is_ok()));
+    }
+
+    /// Prints every step with its time.
+    ///
+    /// # Errors
+    /// When any step failed; the fault names them.
+    pub(crate) fn summary(self) -> Result<()> {
+        println!("\n{:<44} {:>8}", "step", "seconds");
+        for (what, took, passed) in &self.done {
+            println!("{what:<44} {:>8.1}  {}", took.as_secs_f64(), if *passed { "passed" } else { "FAILED" });
+        }
+        let failed: Vec<&str> =
+            self.done.iter().filter(|(_, _, passed)| !passed).map(|(what, _, _)| what.as_str()).collect();
+        if failed.is_empty() { Ok(()) } else { Err(Fault::new(format!("failed: {}", failed.join(", ")))) }
+    }
+}
+
+/// Runs a program and fails with it.
+pub(crate) fn must(what: &str, command: &mut Command) -> Result<()> {
+    let status = command.current_dir(root()).status().map_err(because(what))?;
+    if status.success() { Ok(()) } else { Err(Fault::new(format!("{what} ended with {status}"))) }
+}
+
+/// The cargo that runs this.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// Where cargo builds to.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}

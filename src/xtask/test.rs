@@ -1,0 +1,94 @@
+//! `cargo xtask test`: everything that the tests need, then all of them.
+#![expect(clippy::print_stdout, reason = "people read these lines while they wait")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use clap::Args;
+use strongroom_tests::harness::{Fault, Result};
+
+use crate::fuzz::Fuzz;
+use crate::steps::{Steps, cargo, must, root, target};
+
+/// Format, lints, unit tests, laws, end to end, access, faults, leaks, documentation tests, fuzzing
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Run only the tests whose name contains this, without format, lints and fuzzing
+    #[arg(long)]
+    filter: Option<String>,
+    /// Seconds for each fuzz target
+    #[arg(long, default_value_t = 5)]
+    fuzz_seconds: u64,
+}
+
+impl Test {
+    /// Runs everything, then says what failed.
+    pub(crate) fn run(&self) -> Result<()> {
+        check_tools()?;
+        let mut steps = Steps::default();
+        let began = Instant::now();
+        let python = make_python();
+        steps.note("Python environment", began.elapsed(), &python);
+        if self.filter.is_none() {
+            steps.run("format", cargo().args(["fmt", "--all", "--check"]));
+            let mut lints = cargo();
+            lints.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+            steps.run("lints", &mut lints);
+        }
+        // The programs under test; a test that starts an old one would judge the past.
+        if !steps.run("programs", cargo().args(["build", "--workspace", "--bins", "--locked"])) {
+            return steps.summary();
+        }
+        let mut tests = cargo();
+        tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+        if let Some(filter) = &self.filter {
+            tests.arg(filter);
+        }
+        steps.run("tests", tests.env("STRONGROOM_PYTHON", python_program()));
+        if self.filter.is_none() {
+            let began = Instant::now();
+            let fuzzed = Fuzz { seconds: self.fuzz_seconds, only: None }.run_in(&mut steps);
+            steps.note("fuzz targets", began.elapsed(), &fuzzed);
+        }
+        steps.summary()
+    }
+}
+
+/// Programs that the build or a test calls, and the Debian package that has each.
+const TOOLS: [(&str, &str); 4] =
+    [("cc", "build-essential"), ("c++", "build-essential"), ("git", "git"), ("python3", "python3 and python3-venv")];
+
+fn check_tools() -> Result<()> {
+    for (tool, package) in TOOLS {
+        let mut asked = Command::new(tool);
+        let found = asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+        if !found {
+            return Err(Fault::new(format!(
+                "`{tool}` is missing; install {package} (Debian) or your system's like of it"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A virtual environment under `target/` with the packages that the end-to-end tests name; made once.
+fn make_python() -> Result<()> {
+    let folder = target().join("python");
+    let wanted = root().join("tests/e2e/requirements.txt");
+    let stamp = folder.join("requirements.txt");
+    let read = |path: &Path| std::fs::read(path).ok();
+    if read(&stamp).is_some() && read(&stamp) == read(&wanted) {
+        return Ok(());
+    }
+    println!("\n==> Python environment");
+    must("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    let mut install = Command::new(folder.join("bin/pip"));
+    install.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
+    must("pip install", &mut install)?;
+    std::fs::copy(&wanted, &stamp).map(drop).map_err(|error| Fault::new(format!("{}: {error}", stamp.display())))
+}
+
+fn python_program() -> std::path::PathBuf {
+    target().join("python/bin/python")
+}
