@@ -270,3 +270,7 @@ fn entry(trace: &Trace, outcome: Outcome, reason: Reason, note: Note, at_ms: u64
         note: note.into_text(),
     }
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

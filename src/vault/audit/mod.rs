@@ -9,6 +9,8 @@ mod file;
 mod log;
 mod read;
 mod refusals;
+#[cfg(test)]
+pub(crate) mod rig;
 mod tree;
 mod warrant;
 mod writer;

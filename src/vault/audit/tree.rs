@@ -170,3 +170,7 @@ const TILE: u32 = 8;
 const STORED: [u32; 3] = [TILE, 2 * TILE, 3 * TILE];
 /// Entries whose bodies are hashed again at every start; about a tenth of a second.
 const CHECKED_AT_OPEN: u64 = 1 << 16;
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

@@ -80,20 +80,6 @@ pub enum KeyringError {
     Facts,
 }
 
-/// Gathers keys one by one, in any order, as an unseal reads them.
-#[derive(Default)]
-pub struct KeyringBuilder {
-    tenants: HashMap<TenantId, Gathered>,
-    signer: Option<(KeyFacts, Signer)>,
-}
-
-#[derive(Default)]
-struct Gathered {
-    keks: Vec<KekTerm>,
-    fingerprint: Option<(KeyFacts, Key<Mac>)>,
-    session: Option<(KeyFacts, Key<Mac>)>,
-}
-
 impl KeyFacts {
     /// An active key made now that wrapped nothing yet.
     #[must_use]
@@ -101,7 +87,7 @@ impl KeyFacts {
         Self { term, state: KeyState::Active, created_ms, wraps: 0 }
     }
 
-    fn check(&self) -> Result<(), KeyringError> {
+    pub(super) fn check(&self) -> Result<(), KeyringError> {
         if self.term == 0 || self.state == KeyState::Destroyed { Err(KeyringError::Facts) } else { Ok(()) }
     }
 }
@@ -182,13 +168,12 @@ impl Keyring {
     /// A keyring without tenants.
     #[must_use]
     pub fn new(facts: KeyFacts, signer: Signer) -> Self {
-        Self { tenants: HashMap::new(), signer: Arc::new((facts, signer)) }
+        Self::of(facts, signer, Vec::new())
     }
 
-    /// An empty builder.
-    #[must_use]
-    pub fn builder() -> KeyringBuilder {
-        KeyringBuilder::default()
+    pub(super) fn of(facts: KeyFacts, signer: Signer, tenants: Vec<(TenantId, TenantKeys)>) -> Self {
+        let tenants = tenants.into_iter().map(|(tenant, keys)| (tenant, Arc::new(keys))).collect();
+        Self { tenants, signer: Arc::new((facts, signer)) }
     }
 
     /// With one more tenant.
@@ -290,57 +275,6 @@ impl Keyring {
     }
 }
 
-impl KeyringBuilder {
-    /// Takes one term of a tenant's Kek.
-    #[must_use]
-    pub fn kek(mut self, tenant: &TenantId, facts: KeyFacts, key: &Key<Kek>) -> Self {
-        self.of(tenant).keks.push(KekTerm::new(facts, key));
-        self
-    }
-
-    /// Takes a tenant's fingerprint key.
-    #[must_use]
-    pub fn fingerprint(mut self, tenant: &TenantId, facts: KeyFacts, key: Key<Mac>) -> Self {
-        self.of(tenant).fingerprint = Some((facts, key));
-        self
-    }
-
-    /// Takes a tenant's session key.
-    #[must_use]
-    pub fn session(mut self, tenant: &TenantId, facts: KeyFacts, key: Key<Mac>) -> Self {
-        self.of(tenant).session = Some((facts, key));
-        self
-    }
-
-    /// Takes the vault's signer.
-    #[must_use]
-    pub fn signer(mut self, facts: KeyFacts, signer: Signer) -> Self {
-        self.signer = Some((facts, signer));
-        self
-    }
-
-    /// The keyring.
-    ///
-    /// # Errors
-    /// [`KeyringError::NoSigner`], or what [`TenantKeys::new`] answers for a tenant: a vault with a tenant whose keys are
-    /// not complete does not unseal by halves.
-    pub fn build(self) -> Result<Keyring, KeyringError> {
-        let (facts, signer) = self.signer.ok_or(KeyringError::NoSigner)?;
-        facts.check()?;
-        let mut keyring = Keyring::new(facts, signer);
-        for (tenant, Gathered { keks, fingerprint, session }) in self.tenants {
-            let fingerprint = fingerprint.ok_or(KeyringError::Incomplete)?;
-            let session = session.ok_or(KeyringError::Incomplete)?;
-            keyring.tenants.insert(tenant, Arc::new(TenantKeys::new(keks, fingerprint, session)?));
-        }
-        Ok(keyring)
-    }
-
-    fn of(&mut self, tenant: &TenantId) -> &mut Gathered {
-        self.tenants.entry(tenant.clone()).or_default()
-    }
-}
-
 fn retire_active(keks: &mut [KekTerm]) {
     for kek in keks.iter_mut().filter(|kek| kek.facts.state == KeyState::Active) {
         *kek = kek.in_state(KeyState::Retiring);
@@ -433,30 +367,6 @@ mod tests {
     #[test]
     fn a_tenant_is_not_replaced() {
         assert_eq!(ring().add_tenant(acme(), keys(1)).err(), Some(KeyringError::Exists));
-    }
-
-    #[test]
-    fn an_unseal_with_incomplete_keys_is_refused_as_a_whole() {
-        let facts = KeyFacts::fresh(1, NOW_MS);
-        let mac = || Key::generate().unwrap();
-        let full = || {
-            Keyring::builder()
-                .kek(&acme(), facts, &Key::generate().unwrap())
-                .fingerprint(&acme(), facts, mac())
-                .session(&acme(), facts, mac())
-        };
-        let other: TenantId = "other".parse().unwrap();
-        assert!(full().signer(facts, signer()).build().is_ok());
-        assert_eq!(full().build().err(), Some(KeyringError::NoSigner));
-        let half = full().signer(facts, signer()).kek(&other, facts, &Key::generate().unwrap());
-        assert_eq!(half.build().err(), Some(KeyringError::Incomplete));
-        let two = full().signer(facts, signer()).kek(&acme(), KeyFacts::fresh(2, 0), &Key::generate().unwrap());
-        assert_eq!(two.build().err(), Some(KeyringError::TwoActive));
-        let twice = full().signer(facts, signer()).kek(&acme(), facts, &Key::generate().unwrap());
-        assert_eq!(twice.build().err(), Some(KeyringError::Exists));
-        let gone = KeyFacts { state: KeyState::Destroyed, ..KeyFacts::fresh(2, 0) };
-        let destroyed = full().signer(facts, signer()).kek(&acme(), gone, &Key::generate().unwrap());
-        assert_eq!(destroyed.build().err(), Some(KeyringError::Facts));
     }
 
     #[test]

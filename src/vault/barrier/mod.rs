@@ -3,6 +3,7 @@
 //! Associated data is built from the Warrant's own tenant and token, so a Warrant for one card opens no other. Errors
 //! say nothing about why something did not authenticate.
 
+mod builder;
 mod cards;
 mod cvc;
 mod keyring;
@@ -14,9 +15,10 @@ mod wraps;
 #[cfg(test)]
 mod rig;
 
+pub use builder::KeyringBuilder;
 pub use cards::Glances;
 pub use cvc::CvcGone;
-pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringBuilder, KeyringError, TenantKeys};
+pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -233,7 +235,9 @@ mod tests {
     fn sealed_again_it_forgets_everything() {
         let rig = Rig::new(&["acme"]);
         assert_eq!(rig.barrier.phase(), Phase::Unsealed);
+        let keys = Arc::downgrade(&rig.barrier.keyring.load_full().unwrap());
         rig.barrier.seal_now();
+        assert!(keys.upgrade().is_none());
         assert_eq!(rig.barrier.phase(), Phase::Sealed);
         assert_eq!(rig.barrier.update(|ring| Ok(ring.clone())), Err(KeyringError::Sealed));
         assert!(!rig.barrier.has_tenant(&"acme".parse().unwrap()));

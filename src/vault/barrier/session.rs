@@ -25,7 +25,7 @@ impl Barrier {
     ) -> Result<String, BarrierError> {
         let ring = self.unsealed()?;
         let keys = ring.tenant(warrant.tenant().filter(|tenant| **tenant == claims.tenant))?;
-        if !self.is_within_limits(&claims, self.clock.now_ms()) {
+        if !is_within_limits(&claims, self.clock.now_ms()) {
             return Err(BarrierError::TooLong);
         }
         let json = serde_json::to_vec(&claims).map_err(|_| BarrierError::TooLong)?;
@@ -49,14 +49,14 @@ impl Barrier {
         let ring = self.unsealed().ok()?;
         let keys = ring.tenant(Some(&claims.tenant)).ok()?;
         let authentic = verify(keys.session(), Use::Session, &[payload.as_bytes()], &tag);
-        (authentic && now_ms < claims.expires_ms && self.is_within_limits(&claims, now_ms)).then_some(claims)
+        (authentic && now_ms < claims.expires_ms && is_within_limits(&claims, now_ms)).then_some(claims)
     }
+}
 
-    fn is_within_limits(&self, claims: &SessionClaims, now_ms: u64) -> bool {
-        claims.origins.len() <= limits::SESSION_ORIGINS_MAX
-            && claims.origins.iter().all(|origin| origin.len() <= limits::ORIGIN_CHARS_MAX)
-            && claims.expires_ms <= now_ms.saturating_add(limits::SESSION_TTL_MAX_S * 1000)
-    }
+fn is_within_limits(claims: &SessionClaims, now_ms: u64) -> bool {
+    claims.origins.len() <= limits::SESSION_ORIGINS_MAX
+        && claims.origins.iter().all(|origin| origin.len() <= limits::ORIGIN_CHARS_MAX)
+        && claims.expires_ms <= now_ms.saturating_add(limits::SESSION_TTL_MAX_S * 1000)
 }
 
 const PREFIX: &str = "ss_";

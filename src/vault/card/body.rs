@@ -1,4 +1,4 @@
-//! Request bodies that carry a card: `TokenizeBody` and `UpdateBody`, read strictly from the bytes of the request.
+//! `TokenizeBody`: the request body that carries a card, read strictly from its bytes; and what it shares with others.
 
 use strongroom_wire::payment_method::{Metadata, Storage};
 use strongroom_wire::{CustomerId, Kind, limits};
@@ -40,16 +40,6 @@ pub struct TokenizeBody {
     pub lifetime: Lifetime,
     /// The caller's notes; no card number is in them.
     pub metadata: Metadata,
-}
-
-/// The body of `PATCH /v1/payment_methods/{id}`; what is `None` stays as it is, and something is to change.
-pub struct UpdateBody {
-    /// The new expiry.
-    pub expiry: Option<Expiry>,
-    /// The new holder name; `Some(None)` takes the old one away.
-    pub holder_name: Option<Option<HolderName>>,
-    /// The new notes in place of all the old ones; no card number is in them.
-    pub metadata: Option<Metadata>,
 }
 
 impl TokenizeBody {
@@ -94,58 +84,6 @@ impl TokenizeBody {
     }
 }
 
-impl UpdateBody {
-    /// Reads a body; `now_ms` as for [`TokenizeBody::parse`].
-    ///
-    /// # Errors
-    /// [`BodyError`] for the first fault found, and for a body that changes nothing.
-    pub fn parse(body: &[u8], now_ms: u64) -> Result<Self, BodyError> {
-        let root = root(body)?;
-        let mut update = Self { expiry: None, holder_name: None, metadata: None };
-        for (name, value) in members(&root, None, OBJECT)? {
-            match name {
-                "card" => update.read_card(value, now_ms)?,
-                "metadata" => update.metadata = Some(read_metadata(value)?),
-                _ => return Err(unknown(None, "allowed fields: card, metadata")),
-            }
-        }
-        if update.expiry.is_none() && update.holder_name.is_none() && update.metadata.is_none() {
-            return Err(BodyError {
-                kind: Kind::InvalidField,
-                field: None,
-                why: "nothing to change: send card.exp_month with card.exp_year, card.holder_name, or metadata",
-            });
-        }
-        Ok(update)
-    }
-
-    fn read_card(&mut self, card: &Node<'_>, now_ms: u64) -> Result<(), BodyError> {
-        let (mut month, mut year) = (None, None);
-        for (name, value) in members(card, Some("card"), "card must be an object")? {
-            match name {
-                "exp_month" => month = Some(value),
-                "exp_year" => year = Some(value),
-                "holder_name" => self.holder_name = Some(optional(value).map(holder_name).transpose()?),
-                "number" => {
-                    return Err(invalid(
-                        "card.number",
-                        "the number of a stored card never changes; tokenize the new card",
-                    ));
-                }
-                "cvc" => return Err(invalid("card.cvc", "a CVC is never stored; send it when the card is tokenized")),
-                _ => return Err(unknown(Some("card"), "allowed fields: exp_month, exp_year, holder_name")),
-            }
-        }
-        match (month, year) {
-            (None, None) => {}
-            (Some(month), Some(year)) => self.expiry = Some(expiry(month, year, now_ms)?),
-            (None, _) => return Err(invalid("card.exp_month", "exp_month and exp_year change together; send both")),
-            (_, None) => return Err(invalid("card.exp_year", "exp_month and exp_year change together; send both")),
-        }
-        Ok(())
-    }
-}
-
 fn read_card(card: &Node<'_>, now_ms: u64) -> Result<(Card, Option<Cvc>), BodyError> {
     let (mut number, mut month, mut year, mut cvc, mut name) = (None, None, None, None, None);
     for (field, value) in members(card, Some("card"), "card must be an object")? {
@@ -174,14 +112,14 @@ fn read_card(card: &Node<'_>, now_ms: u64) -> Result<(Card, Option<Cvc>), BodyEr
     Ok((Card { pan, expiry, holder_name }, cvc))
 }
 
-fn expiry(month: &Node<'_>, year: &Node<'_>, now_ms: u64) -> Result<Expiry, BodyError> {
+pub(super) fn expiry(month: &Node<'_>, year: &Node<'_>, now_ms: u64) -> Result<Expiry, BodyError> {
     let Node::Small(month) = month else { return Err(card_fault("card.exp_month", CardError::Month)) };
     let Node::Small(year) = year else { return Err(card_fault("card.exp_year", CardError::Year)) };
     Expiry::new(*month, *year, now_ms)
         .map_err(|fault| card_fault(if fault == CardError::Month { "card.exp_month" } else { "card.exp_year" }, fault))
 }
 
-fn holder_name(value: &Node<'_>) -> Result<HolderName, BodyError> {
+pub(super) fn holder_name(value: &Node<'_>) -> Result<HolderName, BodyError> {
     let name = value.text().ok_or(card_fault("card.holder_name", CardError::HolderName))?;
     HolderName::parse(name).map_err(|fault| card_fault("card.holder_name", fault))
 }
@@ -232,7 +170,7 @@ pub(super) fn members<'n>(
 }
 
 /// An explicit `null` is the same as no field.
-fn optional<'n, 'a>(value: &'n Node<'a>) -> Option<&'n Node<'a>> {
+pub(super) fn optional<'n, 'a>(value: &'n Node<'a>) -> Option<&'n Node<'a>> {
     (!matches!(value, Node::Null)).then_some(value)
 }
 
@@ -290,10 +228,6 @@ mod tests {
 
     fn tokenize(body: &Value) -> Result<TokenizeBody, BodyError> {
         TokenizeBody::parse(body.to_string().as_bytes(), NOW)
-    }
-
-    fn update(body: &Value) -> Result<UpdateBody, BodyError> {
-        UpdateBody::parse(body.to_string().as_bytes(), NOW)
     }
 
     /// The whole body with one field set, and the fault that this makes.
@@ -418,40 +352,12 @@ mod tests {
         }
         let large = " ".repeat(limits::BODY_BYTES_MAX + 1);
         assert_eq!(TokenizeBody::parse(large.as_bytes(), NOW).err().unwrap().kind, Kind::TooLarge);
-        assert_eq!(UpdateBody::parse(large.as_bytes(), NOW).err().unwrap().kind, Kind::TooLarge);
-    }
-
-    #[test]
-    fn an_update_changes_what_it_names_and_nothing_else() {
-        let body = update(&json!({"card": {"exp_month": 1, "exp_year": 2031}})).ok().unwrap();
-        assert_eq!(body.expiry.map(|e| (e.month(), e.year())), Some((1, 2031)));
-        assert!(body.holder_name.is_none() && body.metadata.is_none());
-        let body = update(&json!({"card": {"holder_name": null}, "metadata": {}})).ok().unwrap();
-        assert!(matches!(body.holder_name, Some(None)) && body.metadata.unwrap().is_empty());
-        let body = update(&json!({"card": {"holder_name": "Ada"}})).ok().unwrap();
-        assert_eq!(body.holder_name.flatten().unwrap().as_str(), "Ada");
-    }
-
-    #[test]
-    fn an_update_never_touches_the_number_or_a_cvc() {
-        for (body, field) in [
-            (json!({"card": {"number": "4242424242424242"}}), Some("card.number")),
-            (json!({"card": {"cvc": "123"}}), Some("card.cvc")),
-            (json!({"card": {"exp_month": 1}}), Some("card.exp_year")),
-            (json!({"card": {"exp_year": 2031}}), Some("card.exp_month")),
-            (json!({"card": {"exp_month": 1, "exp_year": 2020}}), Some("card.exp_year")),
-            (json!({"storage": "long_term"}), None),
-            (json!({"card": {}}), None),
-            (json!({}), None),
-        ] {
-            assert_eq!(update(&body).err().unwrap().field, field);
-        }
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (TokenizeBody::parse(&body, NOW), UpdateBody::parse(&body, NOW));
+            let _ = TokenizeBody::parse(&body, NOW);
         }
 
         #[test]
@@ -459,7 +365,7 @@ mod tests {
             let mut body = whole().to_string().into_bytes();
             let place = at.index(body.len());
             body[place] = byte;
-            let _ = (TokenizeBody::parse(&body, NOW), UpdateBody::parse(&body, NOW));
+            let _ = TokenizeBody::parse(&body, NOW);
         }
     }
 }

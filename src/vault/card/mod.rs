@@ -13,8 +13,9 @@ pub mod record;
 pub mod reveal;
 pub mod secret;
 pub mod text;
+pub mod update;
 
-pub use body::{BodyError, Lifetime, TokenizeBody, UpdateBody};
+pub use body::{BodyError, Lifetime, TokenizeBody};
 pub use cvc::Cvc;
 pub use expiry::Expiry;
 pub use glance::Glance;
@@ -23,6 +24,7 @@ pub use pan::{Exposed, Pan};
 pub use record::{BadRecord, Card};
 pub use reveal::reveal_json;
 pub use secret::SecretBody;
+pub use update::UpdateBody;
 
 use std::fmt;
 

@@ -3,19 +3,20 @@
 use rusqlite::{Error, ErrorCode};
 
 use crate::store::StoreError;
+use crate::telemetry::log;
 
 /// What an SQLite error means to a caller. Only SQLite's own code is logged, never a value.
 pub(super) fn fault(error: Error) -> StoreError {
     match &error {
         Error::SqliteFailure(failure, _) => match failure.code {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch => {
-                tracing::error!(code = failure.extended_code, "the store is damaged");
+                log::error("the store is damaged", &[("code", &failure.extended_code)]);
                 StoreError::Corrupt
             }
             ErrorCode::ConstraintViolation => StoreError::Exists,
             ErrorCode::TooBig => StoreError::TooLarge,
             _ => {
-                tracing::warn!(code = failure.extended_code, "the store does not answer");
+                log::warn("the store does not answer", &[("code", &failure.extended_code)]);
                 StoreError::Unavailable
             }
         },
@@ -23,7 +24,7 @@ pub(super) fn fault(error: Error) -> StoreError {
         | Error::IntegralValueOutOfRange(..)
         | Error::InvalidColumnType(..)
         | Error::Utf8Error(..) => {
-            tracing::error!("a row of the store is not what this version writes");
+            log::error("a row of the store is not what this version writes", &[]);
             StoreError::Corrupt
         }
         _ => StoreError::Unavailable,

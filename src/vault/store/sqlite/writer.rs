@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::fault::{fault, leaves_disk_unknown};
 use super::segments::Segments;
 use crate::store::StoreError;
+use crate::telemetry::log;
 
 /// Hands jobs to the thread.
 pub(super) struct Writer {
@@ -79,7 +80,7 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the store's writer ended by a panic");
+            log::error("the store's writer ended by a panic", &[]);
         }
     }
 }
@@ -159,7 +160,7 @@ impl Loop {
             }
         }
         if !self.failed && self.empty_log().is_err() {
-            tracing::warn!("the store's log could not be emptied at the end; the next start folds it in");
+            log::warn("the store's log could not be emptied at the end; the next start folds it in", &[]);
         }
     }
 
@@ -219,7 +220,7 @@ impl Loop {
             Err(_) => self.failed = true,
         }
         if self.failed {
-            tracing::error!("the store stopped writing: a write-back failed, restart vaultd once the disk is sound");
+            log::error("the store stopped writing: a write-back failed, restart vaultd once the disk is sound", &[]);
         }
     }
 

@@ -1,0 +1,116 @@
+//! `KeyringBuilder`: the way from stored keys to a keyring when the vault is unsealed.
+
+use std::collections::HashMap;
+
+use strongroom_keys::sign::Signer;
+use strongroom_keys::{Kek, Key, Mac};
+use strongroom_wire::TenantId;
+
+use super::keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
+
+/// Gathers keys one by one, in any order, as an unseal reads them.
+#[derive(Default)]
+pub struct KeyringBuilder {
+    tenants: HashMap<TenantId, Gathered>,
+    signer: Option<(KeyFacts, Signer)>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    keks: Vec<KekTerm>,
+    fingerprint: Option<(KeyFacts, Key<Mac>)>,
+    session: Option<(KeyFacts, Key<Mac>)>,
+}
+
+impl Keyring {
+    /// An empty builder.
+    #[must_use]
+    pub fn builder() -> KeyringBuilder {
+        KeyringBuilder::default()
+    }
+}
+
+impl KeyringBuilder {
+    /// Takes one term of a tenant's Kek.
+    #[must_use]
+    pub fn kek(mut self, tenant: &TenantId, facts: KeyFacts, key: &Key<Kek>) -> Self {
+        self.of(tenant).keks.push(KekTerm::new(facts, key));
+        self
+    }
+
+    /// Takes a tenant's fingerprint key.
+    #[must_use]
+    pub fn fingerprint(mut self, tenant: &TenantId, facts: KeyFacts, key: Key<Mac>) -> Self {
+        self.of(tenant).fingerprint = Some((facts, key));
+        self
+    }
+
+    /// Takes a tenant's session key.
+    #[must_use]
+    pub fn session(mut self, tenant: &TenantId, facts: KeyFacts, key: Key<Mac>) -> Self {
+        self.of(tenant).session = Some((facts, key));
+        self
+    }
+
+    /// Takes the vault's signer.
+    #[must_use]
+    pub fn signer(mut self, facts: KeyFacts, signer: Signer) -> Self {
+        self.signer = Some((facts, signer));
+        self
+    }
+
+    /// The keyring.
+    ///
+    /// # Errors
+    /// [`KeyringError::NoSigner`], or what [`TenantKeys::new`] answers for a tenant: a vault with a tenant whose keys are
+    /// not complete does not unseal by halves.
+    pub fn build(self) -> Result<Keyring, KeyringError> {
+        let (facts, signer) = self.signer.ok_or(KeyringError::NoSigner)?;
+        facts.check()?;
+        let complete = |(tenant, Gathered { keks, fingerprint, session })| {
+            let fingerprint = fingerprint.ok_or(KeyringError::Incomplete)?;
+            let session = session.ok_or(KeyringError::Incomplete)?;
+            Ok((tenant, TenantKeys::new(keks, fingerprint, session)?))
+        };
+        let tenants = self.tenants.into_iter().map(complete).collect::<Result<Vec<_>, KeyringError>>()?;
+        Ok(Keyring::of(facts, signer, tenants))
+    }
+
+    fn of(&mut self, tenant: &TenantId) -> &mut Gathered {
+        self.tenants.entry(tenant.clone()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_wire::admin::KeyState;
+
+    use super::super::rig::{NOW_MS, signer};
+    use super::*;
+
+    #[test]
+    fn an_unseal_with_incomplete_keys_is_refused_as_a_whole() {
+        let acme: TenantId = "acme".parse().unwrap();
+        let facts = KeyFacts::fresh(1, NOW_MS);
+        let mac = || Key::generate().unwrap();
+        let full = || {
+            Keyring::builder().kek(&acme, facts, &Key::generate().unwrap()).fingerprint(&acme, facts, mac()).session(
+                &acme,
+                facts,
+                mac(),
+            )
+        };
+        let other: TenantId = "other".parse().unwrap();
+        assert!(full().signer(facts, signer()).build().is_ok());
+        assert_eq!(full().build().err(), Some(KeyringError::NoSigner));
+        let half = full().signer(facts, signer()).kek(&other, facts, &Key::generate().unwrap());
+        assert_eq!(half.build().err(), Some(KeyringError::Incomplete));
+        let two = full().signer(facts, signer()).kek(&acme, KeyFacts::fresh(2, 0), &Key::generate().unwrap());
+        assert_eq!(two.build().err(), Some(KeyringError::TwoActive));
+        let twice = full().signer(facts, signer()).kek(&acme, facts, &Key::generate().unwrap());
+        assert_eq!(twice.build().err(), Some(KeyringError::Exists));
+        let gone = KeyFacts { state: KeyState::Destroyed, ..KeyFacts::fresh(2, 0) };
+        let destroyed = full().signer(facts, signer()).kek(&acme, gone, &Key::generate().unwrap());
+        assert_eq!(destroyed.build().err(), Some(KeyringError::Facts));
+    }
+}
