@@ -1,14 +1,12 @@
 //! The provider's books: payment methods, payment intents, charges and refunds, in memory, under one lock.
 //!
-//! Invariants, which `law.rs` tests with random operations:
+//! Invariants, which `law_tests.rs` tries with random operations:
 //! - every change of money writes its ledger line in the same call;
 //! - captured <= authorized, and refunded <= captured, for every payment intent;
 //! - a payment intent is authorized at most once.
 
 mod challenge;
 mod intent;
-#[cfg(test)]
-mod law;
 mod method;
 mod refund;
 mod settle;
@@ -242,3 +240,6 @@ fn fresh_id(prefix: &str) -> String {
 pub(crate) fn room(count: usize) -> Result<(), Refusal> {
     if count < limits::SIMULATOR_OBJECTS_MAX { Ok(()) } else { Err(Refusal::full()) }
 }
+
+#[cfg(test)]
+mod law_tests;

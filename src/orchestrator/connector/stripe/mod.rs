@@ -14,8 +14,6 @@ mod authorize;
 mod cancel;
 mod capture;
 mod decline;
-#[cfg(test)]
-mod golden;
 mod refund;
 mod sync;
 
@@ -154,6 +152,9 @@ const CAPABILITIES: Capabilities = Capabilities {
 const VERSION: &str = "2022-08-01";
 
 const KEY_CHARS_MAX: usize = 255;
+
+#[cfg(test)]
+mod golden_tests;
 
 #[cfg(test)]
 mod tests {
