@@ -65,7 +65,7 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
             (_, value) => 2 * value,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 const fn scheme(brand: Brand, shortest: u8, longest: u8) -> Scheme {
