@@ -1,8 +1,12 @@
 //! orchestratord: pays by token at payment service providers; holds a card only for one call to a provider.
 
+pub mod account;
 pub mod clock;
 pub mod connector;
 pub mod ids;
+pub mod intent;
 pub mod money;
+pub mod store;
+pub mod telemetry;
 pub mod transport;
 pub mod vault;

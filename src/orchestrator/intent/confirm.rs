@@ -1,0 +1,300 @@
+//! Create, update and confirm: the way of a payment up to its authorization.
+
+use strongroom_wire::payment_method::Storage;
+use strongroom_wire::{TenantId, Token, limits};
+
+use super::drive::Making;
+use super::engine::{CvcInput, Engine};
+use super::fault::Fault;
+use super::payment::{Attempt, AttemptStatus, Call, Flight, FutureUsage, Method, Payment, Pending, Stored, Terms};
+use super::state::{Event, State};
+use crate::account::{ConnectorAccount, Customer};
+use crate::ids;
+use crate::store::{Effects, StoreError};
+use crate::vault::CardInput;
+
+/// The card that a request names.
+pub enum MethodInput {
+    /// As typed; goes into the vault first.
+    Card(Box<CardInput>),
+    /// Stored in the vault.
+    Stored(Token, CvcInput),
+    /// A name from the list of saved cards.
+    PaymentToken(String, CvcInput),
+    /// Stored, used without the payer.
+    Recurring(Token),
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// The merchant's server, by API key.
+    Merchant,
+    /// A browser, by publishable key and client secret.
+    Browser,
+}
+
+/// A new payment as it was asked for.
+pub struct NewPayment {
+    /// The merchant's choice.
+    pub payment_id: Option<String>,
+    /// What was agreed.
+    pub terms: Terms,
+    /// Life of the client secret, in seconds.
+    pub session_expiry_s: u64,
+}
+
+impl Engine {
+    /// Makes a payment; with `confirm` authorizes it too.
+    ///
+    /// # Errors
+    /// [`Fault`]; then no payment was made, unless the provider was asked: then it can be fetched.
+    pub async fn create(
+        &self,
+        merchant: &TenantId,
+        new: NewPayment,
+        method: Option<MethodInput>,
+        confirm: bool,
+    ) -> Result<Payment, Fault> {
+        let now = self.now_ms();
+        let payment_id = match new.payment_id {
+            Some(id) => id,
+            None => ids::fresh("pay_", now)?,
+        };
+        if self.store.payment(merchant, &payment_id).await?.is_some() {
+            return Err(Fault::Duplicate("payment"));
+        }
+        let client_secret = ids::fresh_secret(&format!("{payment_id}_secret_"))?.to_string();
+        let ttl_ms = i64::try_from(new.session_expiry_s.min(limits::CLIENT_SECRET_TTL_MAX_S)).unwrap_or(0) * 1000;
+        let mut payment = Payment {
+            payment_id,
+            merchant_id: merchant.clone(),
+            state: State::RequiresPaymentMethod,
+            terms: new.terms,
+            captured_minor: 0,
+            method: None,
+            attempts: Vec::new(),
+            pending: None,
+            redirect_url: None,
+            watch: None,
+            refunds: Vec::new(),
+            cancellation_reason: None,
+            client_secret,
+            created_ms: now,
+            modified_ms: now,
+            expires_ms: now + ttl_ms,
+        };
+        self.check_terms(&payment.terms)?;
+        let cvc = self.prepare(&mut payment, method, confirm, Asker::Merchant).await?;
+        self.ensure_customer(&payment).await?;
+        let version = self.store.add_payment(&payment, &Effects::default()).await.map_err(|error| match error {
+            StoreError::Duplicate => Fault::Duplicate("payment"),
+            other => other.into(),
+        })?;
+        self.metrics.payment("created");
+        if confirm { self.drive(payment, version, cvc, Making::First).await } else { Ok(payment) }
+    }
+
+    /// Changes the terms of a payment that is not confirmed; with `confirm` authorizes it too.
+    ///
+    /// # Errors
+    /// [`Fault`]; then nothing changed, unless the provider was asked.
+    pub async fn update(
+        &self,
+        merchant: &TenantId,
+        payment_id: &str,
+        asker: Asker,
+        change: impl FnOnce(&mut Terms) -> Result<(), Fault> + Send,
+        method: Option<MethodInput>,
+        confirm: bool,
+    ) -> Result<Payment, Fault> {
+        let (mut payment, version) = self.payment(merchant, payment_id).await?;
+        let (event, flow) = if confirm { (Event::Confirm, "confirmed") } else { (Event::Update, "updated") };
+        if payment.state.after(event).is_none() {
+            return Err(Fault::BadState { flow, state: payment.state, expected: State::that_allow(event) });
+        }
+        change(&mut payment.terms)?;
+        self.check_terms(&payment.terms)?;
+        payment.modified_ms = self.now_ms();
+        let cvc = self.prepare(&mut payment, method, confirm, asker).await?;
+        self.ensure_customer(&payment).await?;
+        let version = self.store.save_payment(&payment, version, &Effects::default()).await?;
+        if confirm { self.drive(payment, version, cvc, Making::First).await } else { Ok(payment) }
+    }
+
+    /// Finds the card and, to confirm, the account; leaves the payment as it must be stored before the provider is asked.
+    async fn prepare(
+        &self,
+        payment: &mut Payment,
+        method: Option<MethodInput>,
+        confirm: bool,
+        asker: Asker,
+    ) -> Result<CvcInput, Fault> {
+        if !confirm {
+            if matches!(method, Some(MethodInput::Card(_))) {
+                return Err(Fault::Invalid {
+                    field: "payment_method_data.card",
+                    reason: "card details are taken only by a call that confirms; send confirm: true",
+                });
+            }
+            if let Some(method) = method {
+                self.choose(payment, method, asker).await?;
+                payment.step(Event::MethodChosen)?;
+            }
+            return Ok(CvcInput::None);
+        }
+        // Before a card goes anywhere: whether there is a way to charge it.
+        let account = self.route(payment).await?;
+        let recurring = matches!(method, Some(MethodInput::Recurring(_)));
+        let cvc = match method {
+            Some(method) => self.choose(payment, method, asker).await?,
+            None => CvcInput::None,
+        };
+        let Some(method) = &payment.method else {
+            return Err(Fault::NoMethod);
+        };
+        if payment.terms.off_session != recurring {
+            return Err(Fault::Precondition(
+                "A payment without the payer needs both off_session: true and recurring_details of type payment_method_id",
+            ));
+        }
+        let stored = match (recurring, method.kept, payment.terms.setup_future_usage) {
+            (true, ..) => Stored::ByMerchant,
+            (_, true, _) => Stored::ByPayer,
+            (_, _, Some(FutureUsage::OffSession)) if payment.terms.customer_id.is_some() => Stored::FirstOffSession,
+            (_, _, Some(FutureUsage::OnSession)) if payment.terms.customer_id.is_some() => Stored::FirstOnSession,
+            _ => Stored::OneTime,
+        };
+        let now = self.now_ms();
+        let key = ids::fresh("key_", now)?;
+        payment.attempts.push(Attempt {
+            attempt_id: format!("{}_{}", payment.payment_id, payment.attempts.len() + 1),
+            connector: account.connector,
+            account_id: account.account_id,
+            status: AttemptStatus::Pending,
+            idempotency_key: key.clone(),
+            psp_id: None,
+            network_transaction_id: None,
+            error_code: None,
+            error_message: None,
+            decline_kind: None,
+            created_ms: now,
+        });
+        let back_to = payment.state;
+        payment.step(Event::Confirm)?;
+        payment.pending = Some(Pending {
+            call: Call::Authorize { credential: stored },
+            flight: Flight::begin(key, &self.run, now, self.lease_ms),
+            back_to,
+        });
+        Ok(cvc)
+    }
+
+    /// Puts the named card on the payment, after making sure that it is this customer's.
+    async fn choose(&self, payment: &mut Payment, method: MethodInput, asker: Asker) -> Result<CvcInput, Fault> {
+        let merchant = payment.merchant_id.clone();
+        let customer = payment.terms.customer_id.clone();
+        let (token, cvc, recurring) = match method {
+            MethodInput::Card(card) => {
+                let stored = self.vault.tokenize(&merchant, &card, customer.as_ref()).await?;
+                let cvc =
+                    stored.cvc_token.map_or(CvcInput::None, |t| CvcInput::Sealed(crate::vault::SecretText::new(t)));
+                let kept = stored.storage == Storage::LongTerm;
+                payment.method = Some(Method {
+                    token: stored.payment_method_id,
+                    fresh: !kept,
+                    kept,
+                    card: stored.card,
+                    network_transaction_id: None,
+                });
+                return Ok(cvc);
+            }
+            MethodInput::PaymentToken(name, cvc) => {
+                let found = self.store.payment_token(&merchant, &name, self.now_ms()).await?;
+                let found = found.filter(|t| Some(&t.customer_id) == customer.as_ref());
+                (found.ok_or(Fault::NotFound("Payment token"))?.token, cvc, false)
+            }
+            MethodInput::Stored(token, cvc) => (token, cvc, false),
+            MethodInput::Recurring(token) => (token, CvcInput::None, true),
+        };
+        let stored = self.vault.get(&merchant, token).await?;
+        let kept = stored.storage == Storage::LongTerm;
+        // A stranger's card and a card that does not exist look the same.
+        let is_theirs = match (&stored.customer_id, &customer) {
+            (Some(of), Some(customer)) => of == customer,
+            (None, _) => asker == Asker::Merchant || !kept,
+            (Some(_), None) => false,
+        };
+        if !is_theirs {
+            return Err(Fault::NotFound("Payment method"));
+        }
+        let uses = match &customer {
+            Some(customer) if kept => self.store.saved_uses(&merchant, customer).await?,
+            _ => Vec::new(),
+        };
+        let used = uses.into_iter().find(|used| used.token == token);
+        if recurring && !used.as_ref().is_some_and(|used| used.off_session) {
+            return Err(Fault::Precondition(
+                "This card was not set up for payments without the payer: pay with setup_future_usage off_session first",
+            ));
+        }
+        payment.method = Some(Method {
+            token,
+            fresh: !kept,
+            kept,
+            card: stored.card,
+            network_transaction_id: used.and_then(|used| used.network_transaction_id),
+        });
+        Ok(cvc)
+    }
+
+    /// The merchant's account for this payment: the oldest that is enabled and allowed.
+    async fn route(&self, payment: &Payment) -> Result<ConnectorAccount, Fault> {
+        let allowed = &payment.terms.connectors;
+        let accounts = self.store.connector_accounts(&payment.merchant_id).await?;
+        accounts
+            .into_iter()
+            .filter(|account| !account.disabled && self.connector(&account.connector).is_some())
+            .find(|account| allowed.is_empty() || allowed.contains(&account.connector))
+            .ok_or(Fault::NoConnector)
+    }
+
+    fn check_terms(&self, terms: &Terms) -> Result<(), Fault> {
+        if terms.amount_minor == 0 {
+            return Err(Fault::Invalid {
+                field: "amount",
+                reason: "at least 1 minor unit; zero-amount set-up is not offered",
+            });
+        }
+        if terms.amount_minor > limits::AMOUNT_MINOR_MAX {
+            return Err(Fault::Invalid { field: "amount", reason: "at most 999999999999 minor units" });
+        }
+        Ok(())
+    }
+
+    /// A customer that a payment names for the first time is made.
+    async fn ensure_customer(&self, payment: &Payment) -> Result<(), Fault> {
+        let Some(customer_id) = &payment.terms.customer_id else {
+            return Ok(());
+        };
+        if self.store.customer(&payment.merchant_id, customer_id).await?.is_some() {
+            return Ok(());
+        }
+        let text = |name: &str| payment.terms.extra.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+        let customer = Customer {
+            customer_id: customer_id.clone(),
+            merchant_id: payment.merchant_id.clone(),
+            name: text("name"),
+            email: text("email"),
+            phone: text("phone"),
+            phone_country_code: text("phone_country_code"),
+            description: None,
+            metadata: serde_json::Map::new(),
+            created_ms: self.now_ms(),
+        };
+        match self.store.add_customer(&customer).await {
+            Ok(()) | Err(StoreError::Duplicate) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Runs the call that is pending on a payment until its outcome is known or in doubt.
+
+use super::engine::{CardSource, CvcInput, Engine, Exchanged};
+use super::fault::{Fault, Flow};
+use super::payment::{Call, Payment, Refund};
+use super::settle::{self, Settled};
+use crate::connector::{
+    Authorize, Cancel, Capture, CaptureMethod, Connector, Doubt, Operation, Outcome, Refund as RefundCall, Refusal,
+    Sync, SyncRefund,
+};
+use crate::store::{Effects, StoreError, Version};
+
+/// Whether a call is made for the first time or again after a doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// The first time: what was not sent did not happen.
+    First,
+    /// Again, with the same idempotency key: what is not sent now may still have happened then.
+    Again,
+}
+
+impl Engine {
+    /// Makes the pending call. It is stored, with its idempotency key, before this begins.
+    pub(crate) async fn drive(
+        &self,
+        mut payment: Payment,
+        mut version: Version,
+        cvc: CvcInput,
+        making: Making,
+    ) -> Result<Payment, Fault> {
+        let account = self.account_of(&payment).await?;
+        let mut cvc = cvc;
+        loop {
+            let operation = self.operation(&payment).ok_or(Fault::Internal)?;
+            let progress = payment.pending.as_ref().map(|p| p.flight.progress.clone()).unwrap_or_default();
+            let mut source = CardSource { payment: &payment, cvc };
+            let ended = self.exchange(&account, &operation, &progress, Some(&mut source)).await;
+            cvc = source.cvc;
+            match ended {
+                Exchanged::Next(next) => {
+                    let lease = self.now_ms() + self.lease_ms;
+                    if let Some(pending) = payment.pending.as_mut() {
+                        pending.flight.progress = next;
+                        pending.flight.lease_ms = lease;
+                    }
+                    // The next request may move money, so it is not made unless how far it came is stored.
+                    version = match self.save(&payment, version, &Effects::default()).await {
+                        Ok(version) => version,
+                        Err(StoreError::Conflict) => return self.reload(&payment).await,
+                        Err(other) => return Err(other.into()),
+                    };
+                }
+                // A refusal of the repetition says nothing about the first request.
+                Exchanged::Done(Outcome::Refused(_)) if making == Making::Again => {
+                    return self.leave_in_doubt(payment, version, None).await;
+                }
+                Exchanged::Done(outcome) => return self.finish(payment, version, &outcome).await,
+                Exchanged::NotDone(why) if making == Making::First => {
+                    let refusal = Refusal { code: why.code.into(), message: why.message.into() };
+                    return self.finish(payment, version, &Outcome::Refused(refusal)).await;
+                }
+                Exchanged::NotDone(_) => return self.leave_in_doubt(payment, version, None).await,
+                Exchanged::Absent => return self.leave_in_doubt(payment, version, Some(Doubt::Unreadable)).await,
+                Exchanged::InDoubt(doubt) => return self.leave_in_doubt(payment, version, Some(doubt)).await,
+            }
+        }
+    }
+
+    /// Applies and stores an outcome with its effects.
+    pub(crate) async fn finish(
+        &self,
+        mut payment: Payment,
+        version: Version,
+        outcome: &Outcome,
+    ) -> Result<Payment, Fault> {
+        let flow = match payment.pending.as_ref().map(|p| &p.call) {
+            Some(Call::Capture { .. }) => Flow::Capture,
+            _ => Flow::Cancel,
+        };
+        let (settled, effects) = settle::payment(&mut payment, outcome, self.now_ms())?;
+        match settled {
+            Settled::Waiting => {
+                if let Some(pending) = payment.pending.as_mut() {
+                    pending.flight.accepted = true;
+                }
+                return self.leave_in_doubt(payment, version, None).await;
+            }
+            Settled::Strange => return self.leave_in_doubt(payment, version, Some(Doubt::Unreadable)).await,
+            Settled::Ended | Settled::Refused(_) => {}
+        }
+        match self.save(&payment, version, &effects).await {
+            Ok(_) => {}
+            // Somebody took the call over when the lease had run out; what they stored counts.
+            Err(StoreError::Conflict) => return self.reload(&payment).await,
+            Err(other) => return Err(other.into()),
+        }
+        tracing::info!(payment_id = payment.payment_id.as_str(), state = payment.state.word(), "a call ended");
+        self.metrics.payment(payment.state.word());
+        match settled {
+            Settled::Refused(message) => Err(Fault::Connector { flow, message }),
+            _ => Ok(payment),
+        }
+    }
+
+    /// Stores that nothing is known, and when to look again. The payment stays `processing`.
+    pub(crate) async fn leave_in_doubt(
+        &self,
+        mut payment: Payment,
+        version: Version,
+        doubt: Option<Doubt>,
+    ) -> Result<Payment, Fault> {
+        let now = self.now_ms();
+        if let Some(pending) = payment.pending.as_mut() {
+            pending.flight.doubt = doubt.or(pending.flight.doubt);
+            pending.flight.wait(now);
+            tracing::warn!(payment_id = payment.payment_id.as_str(), doubt = ?pending.flight.doubt, "a call waits");
+        }
+        payment.modified_ms = now;
+        match self.save(&payment, version, &Effects::default()).await {
+            Ok(_) => Ok(payment),
+            Err(StoreError::Conflict) => self.reload(&payment).await,
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    pub(crate) async fn reload(&self, payment: &Payment) -> Result<Payment, Fault> {
+        Ok(self.payment(&payment.merchant_id, &payment.payment_id).await?.0)
+    }
+
+    /// The pending call as the connector takes it. The same payment gives the same operation, so that it can be repeated.
+    pub(crate) fn operation(&self, payment: &Payment) -> Option<Operation> {
+        let pending = payment.pending.as_ref()?;
+        let attempt = payment.last_attempt()?;
+        let payment_id = payment.payment_id.clone();
+        let idempotency_key = pending.flight.key.clone();
+        Some(match &pending.call {
+            Call::Authorize { credential } => Operation::Authorize(Authorize {
+                attempt_id: attempt.attempt_id.clone(),
+                idempotency_key,
+                amount: payment.money(payment.terms.amount_minor),
+                capture: if payment.terms.automatic_capture { CaptureMethod::Automatic } else { CaptureMethod::Manual },
+                three_ds: payment.terms.three_ds,
+                return_url: (!payment.terms.off_session
+                    && (payment.terms.three_ds || payment.terms.return_url.is_some()))
+                .then(|| self.redirect_back_url(payment)),
+                credential: payment.credential(*credential),
+                description: payment.terms.description.clone(),
+                statement_descriptor: payment.terms.statement_descriptor.clone(),
+                payment_id,
+            }),
+            Call::Capture { amount_minor } => Operation::Capture(Capture {
+                payment_id,
+                psp_id: attempt.psp_id.clone()?,
+                idempotency_key,
+                amount: payment.money(*amount_minor),
+                authorized: payment.money(payment.terms.amount_minor),
+            }),
+            Call::Cancel => Operation::Cancel(Cancel {
+                payment_id,
+                psp_id: attempt.psp_id.clone()?,
+                idempotency_key,
+                reason: payment.cancellation_reason.clone(),
+            }),
+        })
+    }
+
+    /// The question about the last attempt.
+    pub(crate) fn sync_operation(payment: &Payment) -> Option<Operation> {
+        let attempt = payment.last_attempt()?;
+        Some(Operation::Sync(Sync {
+            payment_id: payment.payment_id.clone(),
+            attempt_id: attempt.attempt_id.clone(),
+            psp_id: attempt.psp_id.clone(),
+            since_unix_s: attempt.created_ms / 1000 - 60,
+        }))
+    }
+
+    /// A refund as the connector takes it.
+    pub(crate) fn refund_operation(payment: &Payment, refund: &Refund) -> Option<Operation> {
+        Some(Operation::Refund(RefundCall {
+            payment_id: payment.payment_id.clone(),
+            refund_id: refund.refund_id.clone(),
+            psp_id: payment.last_attempt()?.psp_id.clone()?,
+            idempotency_key: refund.flight.as_ref()?.key.clone(),
+            amount: payment.money(refund.amount_minor),
+            reason: refund.reason.clone(),
+        }))
+    }
+
+    /// The question about a refund.
+    pub(crate) fn sync_refund_operation(payment: &Payment, refund: &Refund) -> Option<Operation> {
+        Some(Operation::SyncRefund(SyncRefund {
+            refund_id: refund.refund_id.clone(),
+            psp_id: payment.last_attempt()?.psp_id.clone()?,
+            psp_refund_id: refund.psp_refund_id.clone(),
+        }))
+    }
+
+    /// Where the payer's browser comes back to.
+    #[must_use]
+    pub fn redirect_back_url(&self, payment: &Payment) -> String {
+        format!("{}/redirect/{}/{}", self.public_url, payment.merchant_id, payment.payment_id)
+    }
+
+    /// Whether a repeated request with this age is still answered from the provider's memory.
+    pub(crate) fn may_repeat(connector: &dyn Connector, age_ms: i64) -> bool {
+        connector
+            .capabilities()
+            .idempotent_replay_s
+            .and_then(|s| i64::try_from(s).ok())
+            .is_some_and(|s| age_ms < s * 1000 - REPLAY_MARGIN_MS)
+    }
+}
+
+/// Clocks differ and requests travel: a key is not used in the last ten minutes of its life, in milliseconds.
+const REPLAY_MARGIN_MS: i64 = 600_000;

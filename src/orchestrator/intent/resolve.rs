@@ -1,0 +1,238 @@
+//! Recovery: what was left running, in doubt or with the payer is asked about before anything else is tried.
+//!
+//! Order for a call whose result is not known: nothing that could move money was sent -> it failed. Else ask the provider:
+//! it knows -> that counts. It does not know -> make the call again with the same idempotency key while the provider
+//! promises to answer a known key from memory; after that promise has run out, absence is proof that it never arrived.
+
+use strongroom_wire::TenantId;
+
+use super::drive::Making;
+use super::engine::{CvcInput, Engine, Exchanged};
+use super::fault::Fault;
+use super::payment::{Call, Flight, Payment, Pending, RefundStatus, Stored, Watch, backoff_ms};
+use super::refund::{find, flight_of};
+use super::state::{Event, State};
+use crate::connector::{Connector, Doubt, Outcome, Refusal};
+use crate::store::{Effects, StoreError, Version};
+
+impl Engine {
+    /// One round of the background loop: payments and chores that are due. With `everything`, also what other runs left.
+    pub async fn round(&self, everything: bool) {
+        let now = self.now_ms();
+        self.credentials.forget_old(now);
+        let until = if everything { i64::MAX } else { now };
+        match self.store.due_payments(until, ROUND_MAX).await {
+            Ok(due) => {
+                for (merchant, id) in due {
+                    if let Err(fault) = self.resolve(&merchant, &id, everything).await {
+                        tracing::warn!(payment_id = id.as_str(), %fault, "a payment could not be resolved yet");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "due payments cannot be read"),
+        }
+        self.do_due_chores().await;
+    }
+
+    /// Asks the provider about whatever is open on this payment. `force`: now, whatever the back-off says.
+    ///
+    /// # Errors
+    /// [`Fault`]; the payment is as before.
+    pub async fn resolve(&self, merchant: &TenantId, payment_id: &str, force: bool) -> Result<Payment, Fault> {
+        let (mut payment, mut version) = self.payment(merchant, payment_id).await?;
+        let now = self.now_ms();
+        if let Some(pending) = &payment.pending {
+            if pending.flight.is_busy(&self.run, now) || !force && pending.flight.lease_ms > now {
+                return Ok(payment);
+            }
+            let Some(claimed) = self.claim_payment(payment, version).await? else {
+                return Ok(self.payment(merchant, payment_id).await?.0);
+            };
+            payment = self.resolve_pending(claimed.0, claimed.1).await?;
+        } else if let Some(watch) = payment.watch
+            && (force || watch.next_ms <= now)
+        {
+            payment = self.resolve_watch(payment, version, watch).await?;
+        }
+        let open: Vec<String> = payment
+            .refunds
+            .iter()
+            .filter(|r| r.flight.as_ref().is_some_and(|f| !f.is_busy(&self.run, now) && (force || f.lease_ms <= now)))
+            .map(|r| r.refund_id.clone())
+            .collect();
+        for refund_id in open {
+            (payment, version) = self.payment(merchant, payment_id).await?;
+            payment = self.resolve_refund(payment, version, &refund_id).await?;
+        }
+        Ok(payment)
+    }
+
+    /// Marks the pending call as ours. `None`: somebody else was faster.
+    async fn claim_payment(&self, mut payment: Payment, version: Version) -> Result<Option<(Payment, Version)>, Fault> {
+        let now = self.now_ms();
+        if let Some(pending) = payment.pending.as_mut() {
+            if pending.flight.busy {
+                // The run that made the call ended, or overran its lease, before it stored a result.
+                pending.flight.doubt.get_or_insert(Doubt::Interrupted);
+            }
+            pending.flight.busy = true;
+            pending.flight.run.clone_from(&self.run);
+            pending.flight.lease_ms = now + self.lease_ms * 2;
+        }
+        match self.save(&payment, version, &Effects::default()).await {
+            Ok(version) => Ok(Some((payment, version))),
+            Err(StoreError::Conflict) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    async fn resolve_pending(&self, payment: Payment, version: Version) -> Result<Payment, Fault> {
+        let account = self.account_of(&payment).await?;
+        let connector = self.connector(&account.connector).ok_or(Fault::Internal)?;
+        let pending = payment.pending.clone().ok_or(Fault::Internal)?;
+        let operation = self.operation(&payment).ok_or(Fault::Internal)?;
+        let next_moves = connector.request(&operation, &pending.flight.progress).is_ok_and(|r| r.moves_money);
+        if !next_moves && !pending.flight.accepted {
+            // What was stored proves that the request which moves money was never made.
+            return self.finish(payment, version, &not_done("interrupted", INTERRUPTED)).await;
+        }
+        let sync = Self::sync_operation(&payment).ok_or(Fault::Internal)?;
+        let answer = self.ask(&account, &sync).await;
+        let age_ms = self.now_ms() - pending.flight.began_ms;
+        match answer {
+            Exchanged::Done(outcome) => match (&pending.call, &outcome) {
+                // The money is reserved and that is all: the capture or cancellation has not happened yet.
+                (Call::Capture { .. } | Call::Cancel, Outcome::Authorized { .. })
+                | (Call::Cancel, Outcome::RequiresAction { .. }) => {
+                    self.again_or_never(payment, version, connector, age_ms).await
+                }
+                // After the payer failed to authenticate nothing is reserved, which is what a cancellation wants.
+                (Call::Cancel, Outcome::Declined(_)) => {
+                    let psp_id = payment.last_attempt().and_then(|a| a.psp_id.clone()).unwrap_or_default();
+                    self.finish(payment, version, &Outcome::Cancelled { psp_id }).await
+                }
+                (_, Outcome::Refused(_)) => self.leave_in_doubt(payment, version, None).await,
+                _ => self.finish(payment, version, &outcome).await,
+            },
+            Exchanged::Absent => self.again_or_never(payment, version, connector, age_ms).await,
+            Exchanged::Next(_) | Exchanged::InDoubt(_) | Exchanged::NotDone(_) => {
+                self.leave_in_doubt(payment, version, None).await
+            }
+        }
+    }
+
+    /// The provider shows no trace of the call: make it again where that is safe, call it off where absence is proof.
+    async fn again_or_never(
+        &self,
+        payment: Payment,
+        version: Version,
+        connector: &dyn Connector,
+        age_ms: i64,
+    ) -> Result<Payment, Fault> {
+        let accepted = payment.pending.as_ref().is_some_and(|p| p.flight.accepted);
+        if !accepted && Self::may_repeat(connector, age_ms) {
+            if age_ms < SETTLE_MS {
+                // The first request may still travel; a moment later the question alone may answer it.
+                return self.leave_in_doubt(payment, version, None).await;
+            }
+            return self.drive(payment, version, CvcInput::None, Making::Again).await;
+        }
+        if age_ms >= absence_is_proof_ms(connector) {
+            return self.finish(payment, version, &not_done("not_processed", NOT_PROCESSED)).await;
+        }
+        self.leave_in_doubt(payment, version, None).await
+    }
+
+    /// Asks about a payer who was sent to authenticate.
+    async fn resolve_watch(&self, mut payment: Payment, version: Version, watch: Watch) -> Result<Payment, Fault> {
+        let account = self.account_of(&payment).await?;
+        let sync = Self::sync_operation(&payment).ok_or(Fault::Internal)?;
+        let answer = self.ask(&account, &sync).await;
+        let now = self.now_ms();
+        if let Exchanged::Done(outcome) = answer
+            && !matches!(outcome, Outcome::RequiresAction { .. } | Outcome::Refused(_))
+        {
+            payment.step(Event::ActionDone)?;
+            let mut flight = Flight::begin(String::new(), &self.run, now, self.lease_ms);
+            // The authorization is at the provider already: from here on it is only ever asked about.
+            flight.accepted = true;
+            payment.pending = Some(Pending {
+                call: Call::Authorize { credential: Stored::OneTime },
+                flight,
+                back_to: State::RequiresCustomerAction,
+            });
+            return self.finish(payment, version, &outcome).await;
+        }
+        let gone = now - payment.modified_ms > WATCH_MS_MAX;
+        payment.watch = (!gone).then(|| Watch {
+            tries: watch.tries.saturating_add(1),
+            next_ms: now + backoff_ms(watch.tries).max(WATCH_MS_MIN),
+        });
+        match self.save(&payment, version, &Effects::default()).await {
+            Ok(_) => Ok(payment),
+            Err(StoreError::Conflict) => self.reload(&payment).await,
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    async fn resolve_refund(&self, mut payment: Payment, version: Version, refund_id: &str) -> Result<Payment, Fault> {
+        let now = self.now_ms();
+        if find(&payment, refund_id)?.status != RefundStatus::Pending {
+            return Ok(payment);
+        }
+        let Some(flight) = flight_of(&mut payment, refund_id) else {
+            return Ok(payment);
+        };
+        if flight.busy {
+            flight.doubt.get_or_insert(Doubt::Interrupted);
+        }
+        flight.busy = true;
+        flight.run.clone_from(&self.run);
+        flight.lease_ms = now + self.lease_ms * 2;
+        let (began_ms, accepted) = (flight.began_ms, flight.accepted);
+        let version = match self.save(&payment, version, &Effects::default()).await {
+            Ok(version) => version,
+            Err(StoreError::Conflict) => return self.reload(&payment).await,
+            Err(other) => return Err(other.into()),
+        };
+        let account = self.account_of(&payment).await?;
+        let connector = self.connector(&account.connector).ok_or(Fault::Internal)?;
+        let sync = Self::sync_refund_operation(&payment, find(&payment, refund_id)?).ok_or(Fault::Internal)?;
+        let age_ms = now - began_ms;
+        match self.ask(&account, &sync).await {
+            Exchanged::Done(Outcome::Refused(_)) => self.refund_waits(payment, version, refund_id, None).await,
+            Exchanged::Done(outcome) => self.finish_refund(payment, version, refund_id, &outcome).await,
+            Exchanged::Absent if !accepted && Self::may_repeat(connector, age_ms) && age_ms >= SETTLE_MS => {
+                self.drive_refund(payment, version, refund_id, Making::Again).await
+            }
+            Exchanged::Absent if !accepted && age_ms >= absence_is_proof_ms(connector) => {
+                let outcome = not_done("not_processed", NOT_PROCESSED);
+                self.finish_refund(payment, version, refund_id, &outcome).await
+            }
+            _ => self.refund_waits(payment, version, refund_id, None).await,
+        }
+    }
+}
+
+fn not_done(code: &str, message: &str) -> Outcome {
+    Outcome::Refused(Refusal { code: code.into(), message: message.into() })
+}
+
+/// From which age on a provider's "never heard of it" proves that a request did not arrive, in milliseconds.
+fn absence_is_proof_ms(connector: &dyn Connector) -> i64 {
+    let promised = connector.capabilities().idempotent_replay_s.and_then(|s| i64::try_from(s).ok()).unwrap_or(0);
+    (promised * 1000).max(ABSENCE_MS_MIN)
+}
+
+const INTERRUPTED: &str = "The payment was interrupted before the provider was asked; nothing was charged";
+const NOT_PROCESSED: &str = "The provider never received the request; nothing was charged";
+/// How long a request may travel before its absence at the provider means anything, in milliseconds.
+const SETTLE_MS: i64 = 3_000;
+/// The same where no idempotency key protects a second call: an hour, in milliseconds.
+const ABSENCE_MS_MIN: i64 = 3_600_000;
+/// Least time between two questions about a payer who is away, in milliseconds.
+const WATCH_MS_MIN: i64 = 30_000;
+/// After a day without the payer the provider is not asked any more (a forced fetch still does), in milliseconds.
+const WATCH_MS_MAX: i64 = 24 * 3_600_000;
+/// Most payments and chores of one round.
+const ROUND_MAX: u32 = 200;

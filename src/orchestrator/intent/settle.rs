@@ -1,0 +1,198 @@
+//! What an outcome does to a payment or refund: pure, so that each case is tested by itself.
+
+use strongroom_wire::CustomerId;
+
+use super::payment::{AttemptStatus, Call, FutureUsage, IllegalMove, Payment, RefundStatus, Watch};
+use super::state::{Event, State};
+use crate::connector::{Decline, Outcome, Refusal};
+use crate::store::{ChoreKind, Effects, SavedUse};
+
+/// What is left to say to the caller after an outcome was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// The call ended and did what it should, or the payment says why not.
+    Ended,
+    /// A capture or cancellation was refused; the payment is where it was.
+    Refused(String),
+    /// The provider works on it.
+    Waiting,
+    /// The outcome does not fit the call, so nothing is known.
+    Strange,
+}
+
+/// Applies the outcome of the pending call. Its effects are stored in the same transaction as the payment.
+///
+/// # Errors
+/// [`IllegalMove`] if the payment is not where a pending call leaves it.
+pub(super) fn payment(
+    payment: &mut Payment,
+    outcome: &Outcome,
+    now_ms: i64,
+) -> Result<(Settled, Effects), IllegalMove> {
+    let Some(pending) = payment.pending.clone() else {
+        return Ok((Settled::Strange, Effects::default()));
+    };
+    let was_authorized = !matches!(pending.call, Call::Authorize { .. });
+    payment.modified_ms = now_ms;
+    let settled = match outcome {
+        Outcome::Authorized { psp_id, network_transaction_id } if !was_authorized => {
+            note(payment, AttemptStatus::Authorized, Some(psp_id), network_transaction_id.clone());
+            payment.step(Event::Authorized)?;
+            Settled::Ended
+        }
+        Outcome::Captured { psp_id, amount_minor, network_transaction_id } => {
+            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone());
+            payment.captured_minor = *amount_minor;
+            let all = *amount_minor >= payment.terms.amount_minor;
+            payment.step(if all { Event::Captured } else { Event::CapturedInPart })?;
+            Settled::Ended
+        }
+        Outcome::Cancelled { psp_id } => {
+            note(payment, AttemptStatus::Voided, Some(psp_id), None);
+            payment.step(Event::Cancelled)?;
+            Settled::Ended
+        }
+        Outcome::RequiresAction { psp_id, redirect_url } if !was_authorized => {
+            note(payment, AttemptStatus::AuthenticationPending, Some(psp_id), None);
+            payment.step(Event::ActionNeeded)?;
+            payment.redirect_url = Some(redirect_url.clone());
+            payment.watch = Some(Watch { tries: 0, next_ms: now_ms + WATCH_FIRST_MS });
+            Settled::Ended
+        }
+        Outcome::Pending { psp_id } => {
+            note(payment, AttemptStatus::Pending, Some(psp_id), None);
+            Settled::Waiting
+        }
+        Outcome::Declined(decline) if !was_authorized => {
+            failed(payment, decline);
+            payment.step(Event::Failed)?;
+            Settled::Ended
+        }
+        Outcome::Refused(refusal) if !was_authorized => {
+            refused(payment, refusal);
+            payment.step(Event::Failed)?;
+            Settled::Ended
+        }
+        Outcome::Declined(Decline { message, .. }) | Outcome::Refused(Refusal { message, .. }) => {
+            payment.step(match (&pending.call, pending.back_to) {
+                (Call::Capture { .. }, _) => Event::CaptureRefused,
+                (_, State::RequiresCustomerAction) => Event::ActionNeeded,
+                _ => Event::CancelRefused,
+            })?;
+            Settled::Refused(message.clone())
+        }
+        Outcome::Authorized { .. } | Outcome::RequiresAction { .. } | Outcome::Refunded { .. } => Settled::Strange,
+    };
+    if matches!(settled, Settled::Waiting | Settled::Strange) {
+        return Ok((settled, Effects::default()));
+    }
+    payment.pending = None;
+    if payment.state != State::RequiresCustomerAction {
+        payment.redirect_url = None;
+        payment.watch = None;
+    } else if payment.watch.is_none() {
+        payment.watch = Some(Watch { tries: 0, next_ms: now_ms + WATCH_FIRST_MS });
+    }
+    Ok((settled, aftercare(payment, was_authorized, now_ms)))
+}
+
+/// What a payment that was given up before any provider was asked leaves to do.
+pub(super) fn abandoned(payment: &mut Payment) -> Effects {
+    let now_ms = payment.modified_ms;
+    aftercare(payment, false, now_ms)
+}
+
+/// Applies the outcome of a refund's call.
+pub(super) fn refund(payment: &mut Payment, refund_id: &str, outcome: &Outcome, now_ms: i64) -> Settled {
+    let Some(refund) = payment.refunds.iter_mut().find(|r| r.refund_id == refund_id) else {
+        return Settled::Strange;
+    };
+    refund.modified_ms = now_ms;
+    match outcome {
+        Outcome::Refunded { psp_id, .. } => {
+            refund.psp_refund_id = Some(psp_id.clone());
+            refund.status = RefundStatus::Succeeded;
+        }
+        Outcome::Pending { psp_id } => {
+            refund.psp_refund_id = Some(psp_id.clone());
+            return Settled::Waiting;
+        }
+        Outcome::Declined(Decline { code, message, .. }) | Outcome::Refused(Refusal { code, message }) => {
+            refund.error_code = Some(code.clone());
+            refund.error_message = Some(message.clone());
+            refund.status = RefundStatus::Failed;
+        }
+        _ => return Settled::Strange,
+    }
+    refund.flight = None;
+    Settled::Ended
+}
+
+fn note(payment: &mut Payment, status: AttemptStatus, psp_id: Option<&String>, network: Option<String>) {
+    if let Some(attempt) = payment.attempts.last_mut() {
+        attempt.status = status;
+        if let Some(psp_id) = psp_id {
+            attempt.psp_id = Some(psp_id.clone());
+        }
+        attempt.network_transaction_id = network.or(attempt.network_transaction_id.take());
+    }
+}
+
+fn failed(payment: &mut Payment, decline: &Decline) {
+    note(payment, AttemptStatus::Failure, decline.psp_id.as_ref(), None);
+    if let Some(attempt) = payment.attempts.last_mut() {
+        attempt.error_code = Some(decline.code.clone());
+        attempt.error_message = Some(match &decline.decline_code {
+            Some(fine) => format!("message - {}, decline_code - {fine}", decline.message),
+            None => decline.message.clone(),
+        });
+        attempt.decline_kind = Some(decline.kind);
+    }
+}
+
+fn refused(payment: &mut Payment, refusal: &Refusal) {
+    note(payment, AttemptStatus::Failure, None, None);
+    if let Some(attempt) = payment.attempts.last_mut() {
+        attempt.error_code = Some(refusal.code.clone());
+        attempt.error_message = Some(refusal.message.clone());
+    }
+}
+
+/// What the vault has to do now that the authorization ended: pay first, keep the card only then.
+fn aftercare(payment: &mut Payment, was_authorized: bool, now_ms: i64) -> Effects {
+    let mut effects = Effects::default();
+    let customer = payment.terms.customer_id.clone();
+    let usage = payment.terms.setup_future_usage;
+    let Some(method) = payment.method.as_mut() else {
+        return effects;
+    };
+    let mut chore = |kind| {
+        effects.chores.push((payment.merchant_id.clone(), kind, method.token, payment.payment_id.clone()));
+    };
+    let success = match payment.state {
+        State::RequiresCapture | State::Succeeded | State::PartiallyCaptured => true,
+        State::Failed | State::Cancelled => false,
+        _ => return effects,
+    };
+    if method.fresh {
+        let keep = success && usage.is_some() && customer.is_some();
+        chore(if keep { ChoreKind::Retain } else { ChoreKind::Shred });
+        method.fresh = false;
+        method.kept = keep;
+    }
+    if success && !was_authorized && method.kept {
+        let network = payment.attempts.last().and_then(|a| a.network_transaction_id.clone());
+        effects.used = customer.map(|customer_id: CustomerId| SavedUse {
+            merchant_id: payment.merchant_id.clone(),
+            customer_id,
+            token: method.token,
+            last_used_ms: now_ms,
+            network_transaction_id: network,
+            off_session: usage == Some(FutureUsage::OffSession),
+        });
+    }
+    effects
+}
+
+/// How long a payer is left alone with the authentication page before the provider is asked, in milliseconds.
+const WATCH_FIRST_MS: i64 = 30_000;

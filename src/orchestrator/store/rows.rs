@@ -1,0 +1,109 @@
+//! Rows that belong to no aggregate: chores, tokens, kept answers.
+
+use serde::{Deserialize, Serialize};
+use strongroom_wire::{CustomerId, TenantId, Token};
+
+/// What a change to a payment brings with it, stored in the same transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Things to do at the vault afterwards.
+    pub chores: Vec<(TenantId, ChoreKind, Token, String)>,
+    /// A kept card was used.
+    pub used: Option<SavedUse>,
+}
+
+/// Something to do at the vault; survives a crash and is repeated until the vault has done it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chore {
+    /// The row.
+    pub id: i64,
+    /// For whom.
+    pub merchant_id: TenantId,
+    /// What.
+    pub kind: ChoreKind,
+    /// With which card.
+    pub token: Token,
+    /// After which payment.
+    pub payment_id: String,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+/// See [`Chore`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChoreKind {
+    /// Make the card long-term.
+    Retain,
+    /// Shred the card.
+    Shred,
+}
+
+/// When a kept card was last used, and the scheme's id of the payment that first kept it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedUse {
+    /// Whose.
+    pub merchant_id: TenantId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Which card.
+    pub token: Token,
+    /// Milliseconds since 1970.
+    pub last_used_ms: i64,
+    /// Kept from the first payment; a later one does not replace it.
+    pub network_transaction_id: Option<String>,
+    /// Whether the payer agreed to payments without them.
+    pub off_session: bool,
+}
+
+/// A short-lived name under which a browser may choose a kept card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentToken {
+    /// `token_...`.
+    pub payment_token: String,
+    /// Whose.
+    pub merchant_id: TenantId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Which card.
+    pub token: Token,
+    /// Milliseconds since 1970.
+    pub expires_ms: i64,
+}
+
+/// A reserved idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Whose.
+    pub merchant_id: TenantId,
+    /// Route and key.
+    pub key: String,
+    /// Digest of the request, in which no card number has a part.
+    pub digest: String,
+    /// Which run of the process works on it.
+    pub run: String,
+    /// The payment or refund that the request makes or changes.
+    pub subject: String,
+    /// Milliseconds since 1970.
+    pub expires_ms: i64,
+}
+
+/// What is known under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeptState {
+    /// Nothing; it is reserved for the caller now.
+    Fresh,
+    /// A request with another body used it.
+    OtherBody,
+    /// The first request still runs in this process.
+    Running,
+    /// The first request was interrupted by a crash; it was about this subject. The key is reserved for the caller now.
+    Interrupted(String),
+    /// It was answered.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// Body.
+        body: Vec<u8>,
+    },
+}

@@ -1,0 +1,55 @@
+//! Idempotency keys in SQLite: reserved before work begins, answered after it.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Kept, KeptState, StoreError};
+
+pub(super) fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError> {
+    tx.execute("DELETE FROM kept_answers WHERE expires_ms <= ?1", params![now_ms])?;
+    let sql = "SELECT digest, run, subject, status, body FROM kept_answers WHERE merchant_id = ?1 AND key = ?2";
+    let merchant = kept.merchant_id.as_str();
+    let found = tx
+        .query_row(sql, params![merchant, kept.key], |row| {
+            let (digest, run, subject): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (status, body): (Option<u16>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+            Ok((digest, run, subject, status, body))
+        })
+        .optional()?;
+    match found {
+        None => {
+            tx.execute(
+                "INSERT INTO kept_answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL)",
+                params![merchant, kept.key, kept.digest, kept.run, kept.subject, kept.expires_ms],
+            )?;
+            Ok(KeptState::Fresh)
+        }
+        Some((digest, ..)) if digest != kept.digest => Ok(KeptState::OtherBody),
+        Some((_, _, _, Some(status), Some(body))) => Ok(KeptState::Answered { status, body }),
+        Some((_, run, ..)) if run == kept.run => Ok(KeptState::Running),
+        Some((_, _, subject, ..)) => {
+            let sql = "UPDATE kept_answers SET run = ?3 WHERE merchant_id = ?1 AND key = ?2";
+            tx.execute(sql, params![merchant, kept.key, kept.run])?;
+            Ok(KeptState::Interrupted(subject))
+        }
+    }
+}
+
+pub(super) fn finish(
+    tx: &Transaction<'_>,
+    merchant: &str,
+    key: &str,
+    status: u16,
+    body: &[u8],
+) -> Result<(), StoreError> {
+    let sql = "UPDATE kept_answers SET status = ?3, body = ?4 WHERE merchant_id = ?1 AND key = ?2";
+    tx.execute(sql, params![merchant, key, status, body])?;
+    Ok(())
+}
+
+pub(super) fn give_up(tx: &Transaction<'_>, merchant: &str, key: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM kept_answers WHERE merchant_id = ?1 AND key = ?2 AND status IS NULL",
+        params![merchant, key],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Counters that say how payments go. Labels are words of ours, never input.
+
+use std::sync::Mutex;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    payments: Family<StateLabel, Counter>,
+    calls: Family<CallLabel, Counter>,
+    seconds: Histogram,
+    requests: Family<StatusLabel, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabel {
+    operation: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
+    status: u16,
+}
+
+impl Metrics {
+    /// All counters at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("orchestrator");
+        let payments = Family::<StateLabel, Counter>::default();
+        let calls = Family::<CallLabel, Counter>::default();
+        let requests = Family::<StatusLabel, Counter>::default();
+        let seconds = Histogram::new(BUCKETS_S);
+        registry.register("payments", "Payments that reached a state", payments.clone());
+        registry.register("psp_requests", "Requests to providers by operation and result", calls.clone());
+        registry.register("psp_request_seconds", "Time of a request to a provider", seconds.clone());
+        registry.register("http_answers", "Answers of the API by status", requests.clone());
+        Self { registry: Mutex::new(registry), payments, calls, seconds, requests }
+    }
+
+    /// A payment reached a state.
+    pub fn payment(&self, state: &'static str) {
+        self.payments.get_or_create(&StateLabel { state }).inc();
+    }
+
+    /// A request to a provider ended after this many milliseconds.
+    pub fn psp_call(&self, operation: &'static str, result: &'static str, ms: i64) {
+        self.calls.get_or_create(&CallLabel { operation, result }).inc();
+        self.seconds.observe(f64::from(i32::try_from(ms).unwrap_or(i32::MAX)) / 1000.0);
+    }
+
+    /// The API answered.
+    pub fn answered(&self, status: u16) {
+        self.requests.get_or_create(&StatusLabel { status }).inc();
+    }
+
+    /// OpenMetrics text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if encode(&mut text, &registry).is_err() {
+            text.clear();
+        }
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const BUCKETS_S: [f64; 10] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_in_the_text() {
+        let metrics = Metrics::new();
+        metrics.payment("succeeded");
+        metrics.psp_call("authorize", "done", 120);
+        metrics.answered(200);
+        let text = metrics.text();
+        assert!(text.contains("orchestrator_payments_total{state=\"succeeded\"} 1"));
+        assert!(text.contains("operation=\"authorize\",result=\"done\"} 1"));
+        assert!(text.contains("orchestrator_http_answers_total{status=\"200\"} 1"));
+    }
+}
