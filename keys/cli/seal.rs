@@ -19,7 +19,8 @@ use crate::{file, passphrase};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  vaultctl unseal --share share-2.json --url https://vault:8402 --ca ca.pem --cert ben.pem --key ben.key
+  vaultctl unseal --share share-2.json --url https://vault:8402 --ca ca.pem \\
+      --cert ben.pem --key ben.key
   vaultctl unseal --abandon      forget the shares that are in and begin again")]
 pub(crate) struct Unseal {
     /// Your sealed share

@@ -1,8 +1,9 @@
 //! `vaultctl tenants`: whose cards the vault keeps.
 
 use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
 use strongroom_wire::TenantId;
-use strongroom_wire::payment_method::{Page, Tenant, TenantRequest};
+use strongroom_wire::payment_method::{Tenant, TenantRequest};
 
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
@@ -27,13 +28,19 @@ pub(crate) struct List {
 /// Register a tenant and make its keys; repeating it changes nothing
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  vaultctl tenants add acme --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key"
+    after_help = "Example:\n  vaultctl tenants add acme --url https://vault:8402 --ca ca.pem \\\n      --cert ada.pem --key ada.key"
 )]
 pub(crate) struct Add {
     /// Its name: 1 to 64 of a-z 0-9 _ -
     tenant: String,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// `GET /v1/tenants`.
+#[derive(Serialize, Deserialize)]
+struct TenantList {
+    tenants: Vec<Tenant>,
 }
 
 impl Tenants {
@@ -48,22 +55,10 @@ impl Tenants {
 impl List {
     fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
-        let page = converse(async {
-            let mut all = Page::<Tenant> { items: Vec::new(), next_cursor: None };
-            loop {
-                let path =
-                    all.next_cursor.take().map_or("/v1/tenants".to_owned(), |at| format!("/v1/tenants?cursor={at}"));
-                let page: Page<Tenant> = client.get(&path).await?;
-                all.items.extend(page.items);
-                all.next_cursor = page.next_cursor;
-                if all.next_cursor.is_none() || all.items.len() >= strongroom_wire::limits::TENANTS_MAX {
-                    return Ok(all);
-                }
-            }
-        })?;
+        let list: TenantList = converse(client.get("/v1/tenants"))?;
         let rows: Vec<[String; 2]> =
-            page.items.iter().map(|tenant| [tenant.tenant.to_string(), tenant.created_at.clone()]).collect();
-        say.result(&page, &table(["TENANT", "CREATED"], &rows));
+            list.tenants.iter().map(|tenant| [tenant.tenant.to_string(), tenant.created_at.clone()]).collect();
+        say.result(&list, &table(["TENANT", "CREATED"], &rows));
         Ok(())
     }
 }

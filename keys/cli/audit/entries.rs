@@ -15,7 +15,8 @@ use crate::say::Say;
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  vaultctl audit show --from 1200 --limit 50 --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key
+  vaultctl audit show --from 1200 --limit 50 --url https://vault:8402 --ca ca.pem \\
+      --cert ada.pem --key ada.key
   vaultctl --json audit show --follow      one JSON document a line, for another program")]
 pub(crate) struct Show {
     /// Index of the first entry

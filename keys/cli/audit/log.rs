@@ -260,3 +260,36 @@ fn escape(path: &Path) -> String {
 
 /// Levels whose subtree hashes the log stores.
 const STORED_LEVELS: [u32; 3] = [8, 16, 24];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_opened_beside_a_writer_and_alone_and_never_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a log? 100% #1.db");
+        let writer = Connection::open(&path).unwrap();
+        writer.pragma_update(None, "journal_mode", "wal").unwrap();
+        writer.execute_batch(include_str!("../../../src/vault/audit/schema.sql")).unwrap();
+        let count = |log: &Connection| log.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, u32>(0));
+        writer.execute("INSERT INTO entries VALUES (0, x'00')", []).unwrap();
+        let beside = open(&path).unwrap();
+        assert_eq!(count(&beside).unwrap(), 1);
+        assert!(beside.execute("DELETE FROM entries", []).is_err());
+        drop(beside);
+        drop(writer);
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(count(&open(&path).unwrap()).unwrap(), 1);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn another_database_is_no_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE entries (idx INTEGER)").unwrap();
+        assert!(open(&path).is_err());
+    }
+}

@@ -40,7 +40,7 @@ pub(crate) struct FetchCheckpoint {
 /// Fetch the key that the log's checkpoints are signed with
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  vaultctl audit public-key --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key > audit.pub"
+    after_help = "Example:\n  vaultctl audit public-key --url https://vault:8402 --ca ca.pem \\\n      --cert ada.pem --key ada.key > audit.pub"
 )]
 pub(crate) struct FetchPublicKey {
     #[command(flatten)]

@@ -162,3 +162,64 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
     <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::KeyPair;
+
+    use super::*;
+
+    fn certificate(subject: &Subject) -> Vec<u8> {
+        let params = subject.params(Validity::from_now(60).unwrap()).unwrap();
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_names_the_subject_that_it_was_made_for() {
+        let client = Subject::client("spiffe://strongroom/security/ada").unwrap();
+        let addresses = ["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
+        let server = Subject::server(&["localhost".to_owned(), "vault.example".to_owned()], &addresses).unwrap();
+        for subject in [client, server] {
+            assert_eq!(Subject::of(&certificate(&subject)).unwrap(), subject);
+        }
+        assert!(Subject::of(b"no certificate").is_err());
+    }
+
+    #[test]
+    fn a_client_may_not_serve_and_a_server_may_not_ask() {
+        let read = |subject: &Subject| {
+            let der = certificate(subject);
+            let (_, parsed) = X509Certificate::from_der(&der).unwrap();
+            let usage = parsed.extended_key_usage().unwrap().unwrap().value.clone();
+            assert!(!parsed.is_ca() && parsed.version().0 == 2);
+            (usage.client_auth, usage.server_auth)
+        };
+        assert_eq!(read(&Subject::client("spiffe://strongroom/security/ada").unwrap()), (true, false));
+        assert_eq!(read(&Subject::server(&["localhost".to_owned()], &[]).unwrap()), (false, true));
+    }
+
+    #[test]
+    fn an_identity_of_another_form_is_refused() {
+        for bad in [
+            "",
+            "spiffe://",
+            "spiffe://a/b",
+            "spiffe://a/b/c/d",
+            "spiffe:///b/c",
+            "spiffe://a//c",
+            "spiffe://a/b/c d",
+            "SPIFFE://a/b/c",
+            &format!("spiffe://a/b/{}", "c".repeat(200)),
+        ] {
+            assert!(Subject::client(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_sound_name_is_refused() {
+        assert!(Subject::server(&[], &[]).is_err());
+        for bad in ["", ".", "a..b", "-a", "a b", "*.a", &"a".repeat(254)] {
+            assert!(Subject::server(&[bad.to_owned()], &[]).is_err());
+        }
+    }
+}
