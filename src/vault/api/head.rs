@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use actix_web::Error;
 use actix_web::HttpMessage as _;
-use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Url};
 use actix_web::http::Uri;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use strongroom_wire::RequestId;
 
+use super::problem::Refusal;
 use super::state::State;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ListenerLabel;
@@ -26,15 +26,14 @@ use crate::telemetry::metrics::ListenerLabel;
 pub(super) struct RouteLabel(pub(super) &'static str);
 
 /// Runs one request; see the module's text.
-pub(super) fn around<S, B>(
+pub(super) fn around<S>(
     mut request: ServiceRequest,
     inner: &S,
     listener: ListenerLabel,
     state: Arc<State>,
-) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<S, B>
+) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody,
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {
     let began = Instant::now();
     detach(&mut request);
@@ -44,13 +43,17 @@ where
     async move { Ok(finish(answer.await?, id, listener, began, &state.vault.metrics)) }
 }
 
-fn finish<B>(
-    mut answer: ServiceResponse<B>,
+fn finish(
+    mut answer: ServiceResponse,
     id: RequestId,
     listener: ListenerLabel,
     began: Instant,
     metrics: &Metrics,
-) -> ServiceResponse<B> {
+) -> ServiceResponse {
+    if let Some(refusal) = answer.response().error().and_then(Error::as_error::<Refusal>) {
+        let named = refusal.answer_to(id);
+        answer = answer.into_response(named);
+    }
     let label = answer.request().app_data::<RouteLabel>().map_or("unmatched", |route| route.0);
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         answer.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);

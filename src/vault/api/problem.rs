@@ -3,10 +3,10 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use strongroom_wire::entry::Reason;
-use strongroom_wire::{BadId, Kind, Problem, problem};
+use strongroom_wire::{BadId, Kind, Problem, RequestId, problem};
 
 use crate::card::BodyError;
 use crate::flow::{FlowError, StoreFault};
@@ -14,7 +14,10 @@ use crate::policy::Quota;
 
 /// An error answer.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Refusal(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     problem: Problem,
     retry_after_s: Option<u64>,
 }
@@ -22,53 +25,63 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal of a kind, with what to do about it.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { problem: kind.problem(detail), retry_after_s: None }
+        Self(Box::new(Parts { problem: kind.problem(detail), retry_after_s: None }))
     }
 
     /// With the field at fault.
     #[must_use]
     pub fn at(mut self, field: &str) -> Self {
-        self.problem.field = Some(field.to_owned());
+        self.0.problem.field = Some(field.to_owned());
         self
     }
 
     /// With the time after which asking again makes sense.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
         self
+    }
+
+    /// The answer to a request, which the document names.
+    pub(super) fn answer_to(&self, request: RequestId) -> HttpResponse {
+        self.written(Some(request))
+    }
+
+    fn written(&self, request: Option<RequestId>) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status_code());
+        answer.insert_header((header::CONTENT_TYPE, problem::CONTENT_TYPE));
+        answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = self.0.retry_after_s {
+            answer.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        if self.0.problem.status == StatusCode::UNAUTHORIZED.as_u16() {
+            answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        let document = Problem { request_id: request.map(|id| id.to_string()), ..self.0.problem.clone() };
+        // A document of strings and numbers always serializes.
+        answer.body(serde_json::to_vec(&document).unwrap_or_default())
     }
 
     /// The document.
     #[must_use]
     pub fn problem(&self) -> &Problem {
-        &self.problem
+        &self.0.problem
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.title)
+        f.write_str(&self.0.problem.title)
     }
 }
 
 impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status_code());
-        answer.insert_header((header::CONTENT_TYPE, problem::CONTENT_TYPE));
-        answer.insert_header((header::CACHE_CONTROL, "no-store"));
-        if let Some(seconds) = self.retry_after_s {
-            answer.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
-        }
-        if self.problem.status == StatusCode::UNAUTHORIZED.as_u16() {
-            answer.insert_header((HeaderName::from_static("www-authenticate"), "Bearer"));
-        }
-        // A document of strings and numbers always serializes.
-        answer.body(serde_json::to_vec(&self.problem).unwrap_or_default())
+        self.written(None)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The route table: which listener answers what. The OpenAPI document is tested against it.
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, ResponseError as _, Route};
+use actix_web::{HttpResponse, Resource, Route};
 use strongroom_wire::Kind;
 
 use super::head::RouteLabel;
@@ -25,7 +25,9 @@ pub struct Entry {
 
 type MakeRoute = fn() -> Route;
 
-const TABLE: &[(ListenerLabel, &str, &[(&str, MakeRoute)])] = &[
+type Methods = &'static [(&'static str, MakeRoute)];
+
+const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (
         Intake,
         "/v1/payment_methods",
@@ -102,12 +104,12 @@ pub(super) fn of(listener: ListenerLabel, routes: &mut ServiceConfig) {
     routes.default_service(web::to(no_route));
 }
 
-async fn no_route() -> HttpResponse {
-    Refusal::new(Kind::NoRoute, "see /openapi.json for what this listener answers").error_response()
+async fn no_route() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::new(Kind::NoRoute, "see /openapi.json for what this listener answers"))
 }
 
-async fn wrong_method() -> HttpResponse {
-    Refusal::new(Kind::MethodNotAllowed, "see /openapi.json for the methods of this resource").error_response()
+async fn wrong_method() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::new(Kind::MethodNotAllowed, "see /openapi.json for the methods of this resource"))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ async fn a_recorder_that_goes_away_leaves_its_entry_and_no_warrant() {
         let recording = rig.log.record(rig.permit::<Reveal>("acme", Token::fresh()));
         tokio::pin!(recording);
         let first = std::future::poll_fn(|context| {
-            std::task::Poll::Ready(std::future::Future::poll(recording.as_mut(), context).is_ready())
+            std::task::Poll::Ready(Future::poll(recording.as_mut(), context).is_ready())
         });
         first.await;
     }
@@ -147,7 +147,7 @@ async fn a_release_that_could_not_be_recorded_still_uses_the_quota() {
 #[tokio::test]
 async fn a_sealed_vault_signs_nothing_and_an_unsealed_one_catches_up() {
     let rig = Rig::new();
-    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     assert!(matches!(rig.log.checkpoint().await, Err(AuditError::NoNotary)));
     assert!(matches!(rig.log.proof(0).await, Err(AuditError::NoNotary)));
     assert_eq!((rig.log.newest_checkpoint(), rig.log.lag().uncovered), (None, 1));
@@ -156,7 +156,7 @@ async fn a_sealed_vault_signs_nothing_and_an_unsealed_one_catches_up() {
     rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
     assert_eq!(verified(&rig.log.proof(0).await.unwrap(), &rig.key).size, 1);
     rig.log.detach();
-    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     assert!(rig.log.checkpoint().await.is_err());
     // What was signed stays at hand.
     assert_eq!(verified(&rig.log.proof(0).await.unwrap(), &rig.key).size, 1);
@@ -167,7 +167,7 @@ async fn a_sealed_vault_signs_nothing_and_an_unsealed_one_catches_up() {
 async fn checkpoints_are_signed_by_the_clock_without_being_asked_for() {
     let rig = Rig::new();
     rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
-    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     rig.clock.advance_ms(60_000);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while rig.log.covered() == 0 {
@@ -180,7 +180,7 @@ async fn checkpoints_are_signed_by_the_clock_without_being_asked_for() {
 async fn a_checkpoint_of_another_key_is_noticed_when_the_vault_is_unsealed() {
     let rig = Rig::new();
     rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
-    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     rig.log.checkpoint().await.unwrap();
     let rig = rig.reopen(|_| {}).unwrap();
     let other = Rig::new();
@@ -195,7 +195,7 @@ async fn one_checkpoint_an_hour_is_kept_beside_the_newest() {
     let rig = Rig::new();
     rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
     for _ in 0..6 {
-        rig.warrant::<Reveal>("acme", Token::fresh()).await;
+        let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
         rig.log.checkpoint().await.unwrap();
         rig.clock.advance_ms(30 * 60_000);
     }
@@ -315,7 +315,7 @@ async fn a_page_of_entries_keeps_to_its_limit() {
             1,
         )));
     }
-    rig.warrant::<ReadMasked>("acme", None).await;
+    let _ = rig.warrant::<ReadMasked>("acme", None).await;
     let page = rig.log.entries(0, u32::MAX).await.unwrap();
     assert_eq!((page.entries.len(), page.next), (1000, Some(1000)));
     let page = rig.log.entries(1000, 100).await.unwrap();
@@ -328,8 +328,8 @@ async fn a_page_of_entries_keeps_to_its_limit() {
 async fn a_days_releases_are_found_again_after_a_restart() {
     let rig = Rig::new();
     for _ in 0..3 {
-        rig.warrant::<Reveal>("acme", Token::fresh()).await;
-        rig.warrant::<ReadMasked>("acme", None).await;
+        let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
+        let _ = rig.warrant::<ReadMasked>("acme", None).await;
         rig.clock.advance_ms(10 * 3_600_000);
     }
     let rig = rig.reopen(|_| {}).unwrap();
@@ -374,7 +374,7 @@ async fn a_log_in_use_of_another_vault_newer_or_no_log_at_all_is_refused() {
 async fn nobody_else_may_read_the_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let rig = Rig::new();
-    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     for end in ["", "-wal", ".lock"] {
         let mut name = rig.path().into_os_string();
         name.push(end);
