@@ -32,14 +32,14 @@ pub struct Talk {
 }
 
 impl Handshake<'_> {
-    /// Connects and asks for `path`; answers the HTTP status.
+    /// Connects and asks once without a body; answers the HTTP status.
     ///
     /// # Errors
     /// When the handshake is refused. In TLS 1.3 a server judges the client's certificate after the client thinks that
     /// it is connected, so only an answer proves that a certificate was taken.
-    pub fn try_get(&self, pki: &Pki, at: SocketAddr, path: &str) -> Result<u16> {
+    pub fn ask(&self, pki: &Pki, at: SocketAddr, method: &str, path: &str) -> Result<u16> {
         let mut talk = self.connect(pki, at)?;
-        talk.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"), b"")?;
+        talk.send(&format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"), b"")?;
         Ok(talk.answer()?.0)
     }
 

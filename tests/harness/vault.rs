@@ -238,7 +238,7 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
          [root]\nfile = \"root/root.json\"\n{dev}\n\
-         [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\ncheckpoint_seconds = 1\n\n\
+         [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
          [policy]\npath = \"policy.toml\"\n\n[intake]\nrequests_per_minute_per_address = {}\n",
         at.intake,
         at.release,

@@ -1,0 +1,174 @@
+//! The routes of the release and admin listeners, from the documents that they serve, and a right request for each.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use strongroom_tests::harness::{Answer, Client, Credentials, Result, World, because};
+use strongroom_wire::{Scope, SecretId, Token};
+
+/// Which listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listener {
+    Release,
+    Admin,
+}
+
+/// One method of one path of one listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) listener: Listener,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// The scope that it takes, where it takes one.
+    pub(crate) scope: Option<Scope>,
+}
+
+/// What paths and bodies name.
+pub(crate) struct Named {
+    pub(crate) token: String,
+    pub(crate) secret: String,
+    pub(crate) tenant: String,
+}
+
+impl Named {
+    /// Ids that nobody has.
+    pub(crate) fn nobody(tenant: &str) -> Self {
+        Self { token: Token::fresh().to_string(), secret: SecretId::fresh().to_string(), tenant: tenant.to_owned() }
+    }
+
+    /// A card and a secret that were stored just now.
+    pub(crate) async fn stored(world: &World) -> Result<Self> {
+        let release = world.release().await?;
+        let card = release.post("/v1/payment_methods", &card_body()).await?.expect(201)?;
+        let secret = release.post("/v1/secrets", &json!({ "name": "psp", "value": "hush" })).await?.expect(201)?;
+        let word = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
+        Ok(Self {
+            token: word(&card, "payment_method_id"),
+            secret: word(&secret, "secret_id"),
+            tenant: world.tenant.clone(),
+        })
+    }
+}
+
+/// Every route of the release and admin listeners, as vaultd's document has them.
+pub(crate) async fn routes(world: &World) -> Result<Vec<Route>> {
+    let document = world.release().await?.get("/openapi.json").await?.expect(200)?;
+    let mut routes = Vec::new();
+    let empty = serde_json::Map::new();
+    for (path, item) in document["paths"].as_object().unwrap_or(&empty) {
+        for (method, operation) in item.as_object().unwrap_or(&empty).iter().filter(|(name, _)| *name != "parameters") {
+            let listeners = operation["x-listeners"].as_array().cloned().unwrap_or_default();
+            for listener in listeners.iter().filter_map(Value::as_str) {
+                let listener = match listener {
+                    "release" => Listener::Release,
+                    "admin" => Listener::Admin,
+                    _ => continue,
+                };
+                let method = method.to_uppercase().parse().map_err(because("a method"))?;
+                let scope = operation["x-scope"].as_str().and_then(|words| scope_on(listener, words));
+                routes.push(Route { listener, method, path: path.clone(), scope });
+            }
+        }
+    }
+    assert!(routes.len() >= 28, "the document names only {} routes", routes.len());
+    Ok(routes)
+}
+
+/// `reveal`, or `provision / tenants` where the listeners differ, or `audit-read (admin)` where only one asks for it.
+fn scope_on(listener: Listener, words: &str) -> Option<Scope> {
+    let of = |word: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == word.trim());
+    if let Some((release, admin)) = words.split_once('/') {
+        return of(if listener == Listener::Release { release } else { admin });
+    }
+    if let Some(word) = words.strip_suffix("(admin)") {
+        return if listener == Listener::Admin { of(word) } else { None };
+    }
+    let scope = of(words);
+    assert!(scope.is_some(), "the document names the scope `{words}`, which there is not");
+    scope
+}
+
+impl Route {
+    /// The path with its ids filled in.
+    pub(crate) fn concrete(&self, named: &Named) -> String {
+        let id = if self.path.contains("secrets") { &named.secret } else { &named.token };
+        self.path.replace("{id}", id).replace("{tenant}", &named.tenant).replace("{index}", "0")
+    }
+
+    /// A body that is right, so that a refusal cannot be about it.
+    fn body(&self, named: &Named) -> Option<Value> {
+        match (self.method.as_str(), self.path.as_str()) {
+            ("POST", "/v1/payment_methods") => Some(card_body()),
+            ("PATCH", "/v1/payment_methods/{id}") => Some(json!({ "metadata": { "order": "8" } })),
+            ("POST", "/v1/payment_methods/{id}/reveal") => {
+                Some(json!({ "purpose": "authorize", "reference": "pay_access" }))
+            }
+            ("POST", "/v1/sessions") => Some(json!({ "allowed_origins": ["https://shop.example"] })),
+            ("POST", "/v1/secrets") => Some(json!({ "name": "psp", "value": "hush" })),
+            ("POST", "/v1/tenants" | "/v1/rotations") => Some(json!({ "tenant": named.tenant })),
+            // A share of the right form that belongs to nobody.
+            ("POST", "/v1/unseal") => Some(json!({
+                "vault_id": "00000000-0000-4000-8000-000000000000",
+                "index": 1,
+                "share": format!("{}=", "A".repeat(43)),
+            })),
+            ("POST", "/v1/payment_methods/{id}/retain" | "/v1/secrets/{id}/reveal" | "/v1/seal" | "/v1/reload") => None,
+            ("GET" | "DELETE", _) => None,
+            (method, path) => {
+                panic!("{method} {path} is new: say here what a right request is, and every test will try it")
+            }
+        }
+    }
+
+    /// Asks with this client.
+    pub(crate) async fn ask(&self, client: &Client, named: &Named) -> Result<Answer> {
+        client.send(self.method.clone(), &self.concrete(named), self.body(named).as_ref(), &[]).await
+    }
+
+    /// A client of this route's listener.
+    pub(crate) fn client(&self, world: &World, who: &Credentials) -> Result<Client> {
+        match self.listener {
+            Listener::Release => Ok(world.vault.release(&world.pki, who)?.tenant(&world.tenant)),
+            Listener::Admin => world.vault.admin(&world.pki, who),
+        }
+    }
+
+    /// Whether any certificate of the CA is enough.
+    pub(crate) fn is_open(&self) -> bool {
+        self.path.starts_with("/health/") || self.path == "/openapi.json"
+    }
+
+    /// For messages.
+    pub(crate) fn name(&self) -> String {
+        format!("{:?} {} {}", self.listener, self.method, self.path)
+    }
+}
+
+pub(crate) fn card_body() -> Value {
+    json!({ "type": "card", "card": { "number": "4242424242424242", "exp_month": 12, "exp_year": 2031, "cvc": "123" } })
+}
+
+#[tokio::test]
+async fn every_route_answers_whom_policy_allows() {
+    let world = World::vault_only().await.unwrap();
+    let named = Named::stored(&world).await.unwrap();
+    let mut routes = routes(&world).await.unwrap();
+    // What takes something away comes last.
+    routes.sort_by_key(|route| (route.path == "/v1/seal", route.method == Method::DELETE));
+    for route in &routes {
+        let (role, name) = match (route.listener, route.path.as_str()) {
+            (Listener::Release, _) => ("orchestrator", "main"),
+            (Listener::Admin, "/v1/unseal") => ("custodian", "c1"),
+            (Listener::Admin, _) => ("security", "alice"),
+        };
+        let client = route.client(&world, &world.credentials(role, name).unwrap()).unwrap();
+        let answer = route.ask(&client, &named).await.unwrap();
+        // A vault with a development Root is open and has no ceremony, and says so.
+        let wanted: &[u16] = match (route.method.as_str(), route.path.as_str()) {
+            (_, "/v1/unseal") => &[200, 409],
+            ("GET", "/v1/audit/proofs/{index}") if route.listener == Listener::Release => &[200, 404],
+            _ => &[200, 201, 202, 204],
+        };
+        assert!(wanted.contains(&answer.status), "{} answered {}: {}", route.name(), answer.status, answer.problem());
+        assert!(answer.header("x-request-id").is_some_and(|id| id.starts_with("req_")), "{} has no id", route.name());
+    }
+}
