@@ -52,20 +52,21 @@ pub(super) async fn list(call: Call, request: HttpRequest) -> Answer {
     json(StatusCode::OK, &read::list(&call.state.vault, &call.asker, query).await?)
 }
 
-/// `POST /v1/payment_methods/{id}/reveal`. An idempotency key changes nothing here: each release is one entry, and a
-/// card is never kept as an answer.
+/// `POST /v1/payment_methods/{id}/reveal`. A card is never kept as an answer: with the same idempotency key and body it
+/// is released again, under an entry of its own; with another body it is refused.
 pub(super) async fn reveal(call: Call, request: HttpRequest, body: Body) -> Answer {
     let token = token(&request)?;
     let asked: RevealRequest = body.json()?;
-    let released = reveal::reveal(&call.state.vault, &call.asker, token, &asked).await?;
+    let keyed = call.key.as_ref().map(|key| (key, &body.0[..]));
+    let released = reveal::reveal(&call.state.vault, &call.asker, token, keyed, &asked).await?;
     Ok(written(StatusCode::OK, released.json, More { audit_index: Some(released.audit_index), is_replay: false }))
 }
 
-/// `POST /v1/payment_methods/{id}/retain`. Repeating it is the same as once, with or without an idempotency key.
+/// `POST /v1/payment_methods/{id}/retain`. Repeating it is the same as once.
 pub(super) async fn retain(call: Call, request: HttpRequest, body: Body) -> Answer {
     let token = token(&request)?;
     let RetainRequest {} = body.json_or_default()?;
-    json(StatusCode::OK, &retain::retain(&call.state.vault, &call.asker, token).await?)
+    json(StatusCode::OK, &retain::retain(&call.state.vault, &call.asker, token, call.key.as_ref()).await?)
 }
 
 /// `PATCH /v1/payment_methods/{id}`.
@@ -99,7 +100,7 @@ pub(super) async fn write_secret(call: Call, body: Body) -> Answer {
 /// `POST /v1/secrets/{id}/reveal`: `{"secret_id","value"}`.
 pub(super) async fn reveal_secret(call: Call, request: HttpRequest) -> Answer {
     let id = secret_id(&request)?;
-    let released = secret::reveal(&call.state.vault, &call.asker, id).await?;
+    let released = secret::reveal(&call.state.vault, &call.asker, id, call.key.as_ref()).await?;
     let more = More { audit_index: Some(released.audit_index), is_replay: false };
     Ok(written(StatusCode::OK, secret::answer(id, &released.value)?, more))
 }

@@ -156,7 +156,7 @@ fn an_entry_of_160_bytes_takes_less_than_190_on_disk_in_all() {
 async fn a_log_that_was_tampered_with_does_not_open() {
     let rig = Rig::new();
     for _ in 0..5 {
-        rig.warrant::<crate::policy::ReadMasked>("acme", None).await;
+        let _ = rig.warrant::<crate::policy::ReadMasked>("acme", None).await;
     }
     let tampered = rig.reopen(|conn| {
         conn.execute("UPDATE entries SET body = (SELECT body FROM entries WHERE idx = 0) WHERE idx = 3", []).unwrap();

@@ -18,6 +18,13 @@ impl Glances for ReadMasked {}
 impl Glances for Retain {}
 impl Glances for Update {}
 
+/// Acts that may seal a stored card anew with other particulars: a change, and a tokenize request that finds the same
+/// card of the same customer stored already.
+pub trait Reseals: Action {}
+
+impl Reseals for Update {}
+impl Reseals for Tokenize {}
+
 impl Barrier {
     /// Seals a card under a fresh Dek, for the tenant and token of the Warrant.
     ///
@@ -54,9 +61,9 @@ impl Barrier {
     /// # Errors
     /// As [`Barrier::open`]; [`BarrierError::Unauthentic`] too if the number is another one afterwards: it never
     /// changes.
-    pub fn reseal(
+    pub fn reseal<A: Reseals>(
         &self,
-        warrant: Warrant<Update>,
+        warrant: Warrant<A>,
         envelope: &Envelope,
         change: impl FnOnce(Card) -> Card,
     ) -> Result<(Envelope, Glance), BarrierError> {

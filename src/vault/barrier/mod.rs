@@ -16,7 +16,7 @@ mod wraps;
 mod rig;
 
 pub use builder::KeyringBuilder;
-pub use cards::Glances;
+pub use cards::{Glances, Reseals};
 pub use cvc::CvcGone;
 pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
 

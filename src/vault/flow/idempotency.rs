@@ -52,12 +52,23 @@ impl Slot {
         tenant: &TenantId,
         route: &'static str,
         key: &IdempotencyKey,
-        request: &[u8],
+        request: &[&[u8]],
     ) -> Result<Self, FlowError> {
         let who = asker.who.who();
         let name = vault.barrier.idempotency_name(tenant, &[who.as_bytes(), route.as_bytes(), key.0.as_bytes()])?;
-        let digest = vault.barrier.body_digest(tenant, &[route.as_bytes(), request])?;
+        let parts: Vec<&[u8]> = std::iter::once(route.as_bytes()).chain(request.iter().copied()).collect();
+        let digest = vault.barrier.body_digest(tenant, &parts)?;
         Ok(Self { tenant: tenant.clone(), name, digest })
+    }
+
+    /// Ties a key to its request where the answer itself may not be kept, because it is a card or a secret: the same
+    /// request runs again, another one is refused.
+    pub(super) async fn claim(&self, vault: &Vault) -> Result<(), FlowError> {
+        if self.find(vault).await?.is_none() {
+            vault.wraps.reserve(vault, &self.tenant).await?;
+            self.keep(vault, b"").await?;
+        }
+        Ok(())
     }
 
     /// The answer that was given before, if there was one.

@@ -3,18 +3,26 @@
 use strongroom_wire::Token;
 use strongroom_wire::payment_method::PaymentMethod;
 
-use super::idempotency::tenant_of;
+use super::idempotency::{Slot, tenant_of};
 use super::reveal::failed;
-use super::{Asker, FlowError, Vault, row};
+use super::{Asker, FlowError, IdempotencyKey, Vault, row};
 use crate::policy::{Note, Retain};
 
 /// Takes the end off a card's life. Doing it twice is the same as once.
 ///
 /// # Errors
 /// [`FlowError::NotFound`] for a card that is gone already, and the others.
-pub async fn retain(vault: &Vault, asker: &Asker, token: Token) -> Result<PaymentMethod, FlowError> {
+pub async fn retain(
+    vault: &Vault,
+    asker: &Asker,
+    token: Token,
+    key: Option<&IdempotencyKey>,
+) -> Result<PaymentMethod, FlowError> {
     let permit = vault.permit_unsealed::<Retain>(asker, token, Note::none()).await?;
     let tenant = tenant_of(&permit)?;
+    if let Some(key) = key {
+        Slot::of(vault, asker, &tenant, "retain", key, &[token.uuid().as_bytes()])?.claim(vault).await?;
+    }
     let warrant = vault.warrant(permit).await?;
     for _ in 0..ATTEMPTS {
         let Some(before) = vault.store.card(&tenant, &token, vault.now_ms()).await? else {

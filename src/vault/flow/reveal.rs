@@ -4,8 +4,8 @@ use strongroom_wire::Token;
 use strongroom_wire::payment_method::RevealRequest;
 use zeroize::Zeroizing;
 
-use super::idempotency::tenant_of;
-use super::{Asker, FlowError, Vault, row};
+use super::idempotency::{Slot, tenant_of};
+use super::{Asker, FlowError, IdempotencyKey, Vault, row};
 use crate::card::reveal_json;
 use crate::policy::{Note, Reveal, Trace};
 
@@ -20,7 +20,8 @@ pub struct Revealed {
 /// Releases a card for a purpose.
 ///
 /// The entry comes first and the row is read after it, so that a card whose deletion was answered is never released by a
-/// request that was on its way. A release that then fails gets a second entry that says so.
+/// request that was on its way. A release that then fails gets a second entry that says so. An idempotency key with the
+/// raw body ties the two together; each release is an entry of its own all the same.
 ///
 /// # Errors
 /// Every [`FlowError`]; then no card left.
@@ -28,11 +29,15 @@ pub async fn reveal(
     vault: &Vault,
     asker: &Asker,
     token: Token,
+    keyed: Option<(&IdempotencyKey, &[u8])>,
     request: &RevealRequest,
 ) -> Result<Revealed, FlowError> {
     let note = Note::release(request.purpose, &request.reference);
     let permit = vault.permit_unsealed::<Reveal>(asker, token, note).await?;
     let tenant = tenant_of(&permit)?;
+    if let Some((key, raw)) = keyed {
+        Slot::of(vault, asker, &tenant, "reveal", key, &[token.uuid().as_bytes(), raw])?.claim(vault).await?;
+    }
     let warrant = vault.warrant(permit).await?;
     let (audit_index, trace) = (warrant.index(), warrant.trace());
     let Some(row) = vault.store.card(&tenant, &token, vault.now_ms()).await? else {

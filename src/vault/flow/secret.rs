@@ -44,7 +44,7 @@ pub async fn write(
     let permit = vault.permit_unsealed::<WriteSecret>(asker, id, Note::words("store")).await?;
     let tenant = tenant_of(&permit)?;
     vault.wraps.reserve(vault, &tenant).await?;
-    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, raw)).transpose()?;
+    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])).transpose()?;
     let warrant = vault.warrant(permit).await?;
     if let Some(slot) = &slot
         && let Some(json) = slot.find(vault).await?
@@ -75,9 +75,17 @@ pub async fn write(
 ///
 /// # Errors
 /// [`FlowError::NotFound`] if there is none, and the others; then it did not leave.
-pub async fn reveal(vault: &Vault, asker: &Asker, id: SecretId) -> Result<RevealedSecret, FlowError> {
+pub async fn reveal(
+    vault: &Vault,
+    asker: &Asker,
+    id: SecretId,
+    key: Option<&IdempotencyKey>,
+) -> Result<RevealedSecret, FlowError> {
     let permit = vault.permit_unsealed::<RevealSecret>(asker, id, Note::none()).await?;
     let tenant = tenant_of(&permit)?;
+    if let Some(key) = key {
+        Slot::of(vault, asker, &tenant, "secret reveal", key, &[id.uuid().as_bytes()])?.claim(vault).await?;
+    }
     let warrant = vault.warrant(permit).await?;
     let (audit_index, trace) = (warrant.index(), warrant.trace());
     let Some(row) = vault.store.secret(&tenant, &id).await? else {

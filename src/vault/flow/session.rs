@@ -36,7 +36,7 @@ pub async fn create(
     }
     let permit = vault.permit_unsealed::<CreateSession>(asker, (), Note::none()).await?;
     let tenant = tenant_of(&permit)?;
-    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, raw)).transpose()?;
+    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])).transpose()?;
     if slot.is_some() {
         vault.wraps.reserve(vault, &tenant).await?;
     }

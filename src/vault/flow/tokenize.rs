@@ -40,14 +40,14 @@ pub async fn tokenize(
     let permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::none()).await?;
     let tenant = tenant_of(&permit)?;
     own_customer(asker, &mut body)?;
-    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, raw)).transpose()?;
+    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])).transpose()?;
     if let Some(slot) = &slot
         && let Some(kept) = slot.find(vault).await?
     {
         return replayed(vault, permit, kept).await;
     }
     let fingerprint = vault.barrier.fingerprint(&permit, &body.card.pan)?;
-    let story = Story { vault, tenant, fingerprint, body, slot };
+    let mut story = Story { vault, tenant, fingerprint, body, slot };
     let mut permit = permit;
     for _ in 0..ATTEMPTS {
         if let Some(token) = story.duplicate().await? {
@@ -108,7 +108,7 @@ impl Story<'_> {
         let warrant = vault.warrant(permit.about(token)).await?;
         let audit_index = warrant.index();
         let row = self.sealed_row(warrant, token, now, expires_ms)?;
-        let json = self.answer(&row)?;
+        let json = self.answer(&row, &Glance::of(&self.body.card))?;
         let answer = self.slot.as_ref().map(|slot| slot.row(vault, &json)).transpose()?;
         match vault.store.insert_card(row, answer).await? {
             Inserted::Stored => Ok(Some(Tokenized { json, audit_index, is_new: true, is_replay: false })),
@@ -123,7 +123,7 @@ impl Story<'_> {
 
     /// The customer has this card: the same token, with what is newer now (expiry, holder name, notes), and long-term if
     /// either of the two is.
-    async fn meet_again(&self, permit: Permit<Tokenize>, token: Token) -> Result<Option<Tokenized>, FlowError> {
+    async fn meet_again(&mut self, permit: Permit<Tokenize>, token: Token) -> Result<Option<Tokenized>, FlowError> {
         let vault = self.vault;
         let now = vault.now_ms();
         vault.wraps.reserve(vault, &self.tenant).await?;
@@ -135,12 +135,21 @@ impl Story<'_> {
             (None, _) | (_, Lifetime::LongTerm) => None,
             (Some(end), Lifetime::ShortTerm(seconds)) => Some(end.max(now + seconds * 1000)),
         };
-        let mut after = self.sealed_row(warrant, token, before.created_ms, expires_ms)?;
-        if self.body.metadata.is_empty() && before.content.metadata.is_some() {
-            after.content.metadata.clone_from(&before.content.metadata);
-            after.content.binding = row::binding(&vault.barrier, &after)?;
+        // What the customer typed now is newer; a name that was left out this time stays.
+        let body = &mut self.body;
+        let (envelope, glance) = vault.barrier.reseal(warrant, &row::envelope(&before)?, |mut card| {
+            card.expiry = body.card.expiry;
+            card.holder_name = body.card.holder_name.take().or(card.holder_name);
+            card
+        })?;
+        let mut after = before.clone();
+        after.content.envelope = envelope.as_bytes().to_vec();
+        after.content.expires_ms = expires_ms;
+        if !self.body.metadata.is_empty() {
+            after.content.metadata = self.sealed_metadata(&token)?;
         }
-        let json = self.answer(&after)?;
+        after.content.binding = row::binding(&vault.barrier, &after)?;
+        let json = self.answer(&after, &glance)?;
         if !vault.store.swap_card(&self.tenant, &token, before.content, after.content).await? {
             return Ok(None);
         }
@@ -160,12 +169,7 @@ impl Story<'_> {
         expires_ms: Option<u64>,
     ) -> Result<CardRow, FlowError> {
         let barrier = &self.vault.barrier;
-        let metadata = if self.body.metadata.is_empty() {
-            None
-        } else {
-            let json = serde_json::to_vec(&self.body.metadata).map_err(|_| FlowError::Crypto("metadata"))?;
-            Some(barrier.seal_metadata(&self.tenant, &token, &json)?.as_bytes().to_vec())
-        };
+        let metadata = self.sealed_metadata(&token)?;
         let envelope = barrier.seal(warrant, &self.body.card)?.as_bytes().to_vec();
         let mut row = CardRow {
             tenant: self.tenant.clone(),
@@ -179,10 +183,18 @@ impl Story<'_> {
         Ok(row)
     }
 
-    fn answer(&self, row: &CardRow) -> Result<Kept, FlowError> {
+    fn sealed_metadata(&self, token: &Token) -> Result<Option<Vec<u8>>, FlowError> {
+        if self.body.metadata.is_empty() {
+            return Ok(None);
+        }
+        let json = serde_json::to_vec(&self.body.metadata).map_err(|_| FlowError::Crypto("metadata"))?;
+        Ok(Some(self.vault.barrier.seal_metadata(&self.tenant, token, &json)?.as_bytes().to_vec()))
+    }
+
+    fn answer(&self, row: &CardRow, glance: &Glance) -> Result<Kept, FlowError> {
         let barrier = &self.vault.barrier;
         let cvc = self.body.cvc.as_ref().map(|cvc| barrier.seal_cvc(&self.tenant, &row.token, cvc)).transpose()?;
-        let masked = row::masked(barrier, row, &Glance::of(&self.body.card), cvc)?;
+        let masked = row::masked(barrier, row, glance, cvc)?;
         Ok(Zeroizing::new(serde_json::to_vec(&masked).map_err(|_| FlowError::Crypto("answer"))?))
     }
 }
