@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use strongroom_wire::limits;
 
 use crate::Unauthentic;
 use crate::sign::{PublicKey, Signer};
@@ -81,7 +82,7 @@ pub fn sign(text: &str, signer: &Signer) -> String {
 /// # Errors
 /// [`BadNote`] if it is not a note, or the key's signature is missing or wrong.
 pub fn open<'a>(note: &'a str, key: &PublicKey) -> Result<&'a str, BadNote> {
-    if note.len() > NOTE_BYTES_MAX || note.chars().any(|c| c.is_control() && c != '\n') {
+    if note.len() > limits::NOTE_BYTES_MAX || note.chars().any(|c| c.is_control() && c != '\n') {
         return Err(BadNote::Form);
     }
     // The last empty line divides the text, which keeps its newline, from the signatures.
@@ -94,7 +95,7 @@ pub fn open<'a>(note: &'a str, key: &PublicKey) -> Result<&'a str, BadNote> {
             line.strip_prefix(SIGNATURE).and_then(|rest| rest.split_once(' ')).ok_or(BadNote::Form)?;
         let signature = STANDARD.decode(signature).map_err(|_| BadNote::Form)?;
         let (id, signature) = signature.split_first_chunk::<4>().ok_or(BadNote::Form)?;
-        if number >= SIGNATURES_MAX {
+        if number >= limits::NOTE_SIGNATURES_MAX {
             return Err(BadNote::Form);
         }
         if name == key.name() && *id == key.key_id() {
@@ -107,10 +108,6 @@ pub fn open<'a>(note: &'a str, key: &PublicKey) -> Result<&'a str, BadNote> {
 
 /// An em dash and a space begin a signature line.
 const SIGNATURE: &str = "\u{2014} ";
-/// Longest note that is read, in bytes.
-const NOTE_BYTES_MAX: usize = 64 * 1024;
-/// Most signatures on one note.
-const SIGNATURES_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -180,5 +177,17 @@ mod tests {
         let line = theirs.lines().last().unwrap();
         let both = format!("{note}{line}\n");
         assert_eq!(Checkpoint::open(&both, ours.public_key()).unwrap(), checkpoint);
+    }
+
+    #[test]
+    fn a_note_over_the_limits_is_refused() {
+        let signer = signer("strongroom/test");
+        let long = sign(&"a".repeat(limits::NOTE_BYTES_MAX), &signer);
+        assert_eq!(open(&long, signer.public_key()), Err(BadNote::Form));
+        let note = sign("text", &signer);
+        let line = note.lines().last().unwrap();
+        let more = |lines: usize| format!("{note}{}", format!("{line}\n").repeat(lines));
+        assert!(open(&more(limits::NOTE_SIGNATURES_MAX - 1), signer.public_key()).is_ok());
+        assert_eq!(open(&more(limits::NOTE_SIGNATURES_MAX), signer.public_key()), Err(BadNote::Form));
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
+use strongroom_wire::limits;
 
 use crate::Unauthentic;
 use crate::key::{Key, SignRole};
@@ -30,7 +31,10 @@ pub struct PublicKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadPublicKey {
     /// The name is empty, too long, or holds a space or `+`.
-    #[error("a signer's name has 1 to 128 printable ASCII characters, none of them a space or +")]
+    #[error(
+        "a signer's name has 1 to {} printable ASCII characters, none of them a space or +",
+        limits::SIGNER_CHARS_MAX
+    )]
     Name,
     /// The text is not a verifier key.
     #[error("a public key reads name+key id+base64, as GET /v1/audit/public-key answers it")]
@@ -66,8 +70,8 @@ impl Signer {
 
 impl PublicKey {
     fn new(name: &str, key: VerifyingKey) -> Result<Self, BadPublicKey> {
-        let fits =
-            (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
+        let fits = (1..=limits::SIGNER_CHARS_MAX).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
         if fits { Ok(Self { name: name.to_owned(), key }) } else { Err(BadPublicKey::Name) }
     }
 
@@ -129,7 +133,6 @@ impl FromStr for PublicKey {
 
 /// The algorithm byte of Ed25519 in C2SP signed notes.
 const ED25519: u8 = 1;
-const NAME_CHARS_MAX: usize = 128;
 
 #[cfg(test)]
 mod tests {

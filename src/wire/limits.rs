@@ -84,6 +84,12 @@ pub const PASSPHRASE_BYTES_MAX: usize = 1024;
 pub const SHARE_FILE_BYTES_MAX: usize = 4 * 1024;
 /// Largest `root.json`, in bytes.
 pub const ROOT_FILE_BYTES_MAX: usize = 8 * 1024;
+/// Largest signed note (checkpoint, completion proof), in bytes.
+pub const NOTE_BYTES_MAX: usize = 64 * 1024;
+/// Most signatures on one note.
+pub const NOTE_SIGNATURES_MAX: usize = 16;
+/// Longest name of a signer of notes, in characters.
+pub const SIGNER_CHARS_MAX: usize = 128;
 /// Life of an unseal ceremony that does not finish, in seconds.
 pub const CEREMONY_TTL_S: u64 = 900;
 /// Most wraps under one Kek (well under the 2^32 of NIST SP 800-38D).

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use strongroom_keys::sign::PublicKey;
+use strongroom_wire::limits;
 
 use crate::failure::Failure;
 use crate::file;
@@ -53,7 +54,5 @@ fn public_key(text: &str) -> Result<PublicKey, Failure> {
 
 /// A note or key in a file.
 fn read_small(path: &Path) -> Result<String, Failure> {
-    Ok(file::read_text(path, NOTE_BYTES_MAX)?.to_string())
+    Ok(file::read_text(path, limits::NOTE_BYTES_MAX)?.to_string())
 }
-
-const NOTE_BYTES_MAX: usize = 64 * 1024;
