@@ -230,8 +230,10 @@ impl AuditLog {
     }
 
     #[cfg(test)]
-    pub(super) fn limit_pages(&self, pages: Option<i64>) {
-        self.shared.queue.send(Errand::LimitPages(pages)).unwrap();
+    pub(super) async fn limit_pages(&self, pages: Option<i64>) {
+        let (done, limited) = oneshot::channel();
+        self.shared.queue.send(Errand::LimitPages(pages, done)).unwrap();
+        limited.await.unwrap();
     }
 }
 

@@ -111,7 +111,7 @@ async fn a_full_disk_gives_no_warrant_and_the_log_heals_when_there_is_room() {
     let told = Arc::clone(&turns);
     rig.log.watch(Arc::new(move |turn| told.lock().unwrap().push(turn)));
     let first = rig.warrant::<Reveal>("acme", Token::fresh()).await.index();
-    rig.log.limit_pages(Some(2));
+    rig.log.limit_pages(Some(2)).await;
     let mut recorded = first + 1;
     while rig.try_warrant::<Reveal>("acme", Token::fresh()).await.is_ok() {
         recorded += 1;
@@ -124,7 +124,7 @@ async fn a_full_disk_gives_no_warrant_and_the_log_heals_when_there_is_room() {
         assert!(matches!(outcome, Err(NotRecorded)));
     }
     assert_eq!(rig.log.size(), recorded);
-    rig.log.limit_pages(None);
+    rig.log.limit_pages(None).await;
     assert_eq!(rig.warrant::<Reveal>("acme", Token::fresh()).await.index(), recorded);
     assert!(!rig.log.lag().failing);
     let turns = turns.lock().unwrap().clone();
@@ -136,7 +136,7 @@ async fn a_full_disk_gives_no_warrant_and_the_log_heals_when_there_is_room() {
 #[tokio::test]
 async fn a_release_that_could_not_be_recorded_still_uses_the_quota() {
     let rig = Rig::new();
-    rig.log.limit_pages(Some(0));
+    rig.log.limit_pages(Some(0)).await;
     while rig.try_warrant::<Reveal>("acme", Token::fresh()).await.is_ok() {}
     let used = || rig.policy.use_of(rig.clock.now_ms())[0].minute_used;
     let before = used();

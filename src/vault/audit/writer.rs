@@ -38,7 +38,7 @@ pub(super) enum Errand {
     Sign(oneshot::Sender<Result<String, AuditError>>),
     /// Let the disk be full after so many more pages, or have room again.
     #[cfg(test)]
-    LimitPages(Option<i64>),
+    LimitPages(Option<i64>, oneshot::Sender<()>),
 }
 
 /// The thread's own state.
@@ -87,7 +87,10 @@ impl Writer {
                     // Whoever asked may have gone away; the checkpoint is stored all the same.
                     Errand::Sign(answer) => drop(answer.send(self.sign())),
                     #[cfg(test)]
-                    Errand::LimitPages(pages) => self.file.limit_pages(pages),
+                    Errand::LimitPages(pages, done) => {
+                        self.file.limit_pages(pages);
+                        done.send(()).unwrap();
+                    }
                 }
             }
             self.tick();
