@@ -309,6 +309,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_a_policy() {
+        let rules = Rules::parse(include_str!("../policy.example.toml")).unwrap();
+        assert_eq!(rules.len(), 7);
+        let main = Identity::parse("spiffe://strongroom/orchestrator/main").unwrap();
+        assert!(rules.into_grants()[&main].holds(Scope::Reveal));
+    }
+
+    #[test]
     fn an_empty_policy_is_a_policy_that_allows_nothing() {
         assert!(Rules::parse("version = 1").unwrap().is_empty());
     }
