@@ -114,10 +114,9 @@ async fn a_refusal_is_an_audit_entry() {
     assert_eq!(written, refused.len());
 }
 
-/// An identity with one scope, for every tenant where the scope is bound to any.
+/// An identity with one scope, for every tenant.
 fn only(scope: Scope) -> Rule {
-    let tenants: &[&str] = if scope.is_tenant_bound() || !scope.is_admin() { &["*"] } else { &[] };
-    let rule = Rule::new("only", scope.as_str(), tenants, &[scope]);
+    let rule = Rule::new("only", scope.as_str(), &["*"], &[scope]);
     let counted = matches!(scope, Scope::Reveal | Scope::SecretsReveal);
     if counted { rule.reveals(1_000, 10_000) } else { rule }
 }

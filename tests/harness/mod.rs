@@ -22,4 +22,4 @@ pub use process::{Process, eventually};
 pub use psp::{API_KEY, LedgerLine, Psp};
 pub use shop::{Checkout, Shop, card, with_card, word};
 pub use vault::{Policy, Rule, Vault, VaultPlan};
-pub use world::{Root, TENANT, World, WorldPlan, passphrase_of, standard_policy};
+pub use world::{Root, TENANT, World, WorldPlan, passphrase_of, standard_policy, verify_log};

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::pki::{text, vaultctl};
 use super::{
     Client, Credentials, Fault, Orchestrator, OrchestratorPlan, Pki, Policy, Psp, Result, Rule, Vault, VaultPlan,
-    because,
+    because, eventually,
 };
 
 /// Where the Root comes from.
@@ -207,12 +207,30 @@ impl World {
     /// # Errors
     /// When the log does not hold.
     pub fn verify_audit(&self, public_key: &str, kept: Option<&Path>) -> Result<String> {
-        let log = self.vault.audit_file();
-        let mut arguments = vec!["audit", "verify", "--log", text(&log)?, "--public-key", public_key];
-        if let Some(kept) = kept {
-            arguments.extend(["--checkpoint", text(kept)?]);
-        }
-        vaultctl(&arguments)
+        verify_log(&self.vault.audit_file(), public_key, kept)
+    }
+
+    /// The audit log's public key and a checkpoint that covers everything so far, kept in a file.
+    ///
+    /// # Errors
+    /// When the vault does not answer.
+    pub async fn keep_checkpoint(&self) -> Result<(String, PathBuf)> {
+        let security = self.security().await?;
+        let size = security.get("/v1/status").await?.expect(200)?["audit_size"].as_u64().unwrap_or(0);
+        let note = eventually("a checkpoint", std::time::Duration::from_secs(30), || async {
+            let answer = security.get("/v1/audit/checkpoint").await?;
+            if answer.status != 200 {
+                return Ok(None);
+            }
+            let note = answer.text();
+            let covered: u64 = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0);
+            Ok((covered >= size).then_some(note))
+        });
+        let path = self.path().join("kept-checkpoint");
+        std::fs::write(&path, note.await?).map_err(because(path.display()))?;
+        let key = security.get("/v1/audit/public-key").await?;
+        key.must_be(200)?;
+        Ok((key.text().trim().to_owned(), path))
     }
 
     /// The orchestrator.
@@ -245,6 +263,18 @@ impl Folder {
             Folder::Kept(folder) => folder,
         }
     }
+}
+
+/// Verifies any audit log file offline with the real `vaultctl`; answers what it said.
+///
+/// # Errors
+/// When the log does not hold; the fault shows what `vaultctl` said.
+pub fn verify_log(log: &Path, public_key: &str, kept: Option<&Path>) -> Result<String> {
+    let mut arguments = vec!["audit", "verify", "--log", text(log)?, "--public-key", public_key];
+    if let Some(kept) = kept {
+        arguments.extend(["--checkpoint", text(kept)?]);
+    }
+    vaultctl(&arguments)
 }
 
 /// Identities of a usual deployment: one orchestrator with every release scope, one security officer, five custodians
