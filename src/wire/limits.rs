@@ -147,9 +147,9 @@ pub const VAULT_ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// Most HTTP requests of one operation at a PSP.
 pub const PSP_STEPS_MAX: u8 = 8;
 /// Largest `reveals_per_minute` of an identity.
-pub const REVEALS_PER_MINUTE_MAX: u32 = 1_000_000;
+pub const REVEALS_PER_MINUTE_MAX: u32 = 100_000_000;
 /// Largest `reveals_per_day` of an identity.
-pub const REVEALS_PER_DAY_MAX: u32 = 100_000_000;
+pub const REVEALS_PER_DAY_MAX: u32 = 4_000_000_000;
 /// Largest `requests_per_second` of an identity.
 pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
 /// Most open client sessions whose cards one node counts; a session beyond them is refused.

@@ -284,7 +284,7 @@ pub fn standard_policy() -> Policy {
     let (admin, release): (Vec<Scope>, Vec<Scope>) = Scope::ALL.into_iter().partition(|scope| scope.is_admin());
     let officer: Vec<Scope> = admin.into_iter().filter(|scope| *scope != Scope::Unseal).collect();
     let mut policy = Policy::default()
-        .rule(Rule::new("orchestrator", "main", &["*"], &release).reveals(1_000_000, 10_000_000))
+        .rule(Rule::new("orchestrator", "main", &["*"], &release).reveals(100_000_000, 4_000_000_000))
         .rule(Rule::new("security", "alice", &["*"], &officer))
         .rule(Rule::new("monitor", "prometheus", &[], &[Scope::Metrics, Scope::Status]));
     for number in 1..=5 {

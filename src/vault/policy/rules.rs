@@ -121,7 +121,7 @@ pub enum Fault {
     QuotaWithoutScope,
     /// Outside of its bounds.
     #[error(
-        "`reveals_per_minute` is 1 to 1000000, `reveals_per_day` is not smaller and at most 100000000, \
+        "`reveals_per_minute` is 1 to 100000000, `reveals_per_day` is not smaller and at most 4000000000, \
          `requests_per_second` is 1 to 1000000"
     )]
     QuotaBounds,
@@ -386,13 +386,13 @@ mod tests {
         let quota = |minute: u64, day: u64| {
             format!("tenants = [\"a\"]\nscopes = [\"reveal\"]\nreveals_per_minute = {minute}\nreveals_per_day = {day}")
         };
-        for (minute, day) in [(0, 10), (2, 1), (1_000_001, 10_000_000), (1, 100_000_001)] {
+        for (minute, day) in [(0, 10), (2, 1), (100_000_001, 200_000_000), (1, 4_000_000_001)] {
             assert_eq!(fault(&quota(minute, day)), Fault::QuotaBounds);
         }
         assert!(
             Rules::parse(&format!(
                 "version = 1\n[[identity]]\nuri = \"spiffe://s/r/n\"\n{}",
-                quota(1_000_000, 100_000_000)
+                quota(100_000_000, 4_000_000_000)
             ))
             .is_ok()
         );
