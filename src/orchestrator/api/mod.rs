@@ -1,0 +1,164 @@
+//! The HTTP API in the native dialect: handlers read, call the engine and answer.
+
+mod accounts;
+mod answer;
+mod body;
+mod customers;
+mod once;
+mod payment_body;
+mod payments;
+mod refunds;
+mod server;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod view;
+mod who;
+
+pub use server::{Listening, ServeError, ServerSettings, serve};
+pub use tls::{TlsError, check_server_certificate, client_config};
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+use strongroom_wire::{TenantId, limits};
+
+use crate::intent::{Engine, Fault};
+use crate::telemetry::Metrics;
+use answer::{Answer, Refusal};
+
+/// What handlers share.
+pub struct Api {
+    /// Runs payments.
+    pub engine: Arc<Engine>,
+    /// SHA-256 of the admin key.
+    pub admin_hash: [u8; 32],
+    /// Where browsers reach the vault's intake.
+    pub intake_url: Option<String>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl actix_web::ResponseError for Refusal {
+    fn error_response(&self) -> HttpResponse {
+        self.answer().into()
+    }
+
+    fn status_code(&self) -> actix_web::http::StatusCode {
+        actix_web::http::StatusCode::from_u16(self.status).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+type MakeRoute = fn() -> actix_web::Route;
+
+/// Every route: path, verbs, handler. The published document is held against this table.
+const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
+    ("/payments", &[("post", || web::post().to(payments::create))]),
+    (
+        "/payments/{payment_id}",
+        &[("get", || web::get().to(payments::retrieve)), ("post", || web::post().to(payments::update))],
+    ),
+    ("/payments/{payment_id}/confirm", &[("post", || web::post().to(payments::confirm))]),
+    ("/payments/{payment_id}/capture", &[("post", || web::post().to(payments::capture))]),
+    ("/payments/{payment_id}/cancel", &[("post", || web::post().to(payments::cancel))]),
+    ("/payments/{payment_id}/vault_session", &[("post", || web::post().to(payments::vault_session))]),
+    ("/redirect/{merchant_id}/{payment_id}", &[("get", || web::get().to(payments::come_back))]),
+    ("/refunds", &[("post", || web::post().to(refunds::create))]),
+    ("/refunds/{refund_id}", &[("get", || web::get().to(refunds::retrieve))]),
+    ("/customers", &[("get", || web::get().to(customers::list)), ("post", || web::post().to(customers::create))]),
+    // Before the next: `payment_methods` is a word here, not a customer.
+    ("/customers/payment_methods", &[("get", || web::get().to(customers::saved_for_payment))]),
+    ("/customers/{customer_id}", &[("get", || web::get().to(customers::retrieve))]),
+    ("/customers/{customer_id}/payment_methods", &[("get", || web::get().to(customers::saved))]),
+    ("/account/payment_methods", &[("get", || web::get().to(customers::eligible))]),
+    ("/accounts", &[("post", || web::post().to(accounts::add_merchant))]),
+    ("/accounts/{merchant_id}", &[("get", || web::get().to(accounts::merchant))]),
+    (
+        "/api_keys/{merchant_id}",
+        &[("get", || web::get().to(accounts::keys)), ("post", || web::post().to(accounts::add_key))],
+    ),
+    ("/api_keys/{merchant_id}/{key_id}", &[("delete", || web::delete().to(accounts::revoke_key))]),
+    (
+        "/account/{merchant_id}/connectors",
+        &[("get", || web::get().to(accounts::connectors)), ("post", || web::post().to(accounts::add_connector))],
+    ),
+    ("/health", &[("get", || web::get().to(live))]),
+    ("/health/ready", &[("get", || web::get().to(ready))]),
+    ("/metrics", &[("get", || web::get().to(metrics))]),
+    ("/openapi.json", &[("get", || web::get().to(openapi))]),
+];
+
+/// Puts every route into an actix application.
+pub fn configure(api: Data<Api>) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config.app_data(api).app_data(web::PayloadConfig::new(limits::PAYMENT_BODY_BYTES_MAX)).app_data(
+            web::QueryConfig::default().error_handler(|_, _| {
+                Refusal::new(400, "IR_06", "The query has a field or value that this call does not take").into()
+            }),
+        );
+        for (path, verbs) in ROUTES {
+            let mut resource = web::resource(*path).default_service(web::to(wrong_verb));
+            for (_, make) in *verbs {
+                resource = resource.route(make());
+            }
+            config.service(resource);
+        }
+        config.default_service(web::to(no_route));
+    }
+}
+
+async fn wrong_verb() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::new(405, "IR_03", "The HTTP method is not applicable for this API"))
+}
+
+async fn no_route() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::new(404, "IR_02", "Unrecognized request URL"))
+}
+
+async fn live() -> HttpResponse {
+    Answer::ok(&json!({"status": "live"})).into()
+}
+
+async fn ready(api: Data<Api>) -> Result<HttpResponse, Refusal> {
+    api.engine.store().ping().await?;
+    Ok(Answer::ok(&json!({"status": "ready"})).into())
+}
+
+async fn metrics(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    who::admin(&api, &request)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(HttpResponse::Ok().content_type(kind).body(api.metrics.text()))
+}
+
+async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(OPENAPI)
+}
+
+/// The answer to a request that a crash interrupted, if it left what it was about.
+async fn found(api: &Api, merchant: &TenantId, subject: &str) -> Result<Option<Answer>, Refusal> {
+    let looked_up = match subject.split_once(' ') {
+        Some(("payment", id)) => {
+            api.engine.payment(merchant, id).await.map(|(payment, _)| Answer::ok(&view::payment(&payment)))
+        }
+        Some(("refund", id)) => match api.engine.payment_of_refund(merchant, id).await {
+            Ok((payment, _)) => return refunds::show(&payment, id).map(Some),
+            Err(fault) => Err(fault),
+        },
+        _ => Err(Fault::Internal),
+    };
+    match looked_up {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Fault::NotFound(_)) => Ok(None),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+const OPENAPI: &str = include_str!("../openapi.json");

@@ -1,0 +1,152 @@
+//! `Idempotency-Key`: the same request under the same key is done once and answered the same, also when both come at once.
+
+use std::future::Future;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use strongroom_wire::{TenantId, header, limits};
+
+use super::Api;
+use super::answer::{Answer, Refusal};
+use super::who::to_hex;
+use crate::store::{Kept, KeptState};
+
+/// What a request is about, so that it can be answered after a crash in the middle of it.
+pub(crate) enum Subject {
+    /// A payment with this id.
+    Payment(String),
+    /// A refund with this id.
+    Refund(String),
+}
+
+/// Runs `work` to its end even if the caller goes away; under an idempotency key at most once.
+pub(crate) async fn once<F>(
+    api: &Api,
+    request: &HttpRequest,
+    merchant: &TenantId,
+    body: &[u8],
+    subject: Subject,
+    work: F,
+) -> Result<Answer, Refusal>
+where
+    F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
+{
+    let Some(key) = request.headers().get(header::IDEMPOTENCY_KEY) else {
+        return detached(work).await;
+    };
+    let key = key.to_str().ok().filter(|k| (1..=limits::IDEMPOTENCY_KEY_CHARS_MAX).contains(&k.len()));
+    let key = key.ok_or_else(|| Refusal::new(400, "IR_06", "Idempotency-Key: 1 to 128 printable ASCII characters"))?;
+    let engine = api.engine.clone();
+    let now = engine.now_ms();
+    let kept = Kept {
+        merchant_id: merchant.clone(),
+        key: format!("{} {} {key}", request.method(), request.path()),
+        digest: digest(body),
+        run: engine.run().to_owned(),
+        subject: match &subject {
+            Subject::Payment(id) => format!("payment {id}"),
+            Subject::Refund(id) => format!("refund {id}"),
+        },
+        expires_ms: now + i64::try_from(limits::IDEMPOTENCY_TTL_S).unwrap_or(0) * 1000,
+    };
+    for _ in 0..WAITS_MAX {
+        match engine.store().begin_kept(&kept, now).await? {
+            KeptState::OtherBody => {
+                return Err(Refusal::new(400, "IR_06", "Idempotency-Key was used with another request body"));
+            }
+            KeptState::Answered { status, body } => return Ok(Answer { status, body }),
+            KeptState::Running => tokio::time::sleep(WAIT).await,
+            KeptState::Interrupted(subject) => {
+                // The first request ended in a crash. If it left its payment or refund, that is the answer.
+                if let Some(answer) = super::found(api, merchant, &subject).await? {
+                    engine.store().finish_kept(merchant, &kept.key, answer.status, &answer.body).await?;
+                    return Ok(answer);
+                }
+                return run(engine.clone(), kept, work).await;
+            }
+            KeptState::Fresh => return run(engine.clone(), kept, work).await,
+        }
+    }
+    Err(Refusal::new(409, "HE_00", "A request with this Idempotency-Key still runs. Try again"))
+}
+
+async fn run<F>(engine: std::sync::Arc<crate::intent::Engine>, kept: Kept, work: F) -> Result<Answer, Refusal>
+where
+    F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
+{
+    detached(async move {
+        let done = work.await;
+        let store = engine.store();
+        match &done {
+            // A fault of ours is not kept: the caller may repeat the request.
+            Err(refusal) if refusal.status >= 500 || refusal.status == 409 => {
+                store.drop_kept(&kept.merchant_id, &kept.key).await?;
+            }
+            Err(refusal) => {
+                let answer = refusal.answer();
+                store.finish_kept(&kept.merchant_id, &kept.key, answer.status, &answer.body).await?;
+            }
+            Ok(answer) => store.finish_kept(&kept.merchant_id, &kept.key, answer.status, &answer.body).await?,
+        }
+        done
+    })
+    .await
+}
+
+async fn detached<F>(work: F) -> Result<Answer, Refusal>
+where
+    F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
+{
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|_| Err(crate::intent::Fault::Internal.into()))
+}
+
+/// SHA-256 of the body without card number and CVC: a plain hash of a card number could be searched.
+fn digest(body: &[u8]) -> String {
+    let mut value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    redact(&mut value);
+    to_hex(&Sha256::digest(value.to_string().as_bytes()))
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match (name.as_str(), &*field) {
+                    ("card_number", Value::String(text)) => {
+                        let last4: String = text.chars().rev().filter(char::is_ascii_digit).take(4).collect();
+                        *field = last4.into();
+                    }
+                    ("card_cvc", _) => *field = Value::Null,
+                    _ => redact(field),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+const WAIT: Duration = Duration::from_millis(50);
+/// Waits of 50 ms before a request gives up on the one that runs: half a minute.
+const WAITS_MAX: u32 = 600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn card_number_and_cvc_have_no_part_in_the_digest_but_the_rest_has() {
+        let body = |number: &str, cvc: &str, amount: u32| {
+            format!(
+                r#"{{"amount":{amount},"payment_method_data":{{"card":{{"card_number":"{number}","card_cvc":"{cvc}"}}}}}}"#
+            )
+        };
+        let first = digest(body("4242424242424242", "123", 1).as_bytes());
+        assert_eq!(first, digest(body("4000000000004242", "999", 1).as_bytes()));
+        assert_ne!(first, digest(body("5555555555554444", "123", 1).as_bytes()));
+        assert_ne!(first, digest(body("4242424242424242", "123", 2).as_bytes()));
+    }
+}

@@ -1,0 +1,383 @@
+//! The body of create, update and confirm, and what it means to the engine.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use strongroom_wire::limits;
+
+use super::body;
+use crate::ids;
+use crate::intent::{Asker, CvcInput, Fault, FutureUsage, MethodInput, NewPayment, Terms};
+use crate::money::Currency;
+use crate::vault::{CardInput, SecretText};
+
+/// `POST /payments`, `POST /payments/{id}`, `POST /payments/{id}/confirm`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PaymentBody {
+    pub(crate) amount: Option<u64>,
+    pub(crate) currency: Option<String>,
+    pub(crate) payment_id: Option<String>,
+    pub(crate) confirm: Option<bool>,
+    pub(crate) capture_method: Option<CaptureWord>,
+    pub(crate) amount_to_capture: Option<u64>,
+    pub(crate) authentication_type: Option<AuthenticationWord>,
+    pub(crate) customer_id: Option<String>,
+    pub(crate) customer: Option<CustomerBody>,
+    pub(crate) email: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) phone: Option<String>,
+    pub(crate) phone_country_code: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) return_url: Option<String>,
+    pub(crate) setup_future_usage: Option<FutureUsage>,
+    pub(crate) off_session: Option<bool>,
+    pub(crate) payment_method: Option<MethodWord>,
+    pub(crate) payment_method_type: Option<MethodTypeWord>,
+    pub(crate) payment_method_data: Option<MethodBody>,
+    pub(crate) payment_method_id: Option<String>,
+    pub(crate) payment_token: Option<String>,
+    pub(crate) card_cvc: Option<SecretText>,
+    pub(crate) recurring_details: Option<RecurringBody>,
+    pub(crate) billing: Option<Value>,
+    pub(crate) shipping: Option<Value>,
+    pub(crate) statement_descriptor_name: Option<String>,
+    pub(crate) statement_descriptor_suffix: Option<String>,
+    pub(crate) order_details: Option<Value>,
+    pub(crate) client_secret: Option<SecretText>,
+    pub(crate) customer_acceptance: Option<Value>,
+    pub(crate) browser_info: Option<Value>,
+    pub(crate) connector: Option<Vec<String>>,
+    pub(crate) payment_type: Option<PaymentTypeWord>,
+    pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) profile_id: Option<String>,
+    pub(crate) session_expiry: Option<u64>,
+    pub(crate) merchant_order_reference_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CustomerBody {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) phone: Option<String>,
+    pub(crate) phone_country_code: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CaptureWord {
+    Automatic,
+    Manual,
+    ManualMultiple,
+    Scheduled,
+    SequentialAutomatic,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuthenticationWord {
+    ThreeDs,
+    NoThreeDs,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MethodWord {
+    Card,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MethodTypeWord {
+    Credit,
+    Debit,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PaymentTypeWord {
+    Normal,
+    NewMandate,
+    SetupMandate,
+    RecurringMandate,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MethodBody {
+    card: Option<CardBody>,
+    card_token: Option<CardTokenBody>,
+    billing: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardBody {
+    card_number: SecretText,
+    card_exp_month: SecretText,
+    card_exp_year: SecretText,
+    card_holder_name: Option<SecretText>,
+    card_cvc: Option<SecretText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CardTokenBody {
+    cvc_token: Option<SecretText>,
+    card_cvc: Option<SecretText>,
+    #[serde(rename = "card_holder_name")]
+    _card_holder_name: Option<SecretText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecurringBody {
+    #[serde(rename = "type")]
+    kind: RecurringWord,
+    data: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RecurringWord {
+    PaymentMethodId,
+    MandateId,
+    ProcessorPaymentToken,
+}
+
+impl PaymentBody {
+    /// The card that the body names, taken out of it.
+    pub(crate) fn take_method(&mut self) -> Result<Option<MethodInput>, Fault> {
+        let (card, card_token) = match self.payment_method_data.take() {
+            Some(MethodBody { card, card_token, billing }) => {
+                self.billing = self.billing.take().or(billing);
+                (card, card_token)
+            }
+            None => (None, None),
+        };
+        let given = [
+            card.is_some(),
+            self.payment_method_id.is_some(),
+            self.payment_token.is_some(),
+            self.recurring_details.is_some(),
+        ];
+        if given.iter().filter(|given| **given).count() > 1 {
+            return Err(Fault::Invalid {
+                field: "payment_method_data",
+                reason: "name one card only: payment_method_data.card, payment_method_id, payment_token or recurring_details",
+            });
+        }
+        let plain = self.card_cvc.take();
+        let cvc = match card_token {
+            Some(CardTokenBody { cvc_token: Some(sealed), .. }) => CvcInput::Sealed(sealed),
+            Some(CardTokenBody { card_cvc: Some(typed), .. }) => CvcInput::Plain(checked_cvc(typed)?),
+            _ => plain.map(checked_cvc).transpose()?.map_or(CvcInput::None, CvcInput::Plain),
+        };
+        if let Some(card) = card {
+            return Ok(Some(MethodInput::Card(Box::new(card.read()?))));
+        }
+        if let Some(id) = &self.payment_method_id {
+            let token = id.parse().map_err(|_| Fault::NotFound("Payment method"))?;
+            return Ok(Some(MethodInput::Stored(token, cvc)));
+        }
+        if let Some(name) = self.payment_token.take() {
+            return Ok(Some(MethodInput::PaymentToken(name, cvc)));
+        }
+        if let Some(recurring) = &self.recurring_details {
+            if recurring.kind != RecurringWord::PaymentMethodId {
+                return Err(Fault::NotSupported("recurring_details.type: only payment_method_id is offered"));
+            }
+            let token = recurring.data.parse().map_err(|_| Fault::NotFound("Payment method"))?;
+            return Ok(Some(MethodInput::Recurring(token)));
+        }
+        Ok(None)
+    }
+
+    /// A new payment.
+    pub(crate) fn into_new(mut self) -> Result<NewPayment, Fault> {
+        let amount_minor = self.amount.ok_or(Fault::Missing("amount"))?;
+        let currency = self.currency.as_deref().ok_or(Fault::Missing("currency"))?;
+        let payment_id = self.payment_id.take();
+        if payment_id.as_deref().is_some_and(|id| !ids::is_allowed(id)) {
+            return Err(Fault::Invalid { field: "payment_id", reason: "1 to 30 of A-Z a-z 0-9 _ -" });
+        }
+        let session_expiry_s = self.session_expiry.unwrap_or(limits::CLIENT_SECRET_TTL_S);
+        if !(60..=limits::CLIENT_SECRET_TTL_MAX_S).contains(&session_expiry_s) {
+            return Err(Fault::Invalid { field: "session_expiry", reason: "60 to 86400 seconds" });
+        }
+        let mut terms = Terms {
+            amount_minor,
+            currency: parse_currency(currency)?,
+            automatic_capture: true,
+            three_ds: true,
+            customer_id: None,
+            description: None,
+            statement_descriptor: None,
+            return_url: None,
+            setup_future_usage: None,
+            off_session: false,
+            metadata: Map::new(),
+            extra: Map::new(),
+            connectors: Vec::new(),
+        };
+        self.apply(&mut terms, Asker::Merchant)?;
+        Ok(NewPayment { payment_id, terms, session_expiry_s })
+    }
+
+    /// Changes terms by the fields that are there.
+    pub(crate) fn apply(self, terms: &mut Terms, asker: Asker) -> Result<(), Fault> {
+        if asker == Asker::Browser && self.has_merchant_fields() {
+            return Err(Fault::Invalid {
+                field: "amount, currency, customer, capture or routing",
+                reason: "only the merchant's server may set them",
+            });
+        }
+        if let Some(amount) = self.amount {
+            terms.amount_minor = amount;
+        }
+        if let Some(currency) = &self.currency {
+            terms.currency = parse_currency(currency)?;
+        }
+        match self.capture_method {
+            None => {}
+            Some(CaptureWord::Automatic) => terms.automatic_capture = true,
+            Some(CaptureWord::Manual) => terms.automatic_capture = false,
+            Some(_) => return Err(Fault::NotSupported("capture_method: automatic and manual are offered")),
+        }
+        if matches!(self.payment_type, Some(PaymentTypeWord::SetupMandate)) {
+            return Err(Fault::NotSupported("payment_type: setup_mandate is not offered"));
+        }
+        if let Some(wish) = self.authentication_type {
+            terms.three_ds = wish == AuthenticationWord::ThreeDs;
+        }
+        if self.amount_to_capture.is_some_and(|amount| amount == 0 || amount > terms.amount_minor) {
+            return Err(Fault::Unprocessable {
+                field: "amount_to_capture at create",
+                reason: "at least 1 and at most the amount",
+            });
+        }
+        let (mut name, mut email, mut phone, mut code) = (self.name, self.email, self.phone, self.phone_country_code);
+        let mut customer_id = self.customer_id;
+        if let Some(customer) = self.customer {
+            customer_id = Some(customer.id);
+            (name, email, phone, code) = (
+                customer.name.or(name),
+                customer.email.or(email),
+                customer.phone.or(phone),
+                customer.phone_country_code.or(code),
+            );
+        }
+        if let Some(id) = customer_id {
+            terms.customer_id = Some(id.parse().map_err(|_| Fault::Invalid {
+                field: "customer_id",
+                reason: "1 to 64 of A-Z a-z 0-9 _ - . : @ that do not look like a card number",
+            })?);
+        }
+        let text_max = limits::PAYMENT_TEXT_BYTES_MAX;
+        for (field, value) in [
+            ("name", name),
+            ("email", email),
+            ("phone", phone),
+            ("phone_country_code", code),
+            ("merchant_order_reference_id", self.merchant_order_reference_id),
+            ("profile_id", self.profile_id),
+            ("statement_descriptor_suffix", self.statement_descriptor_suffix),
+        ] {
+            if let Some(value) = body::text(field, value, text_max)? {
+                terms.extra.insert(field.into(), value.into());
+            }
+        }
+        if let Some(text) = body::text("description", self.description, text_max)? {
+            terms.description = Some(text);
+        }
+        if let Some(text) =
+            body::text("statement_descriptor_name", self.statement_descriptor_name, limits::STATEMENT_CHARS_MAX)?
+        {
+            terms.statement_descriptor = Some(text);
+        }
+        if let Some(url) = body::text("return_url", self.return_url, limits::URL_BYTES_MAX)? {
+            let good = reqwest::Url::parse(&url).is_ok_and(|u| u.has_host() && matches!(u.scheme(), "https" | "http"));
+            if !good {
+                return Err(Fault::Invalid { field: "return_url", reason: "an absolute https address" });
+            }
+            terms.return_url = Some(url);
+        }
+        terms.setup_future_usage = self.setup_future_usage.or(terms.setup_future_usage);
+        terms.off_session = self.off_session.unwrap_or(terms.off_session);
+        for (field, value) in [
+            ("billing", self.billing),
+            ("shipping", self.shipping),
+            ("order_details", self.order_details),
+            ("customer_acceptance", self.customer_acceptance),
+            ("browser_info", self.browser_info),
+        ] {
+            if let Some(value) = value {
+                body::object(field, &value)?;
+                terms.extra.insert(field.into(), value);
+            }
+        }
+        if let Some(amount) = self.amount_to_capture {
+            terms.extra.insert("amount_to_capture".into(), amount.into());
+        }
+        if self.metadata.is_some() {
+            terms.metadata = body::metadata(self.metadata)?;
+        }
+        if let Some(connectors) = self.connector {
+            terms.connectors = connectors;
+        }
+        Ok(())
+    }
+
+    fn has_merchant_fields(&self) -> bool {
+        self.amount.is_some()
+            || self.currency.is_some()
+            || self.customer_id.is_some()
+            || self.customer.is_some()
+            || self.capture_method.is_some()
+            || self.amount_to_capture.is_some()
+            || self.authentication_type.is_some()
+            || self.off_session.is_some()
+            || self.recurring_details.is_some()
+            || self.connector.is_some()
+            || self.metadata.is_some()
+            || self.statement_descriptor_name.is_some()
+            || self.session_expiry.is_some()
+    }
+}
+
+impl CardBody {
+    fn read(self) -> Result<CardInput, Fault> {
+        let month = self.card_exp_month.expose().trim();
+        let exp_month = match month.len() {
+            1 | 2 => month.parse().ok(),
+            _ => None,
+        };
+        let year = self.card_exp_year.expose().trim();
+        let exp_year = match year.len() {
+            2 => year.parse::<u16>().ok().map(|y| 2000 + y),
+            4 => year.parse().ok(),
+            _ => None,
+        };
+        Ok(CardInput {
+            exp_month: exp_month.ok_or(Fault::BadCardDetail("card_exp_month"))?,
+            exp_year: exp_year.ok_or(Fault::BadCardDetail("card_exp_year"))?,
+            number: self.card_number,
+            cvc: self.card_cvc,
+            holder_name: self.card_holder_name.filter(|name| !name.expose().is_empty()),
+        })
+    }
+}
+
+fn checked_cvc(cvc: SecretText) -> Result<zeroize::Zeroizing<String>, Fault> {
+    let text = cvc.expose();
+    if matches!(text.len(), 3 | 4) && text.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(cvc.into_inner())
+    } else {
+        Err(Fault::BadCardDetail("card_cvc"))
+    }
+}
+
+fn parse_currency(text: &str) -> Result<Currency, Fault> {
+    text.parse().map_err(|_| Fault::Invalid { field: "currency", reason: "a three-letter ISO 4217 code in upper case" })
+}

@@ -1,0 +1,224 @@
+//! `/payments`.
+
+use actix_web::web::{Bytes, Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+use strongroom_wire::limits;
+
+use super::answer::{Answer, Refusal};
+use super::once::{Subject, once};
+use super::payment_body::PaymentBody;
+use super::{Api, body, view, who};
+use crate::ids;
+use crate::intent::{Fault, State};
+
+/// `POST /payments`.
+pub(crate) async fn create(api: Data<Api>, request: HttpRequest, bytes: Bytes) -> Result<HttpResponse, Refusal> {
+    let merchant = who::caller(&api, &request).await?.server()?;
+    let mut asked: PaymentBody = body::read(&bytes)?;
+    let confirm = asked.confirm.unwrap_or(false);
+    let method = asked.take_method()?;
+    let mut new = asked.into_new()?;
+    let payment_id = match new.payment_id.take() {
+        Some(id) => id,
+        None => ids::fresh("pay_", api.engine.now_ms()).map_err(Fault::from)?,
+    };
+    new.payment_id = Some(payment_id.clone());
+    let engine = api.engine.clone();
+    let tenant = merchant.clone();
+    let work = async move { Ok(Answer::ok(&view::payment(&engine.create(&tenant, new, method, confirm).await?))) };
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Payment(payment_id), work).await?.into())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RetrieveQuery {
+    force_sync: bool,
+    client_secret: Option<String>,
+    expand_captures: bool,
+    expand_attempts: bool,
+    all_keys_required: bool,
+}
+
+/// `GET /payments/{id}`.
+pub(crate) async fn retrieve(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    query: Query<RetrieveQuery>,
+) -> Result<HttpResponse, Refusal> {
+    let caller = who::caller(&api, &request).await?;
+    let (mut payment, _) = api.engine.payment(&caller.merchant, &id).await?;
+    caller.may_touch(&payment, query.client_secret.as_deref(), api.engine.now_ms())?;
+    let _everything_is_expanded_always = (query.expand_captures, query.expand_attempts, query.all_keys_required);
+    let open = matches!(payment.state, State::Processing | State::RequiresCustomerAction);
+    if query.force_sync && open {
+        payment = api.engine.resolve(&caller.merchant, &id, true).await?;
+    }
+    Ok(Answer::ok(&view::payment(&payment)).into())
+}
+
+/// `POST /payments/{id}`.
+pub(crate) async fn update(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, Refusal> {
+    change(&api, &request, &id, &bytes, false).await
+}
+
+/// `POST /payments/{id}/confirm`.
+pub(crate) async fn confirm(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, Refusal> {
+    change(&api, &request, &id, &bytes, true).await
+}
+
+async fn change(
+    api: &Api,
+    request: &HttpRequest,
+    id: &str,
+    bytes: &[u8],
+    confirm: bool,
+) -> Result<HttpResponse, Refusal> {
+    let caller = who::caller(api, request).await?;
+    let mut asked: PaymentBody = body::read(bytes)?;
+    let (payment, _) = api.engine.payment(&caller.merchant, id).await?;
+    let secret = asked.client_secret.take();
+    caller.may_touch(&payment, secret.as_ref().map(|s| s.expose()), api.engine.now_ms())?;
+    if asked.payment_id.as_deref().is_some_and(|other| other != id) {
+        return Err(Fault::Invalid { field: "payment_id", reason: "it must be the one in the path" }.into());
+    }
+    let confirm = confirm || asked.confirm.unwrap_or(false);
+    let method = asked.take_method()?;
+    let (engine, merchant, asker, name) = (api.engine.clone(), caller.merchant.clone(), caller.asker, id.to_owned());
+    let work = async move {
+        let changed =
+            engine.update(&merchant, &name, asker, move |terms| asked.apply(terms, asker), method, confirm).await;
+        match changed {
+            Ok(payment) => Ok(Answer::ok(&view::payment(&payment))),
+            // Somebody else confirmed first: the state says so better than "busy".
+            Err(Fault::Busy) if confirm => {
+                let (payment, _) = engine.payment(&merchant, &name).await?;
+                let expected = State::that_allow(crate::intent::Event::Confirm);
+                Err(Fault::BadState { flow: "confirmed", state: payment.state, expected }.into())
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    };
+    Ok(once(api, request, &caller.merchant, bytes, Subject::Payment(id.to_owned()), work).await?.into())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CaptureBody {
+    amount_to_capture: Option<u64>,
+    refund_uncaptured_amount: Option<bool>,
+    statement_descriptor_prefix: Option<String>,
+    statement_descriptor_suffix: Option<String>,
+}
+
+/// `POST /payments/{id}/capture`.
+pub(crate) async fn capture(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, Refusal> {
+    let merchant = who::caller(&api, &request).await?.server()?;
+    let asked: CaptureBody = body::read(&bytes)?;
+    if asked.refund_uncaptured_amount == Some(false) {
+        return Err(Fault::NotSupported("refund_uncaptured_amount: the rest is always released").into());
+    }
+    if asked.statement_descriptor_prefix.is_some() || asked.statement_descriptor_suffix.is_some() {
+        return Err(Fault::NotSupported("statement descriptors are set when the payment is made").into());
+    }
+    let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());
+    let work = async move {
+        let payment = engine.capture(&tenant, &name, asked.amount_to_capture).await?;
+        Ok(Answer::ok(&view::payment(&payment)))
+    };
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Payment(id.to_string()), work).await?.into())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CancelBody {
+    cancellation_reason: Option<String>,
+}
+
+/// `POST /payments/{id}/cancel`.
+pub(crate) async fn cancel(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, Refusal> {
+    let merchant = who::caller(&api, &request).await?.server()?;
+    let asked: CancelBody = body::read(&bytes)?;
+    let reason = body::text("cancellation_reason", asked.cancellation_reason, limits::PAYMENT_TEXT_BYTES_MAX)?;
+    let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());
+    let work = async move { Ok(Answer::ok(&view::payment(&engine.cancel(&tenant, &name, reason).await?))) };
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Payment(id.to_string()), work).await?.into())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VaultSessionBody {
+    allowed_origins: Vec<String>,
+}
+
+/// `POST /payments/{id}/vault_session`: a client session of the vault with which the payer's browser hands its card to
+/// the vault's intake. Confirm then names `payment_method_id` and `payment_method_data.card_token.cvc_token`.
+pub(crate) async fn vault_session(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    bytes: Bytes,
+) -> Result<HttpResponse, Refusal> {
+    let merchant = who::caller(&api, &request).await?.server()?;
+    let asked: VaultSessionBody = body::read(&bytes)?;
+    let origins_fit = (1..=limits::SESSION_ORIGINS_MAX).contains(&asked.allowed_origins.len());
+    if !origins_fit || asked.allowed_origins.iter().any(|origin| origin.len() > limits::ORIGIN_CHARS_MAX) {
+        return Err(
+            Fault::Invalid { field: "allowed_origins", reason: "1 to 8 origins of at most 255 characters" }.into()
+        );
+    }
+    let (payment, _) = api.engine.payment(&merchant, &id).await?;
+    if payment.state.after(crate::intent::Event::Confirm).is_none() {
+        let expected = State::that_allow(crate::intent::Event::Confirm);
+        return Err(Fault::BadState { flow: "given a card", state: payment.state, expected }.into());
+    }
+    let customer = payment.terms.customer_id.as_ref();
+    let ttl_s = limits::SESSION_TTL_DEFAULT_S;
+    let session = api.engine.vault().session(&merchant, customer, asked.allowed_origins, ttl_s).await;
+    let session = session.map_err(Fault::from)?;
+    Ok(Answer::ok(&json!({
+        "payment_id": payment.payment_id,
+        "intake_url": api.intake_url,
+        "client_secret": session.client_secret,
+        "expires_at": session.expires_at,
+    }))
+    .into())
+}
+
+/// `GET /redirect/{merchant_id}/{payment_id}`: where the payer's browser comes back to after authentication.
+pub(crate) async fn come_back(api: Data<Api>, path: Path<(String, String)>) -> Result<HttpResponse, Refusal> {
+    let (merchant, id) = path.into_inner();
+    let merchant = merchant.parse().map_err(|_| Refusal::from(Fault::NotFound("Payment")))?;
+    let (mut payment, _) = api.engine.payment(&merchant, &id).await?;
+    if payment.state == State::RequiresCustomerAction {
+        // The provider's word counts, never the query that the browser brings along.
+        payment = api.engine.resolve(&merchant, &id, true).await?;
+    }
+    let Some(Ok(mut url)) = payment.terms.return_url.as_deref().map(reqwest::Url::parse) else {
+        return Ok(Answer::ok(&json!({"payment_id": payment.payment_id, "status": payment.state.word()})).into());
+    };
+    url.query_pairs_mut().append_pair("payment_id", &payment.payment_id).append_pair("status", payment.state.word());
+    Ok(HttpResponse::SeeOther().insert_header(("location", url.as_str())).finish())
+}

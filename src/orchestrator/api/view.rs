@@ -1,0 +1,193 @@
+//! Payments, refunds and saved cards as the API shows them.
+
+use serde_json::{Value, json};
+use strongroom_wire::payment_method::{Brand, CardSummary};
+
+use crate::account::{Customer, Merchant};
+use crate::clock::rfc3339;
+use crate::intent::{Attempt, AttemptStatus, FutureUsage, Payment, Refund, RefundStatus, SavedCard, State};
+
+/// A payment.
+pub(crate) fn payment(payment: &Payment) -> Value {
+    let last = payment.last_attempt();
+    let terms = &payment.terms;
+    let paid = matches!(payment.state, State::Succeeded | State::RequiresCapture | State::PartiallyCaptured);
+    let kept = payment.method.as_ref().filter(|method| method.kept);
+    let mut view = json!({
+        "payment_id": payment.payment_id,
+        "merchant_id": payment.merchant_id,
+        "status": payment.state.word(),
+        "amount": terms.amount_minor,
+        "net_amount": terms.amount_minor,
+        "amount_capturable": payment.capturable_minor(),
+        "amount_received": (payment.captured_minor > 0).then_some(payment.captured_minor),
+        "processor_merchant_id": payment.merchant_id,
+        "currency": terms.currency,
+        "client_secret": payment.client_secret,
+        "created": rfc3339(payment.created_ms),
+        "modified_at": rfc3339(payment.modified_ms),
+        "expires_on": rfc3339(payment.expires_ms),
+        "customer_id": terms.customer_id,
+        "description": terms.description,
+        "return_url": terms.return_url,
+        "setup_future_usage": terms.setup_future_usage,
+        "off_session": terms.off_session.then_some(true),
+        "capture_method": if terms.automatic_capture { "automatic" } else { "manual" },
+        "authentication_type": if terms.three_ds { "three_ds" } else { "no_three_ds" },
+        "statement_descriptor_name": terms.statement_descriptor,
+        "metadata": terms.metadata,
+        "attempt_count": payment.attempts.len().max(1),
+        "connector": last.map(|a| &a.connector),
+        "merchant_connector_id": last.map(|a| &a.account_id),
+        "connector_transaction_id": last.and_then(|a| a.psp_id.as_ref()),
+        "reference_id": last.and_then(|a| a.psp_id.as_ref()),
+        "network_transaction_id": last.and_then(|a| a.network_transaction_id.as_ref()),
+        "payment_method": payment.method.as_ref().map(|_| "card"),
+        "payment_method_data": payment.method.as_ref().map(|method| json!({"card": card(&method.card)})),
+        "payment_method_id": kept.filter(|_| paid).map(|method| method.token),
+        "payment_method_status": kept.map(|_| if paid { "active" } else { "inactive" }),
+        "next_action": payment.redirect_url.as_ref().map(|url| json!({"type": "redirect_to_url", "redirect_to_url": url})),
+        "cancellation_reason": payment.cancellation_reason,
+        "error_code": last.and_then(|a| a.error_code.as_ref()),
+        "error_message": last.and_then(|a| a.error_message.as_ref()),
+        "unified_code": last.and_then(|a| a.error_code.as_ref()).map(|_| "UE_9000"),
+        "unified_message": last.and_then(|a| a.error_code.as_ref()).map(|_| "Something went wrong"),
+        "attempts": payment.attempts.iter().map(|a| attempt(payment, a)).collect::<Vec<_>>(),
+        "refunds": payment.refunds.iter().map(|r| refund(payment, r)).collect::<Vec<_>>(),
+    });
+    if let Value::Object(fields) = &mut view {
+        for (name, value) in &terms.extra {
+            fields.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    view
+}
+
+/// A refund of a payment.
+pub(crate) fn refund(payment: &Payment, refund: &Refund) -> Value {
+    json!({
+        "refund_id": refund.refund_id,
+        "payment_id": payment.payment_id,
+        "amount": refund.amount_minor,
+        "currency": payment.terms.currency,
+        "status": match refund.status {
+            RefundStatus::Pending => "pending",
+            RefundStatus::Succeeded => "succeeded",
+            RefundStatus::Failed => "failed",
+        },
+        "reason": refund.reason,
+        "metadata": refund.metadata,
+        "error_code": refund.error_code,
+        "error_message": refund.error_message,
+        "connector": payment.last_attempt().map(|a| &a.connector),
+        "created_at": rfc3339(refund.created_ms),
+        "updated_at": rfc3339(refund.modified_ms),
+    })
+}
+
+/// A saved card in a list. `on_session` says that the payer is there and may be asked for the CVC.
+pub(crate) fn saved_card(saved: &SavedCard, on_session: bool) -> Value {
+    let method = &saved.method;
+    let off_session = saved.used.as_ref().is_some_and(|used| used.off_session);
+    json!({
+        "payment_token": saved.payment_token,
+        "payment_method_id": method.payment_method_id,
+        "customer_id": method.customer_id,
+        "payment_method": "card",
+        "payment_method_type": null,
+        "recurring_enabled": off_session,
+        "requires_cvv": on_session && !off_session,
+        "default_payment_method_set": false,
+        "created": method.created_at,
+        "last_used_at": saved.used.as_ref().map(|used| rfc3339(used.last_used_ms)),
+        "card": {
+            "scheme": brand(method.card.brand),
+            "card_network": brand(method.card.brand),
+            "last4_digits": method.card.last4,
+            "expiry_month": format!("{:02}", method.card.exp_month),
+            "expiry_year": method.card.exp_year.to_string(),
+            "card_isin": method.card.bin,
+            "card_fingerprint": method.card.fingerprint,
+            "saved_to_locker": true,
+        },
+    })
+}
+
+/// A customer.
+pub(crate) fn customer(customer: &Customer) -> Value {
+    json!({
+        "customer_id": customer.customer_id,
+        "name": customer.name,
+        "email": customer.email,
+        "phone": customer.phone,
+        "phone_country_code": customer.phone_country_code,
+        "description": customer.description,
+        "metadata": customer.metadata,
+        "created_at": rfc3339(customer.created_ms),
+    })
+}
+
+/// A merchant.
+pub(crate) fn merchant(merchant: &Merchant) -> Value {
+    json!({
+        "merchant_id": merchant.merchant_id,
+        "merchant_name": merchant.merchant_name,
+        "publishable_key": merchant.publishable_key,
+        "default_profile": merchant.profile_id,
+        "metadata": merchant.metadata,
+        "created_at": rfc3339(merchant.created_ms),
+    })
+}
+
+fn attempt(payment: &Payment, attempt: &Attempt) -> Value {
+    json!({
+        "attempt_id": attempt.attempt_id,
+        "status": match attempt.status {
+            AttemptStatus::Pending => "pending",
+            AttemptStatus::AuthenticationPending => "authentication_pending",
+            AttemptStatus::Authorized => "authorized",
+            AttemptStatus::Charged => "charged",
+            AttemptStatus::Voided => "voided",
+            AttemptStatus::Failure => "failure",
+        },
+        "amount": payment.terms.amount_minor,
+        "currency": payment.terms.currency,
+        "connector": attempt.connector,
+        "connector_transaction_id": attempt.psp_id,
+        "error_code": attempt.error_code,
+        "error_message": attempt.error_message,
+        "created_at": rfc3339(attempt.created_ms),
+    })
+}
+
+fn card(card: &CardSummary) -> Value {
+    json!({
+        "last4": card.last4,
+        "card_network": brand(card.brand),
+        "card_isin": card.bin,
+        "card_exp_month": format!("{:02}", card.exp_month),
+        "card_exp_year": card.exp_year.to_string(),
+    })
+}
+
+pub(crate) fn brand(brand: Brand) -> Option<&'static str> {
+    Some(match brand {
+        Brand::Visa => "Visa",
+        Brand::Mastercard => "Mastercard",
+        Brand::Amex => "AmericanExpress",
+        Brand::Discover => "Discover",
+        Brand::Diners => "DinersClub",
+        Brand::Jcb => "JCB",
+        Brand::Unionpay => "UnionPay",
+        Brand::Maestro => "Maestro",
+        Brand::Elo => "Elo",
+        Brand::Rupay => "RuPay",
+        Brand::Mir => "Mir",
+        Brand::Unknown => return None,
+    })
+}
+
+/// Whether a browser that pays this payment will be asked for the CVC of a saved card.
+pub(crate) fn asks_cvc(payment: &Payment) -> bool {
+    payment.terms.setup_future_usage != Some(FutureUsage::OffSession)
+}

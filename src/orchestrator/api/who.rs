@@ -1,0 +1,81 @@
+//! Who calls: the operator by the admin key, a merchant's server by its API key, a browser by the publishable key and a
+//! payment's client secret.
+
+use actix_web::HttpRequest;
+use strongroom_wire::TenantId;
+use subtle::ConstantTimeEq;
+
+use super::Api;
+use super::answer::Refusal;
+use crate::ids;
+use crate::intent::{Asker, Payment};
+
+/// A caller whose key was found good.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) merchant: TenantId,
+    pub(crate) asker: Asker,
+}
+
+impl Caller {
+    /// Only the merchant's server.
+    pub(crate) fn server(self) -> Result<TenantId, Refusal> {
+        if self.asker == Asker::Merchant { Ok(self.merchant) } else { Err(Refusal::unauthorized()) }
+    }
+
+    /// A browser must hold the client secret of the payment, in time; a server needs none but a wrong one is refused.
+    pub(crate) fn may_touch(&self, payment: &Payment, secret: Option<&str>, now_ms: i64) -> Result<(), Refusal> {
+        match secret {
+            None if self.asker == Asker::Merchant => Ok(()),
+            None => Err(Refusal::new(400, "IR_08", "client_secret was not provided")),
+            Some(secret) if !bool::from(secret.as_bytes().ct_eq(payment.client_secret.as_bytes())) => {
+                Err(Refusal::new(
+                    400,
+                    "IR_09",
+                    "The client_secret provided does not match the client_secret associated with the Payment",
+                ))
+            }
+            Some(_) if self.asker == Asker::Browser && payment.expires_ms <= now_ms => {
+                Err(Refusal::new(400, "IR_08", "The provided client_secret has expired"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The merchant or browser behind the `api-key` header.
+pub(crate) async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Refusal> {
+    let key = key(request).ok_or_else(Refusal::unauthorized)?;
+    let store = api.engine.store();
+    if key.starts_with(PUBLISHABLE_PREFIX) {
+        let merchant = store.merchant_of_publishable_key(key).await?.ok_or_else(Refusal::unauthorized)?;
+        return Ok(Caller { merchant: merchant.merchant_id, asker: Asker::Browser });
+    }
+    let hash = to_hex(&ids::key_hash(key));
+    let found = store.api_key_of_hash(&hash).await?.ok_or_else(Refusal::unauthorized)?;
+    let now = api.engine.now_ms();
+    let same = bool::from(found.hash.as_bytes().ct_eq(hash.as_bytes()));
+    if !same || found.revoked_ms.is_some() || found.expires_ms.is_some_and(|at| at <= now) {
+        return Err(Refusal::unauthorized());
+    }
+    Ok(Caller { merchant: found.merchant_id, asker: Asker::Merchant })
+}
+
+/// Refuses everybody but the operator.
+pub(crate) fn admin(api: &Api, request: &HttpRequest) -> Result<(), Refusal> {
+    let key = key(request).ok_or_else(Refusal::unauthorized)?;
+    if bool::from(ids::key_hash(key).ct_eq(&api.admin_hash)) { Ok(()) } else { Err(Refusal::unauthorized()) }
+}
+
+fn key(request: &HttpRequest) -> Option<&str> {
+    request.headers().get("api-key")?.to_str().ok().filter(|key| (16..=KEY_CHARS_MAX).contains(&key.len()))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How publishable keys begin.
+pub(crate) const PUBLISHABLE_PREFIX: &str = "pk_";
+const KEY_CHARS_MAX: usize = 256;

@@ -1,0 +1,284 @@
+//! The configuration: one TOML file, every key documented here, unknown keys refused.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use strongroom_wire::limits;
+
+/// The whole file. Paths are relative to the folder of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address and port of the API; port 0 takes a free one. TLS always.
+    pub listen: SocketAddr,
+    /// PEM file: the listener's certificate chain. Read again on SIGHUP.
+    pub certificate: PathBuf,
+    /// PEM file: its private key.
+    pub key: PathBuf,
+    /// Where browsers reach this server (`https://pay.example`), for the way back from authentication.
+    pub public_url: String,
+    /// SHA-256 of the operator's admin key, 64 hexadecimal digits: `printf %s "$KEY" | sha256sum`.
+    pub admin_key_sha256: String,
+    /// File of the SQLite store; made when missing.
+    pub database: PathBuf,
+    /// The bound address is written here once the listener is open; for supervisors and tests.
+    #[serde(default)]
+    pub ready_file: Option<PathBuf>,
+    /// Threads that answer; as many as cores when absent.
+    #[serde(default)]
+    pub workers: Option<usize>,
+    /// What is logged: `error`, `warn`, `info` (default) or `debug`.
+    #[serde(default)]
+    pub log_level: LogLevel,
+    /// The vault.
+    pub vault: VaultConfig,
+    /// Providers by connector name: `[psp.stripe]`.
+    #[serde(default)]
+    pub psp: BTreeMap<String, PspConfig>,
+}
+
+/// How to reach the vault.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultConfig {
+    /// Base URL of the release listener.
+    pub url: String,
+    /// PEM file: the authority of the vault's certificate.
+    pub ca: PathBuf,
+    /// PEM file: our client certificate, whose URI SAN is our identity to the vault.
+    pub client_certificate: PathBuf,
+    /// PEM file: its private key.
+    pub client_key: PathBuf,
+    /// Base URL of the vault's intake as browsers reach it; handed out with vault sessions.
+    #[serde(default)]
+    pub intake_url: Option<String>,
+    /// Time limit for a connection, in milliseconds; 2000 when absent.
+    #[serde(default = "vault_connect_ms")]
+    pub connect_timeout_ms: u64,
+    /// Time limit for a call, in milliseconds; 5000 when absent.
+    #[serde(default = "vault_total_ms")]
+    pub total_timeout_ms: u64,
+}
+
+/// How to reach a provider.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PspConfig {
+    /// Base URL, such as `https://api.stripe.com`.
+    pub base_url: String,
+    /// PEM file: the authority of its certificate; the system's authorities when absent.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Time limit for a connection, in milliseconds; 3000 when absent.
+    #[serde(default = "psp_connect_ms")]
+    pub connect_timeout_ms: u64,
+    /// Time limit for a request, in milliseconds; 25000 when absent.
+    #[serde(default = "psp_total_ms")]
+    pub total_timeout_ms: u64,
+}
+
+/// See [`Config::log_level`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Faults only.
+    Error,
+    /// And what may become one.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And details.
+    Debug,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{0}: cannot be read")]
+    File(PathBuf),
+    /// The file is too large.
+    #[error("{0}: larger than 256 KiB")]
+    TooLarge(PathBuf),
+    /// A key is missing, unknown or of the wrong type.
+    #[error("line {line}: {message}")]
+    Toml {
+        /// Where.
+        line: usize,
+        /// What; names keys, never values.
+        message: String,
+    },
+    /// A value cannot be used.
+    #[error("{key}: {reason}")]
+    Value {
+        /// Which key.
+        key: String,
+        /// What it should be.
+        reason: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let size = std::fs::metadata(path).map_err(|_| ConfigError::File(path.to_owned()))?.len();
+        if size > limits::CONFIG_BYTES_MAX as u64 {
+            return Err(ConfigError::TooLarge(path.to_owned()));
+        }
+        let text = std::fs::read_to_string(path).map_err(|_| ConfigError::File(path.to_owned()))?;
+        let mut config = Self::parse(&text)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let vault = &mut config.vault;
+        let cas = config.psp.values_mut().filter_map(|psp| psp.ca.as_mut());
+        let own = [
+            &mut config.certificate,
+            &mut config.key,
+            &mut config.database,
+            &mut vault.ca,
+            &mut vault.client_certificate,
+            &mut vault.client_key,
+        ];
+        for path in own.into_iter().chain(cas).chain(config.ready_file.as_mut()) {
+            *path = folder.join(&*path);
+        }
+        Ok(config)
+    }
+
+    /// Parses and checks a text.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+            ConfigError::Toml { line, message: error.message().to_owned() }
+        })?;
+        let key_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if !key_hash(&config.admin_key_sha256) {
+            return Err(value("admin_key_sha256", "64 hexadecimal digits"));
+        }
+        if config.workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
+            return Err(value("workers", "1 to 256"));
+        }
+        base_url("public_url", &mut config.public_url)?;
+        base_url("vault.url", &mut config.vault.url)?;
+        if let Some(url) = &mut config.vault.intake_url {
+            base_url("vault.intake_url", url)?;
+        }
+        time_limit("vault.connect_timeout_ms", config.vault.connect_timeout_ms)?;
+        time_limit("vault.total_timeout_ms", config.vault.total_timeout_ms)?;
+        for (name, psp) in &mut config.psp {
+            if crate::connector::find(name).is_none() {
+                return Err(value(&format!("psp.{name}"), "no such connector"));
+            }
+            base_url(&format!("psp.{name}.base_url"), &mut psp.base_url)?;
+            time_limit(&format!("psp.{name}.connect_timeout_ms"), psp.connect_timeout_ms)?;
+            time_limit(&format!("psp.{name}.total_timeout_ms"), psp.total_timeout_ms)?;
+        }
+        Ok(config)
+    }
+
+    /// The admin key's hash as bytes.
+    #[must_use]
+    pub fn admin_hash(&self) -> [u8; 32] {
+        let mut hash = [0u8; 32];
+        for (place, byte) in hash.iter_mut().enumerate() {
+            let digits = self.admin_key_sha256.get(place * 2..place * 2 + 2).unwrap_or("");
+            *byte = u8::from_str_radix(digits, 16).unwrap_or(0);
+        }
+        hash
+    }
+}
+
+fn base_url(key: &str, url: &mut String) -> Result<(), ConfigError> {
+    let parsed = reqwest::Url::parse(url).map_err(|_| value(key, "an absolute https address"))?;
+    if parsed.scheme() != "https" || parsed.query().is_some() || parsed.password().is_some() {
+        return Err(value(key, "an https address without query or password; plain HTTP does not exist here"));
+    }
+    while url.ends_with('/') {
+        url.pop();
+    }
+    Ok(())
+}
+
+fn time_limit(key: &str, ms: u64) -> Result<(), ConfigError> {
+    if (10..=120_000).contains(&ms) { Ok(()) } else { Err(value(key, "10 to 120000 milliseconds")) }
+}
+
+fn value(key: &str, reason: &'static str) -> ConfigError {
+    ConfigError::Value { key: key.to_owned(), reason }
+}
+
+fn vault_connect_ms() -> u64 {
+    2_000
+}
+
+fn vault_total_ms() -> u64 {
+    5_000
+}
+
+fn psp_connect_ms() -> u64 {
+    3_000
+}
+
+fn psp_total_ms() -> u64 {
+    25_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> String {
+        format!(
+            r#"listen = "127.0.0.1:0"
+certificate = "server.pem"
+key = "server.key"
+public_url = "https://localhost:8443/"
+admin_key_sha256 = "{}"
+database = "orchestrator.db"
+
+[vault]
+url = "https://localhost:8444"
+ca = "ca.pem"
+client_certificate = "client.pem"
+client_key = "client.key"
+
+[psp.stripe]
+base_url = "https://localhost:8445"
+ca = "ca.pem"
+"#,
+            "ab".repeat(32)
+        )
+    }
+
+    #[test]
+    fn example_is_read_and_addresses_lose_their_slash() {
+        let config = Config::parse(&example()).unwrap();
+        assert_eq!(config.public_url, "https://localhost:8443");
+        assert_eq!(config.admin_hash(), [0xab; 32]);
+        assert_eq!(config.psp["stripe"].total_timeout_ms, 25_000);
+    }
+
+    #[test]
+    fn unknown_keys_plain_http_and_wild_values_are_refused() {
+        for (from, to) in [
+            ("public_url", "publik_url"),
+            ("[psp.stripe]", "[psp.nobody]"),
+            ("https://localhost:8445", "http://localhost:8445"),
+            ("https://localhost:8444", "not an address"),
+            ("abab", "zz"),
+            ("[vault]", "[vault]\ntotal_timeout_ms = 0"),
+            ("[vault]", "workers = 0\n[vault]"),
+        ] {
+            assert!(Config::parse(&example().replace(from, to)).is_err(), "{to}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Puts the parts together as the configuration says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{self, Api, Listening, ServerSettings};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::connector;
+use crate::intent::{Engine, Parts};
+use crate::store::{SqliteStore, StoreError};
+use crate::telemetry::Metrics;
+use crate::transport::{Destination, HttpTransport};
+use crate::vault::{VaultClient, VaultSettings};
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Certificates or keys.
+    #[error(transparent)]
+    Tls(#[from] api::TlsError),
+    /// The listener.
+    #[error(transparent)]
+    Serve(#[from] api::ServeError),
+    /// The store.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// A client of the vault or of a provider.
+    #[error("an outgoing connection cannot be set up")]
+    Client,
+    /// No random numbers.
+    #[error(transparent)]
+    Random(#[from] crate::ids::NoRandomness),
+    /// The ready file.
+    #[error("ready_file cannot be written")]
+    ReadyFile,
+}
+
+/// Opens the store, connects the parts, listens. Call it inside an actix runtime.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(config: Config) -> Result<Listening, StartError> {
+    let store = Arc::new(SqliteStore::open(&config.database)?);
+    let (vault, transport) = outgoing(&config)?;
+    let slowest = config.psp.values().map(|psp| psp.total_timeout_ms).max().unwrap_or(0);
+    // An exchange reveals a credential and a card and then calls the provider.
+    let exchange_ms = slowest + 2 * config.vault.total_timeout_ms;
+    let metrics = Arc::new(Metrics::new());
+    let engine = Engine::new(Parts {
+        store,
+        vault: Arc::new(vault),
+        transport: Arc::new(transport),
+        clock: Arc::new(SystemClock),
+        connectors: connector::all(),
+        metrics: metrics.clone(),
+        exchange_ms_max: i64::try_from(exchange_ms).unwrap_or(i64::MAX / 4),
+        public_url: config.public_url.clone(),
+    })?;
+    let api = Api {
+        engine: Arc::new(engine),
+        admin_hash: config.admin_hash(),
+        intake_url: config.vault.intake_url.clone(),
+        metrics,
+    };
+    let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let settings = ServerSettings { listen: config.listen, certificate: config.certificate, key: config.key, workers };
+    let listening = api::serve(Arc::new(api), settings)?;
+    tracing::info!(address = %listening.address, event = "listening", "listening");
+    if let Some(path) = &config.ready_file {
+        // Renamed into place, so that whoever waits for the file never reads half of it.
+        let half = path.with_extension("part");
+        std::fs::write(&half, listening.address.to_string())
+            .and_then(|()| std::fs::rename(&half, path))
+            .map_err(|_| StartError::ReadyFile)?;
+    }
+    Ok(listening)
+}
+
+/// What `check-config` can try without opening the store or a port: every file that TLS needs.
+///
+/// # Errors
+/// [`StartError`].
+pub fn check(config: &Config) -> Result<(), StartError> {
+    outgoing(config)?;
+    api::check_server_certificate(&config.certificate, &config.key)?;
+    Ok(())
+}
+
+fn outgoing(config: &Config) -> Result<(VaultClient, HttpTransport), StartError> {
+    let vault = &config.vault;
+    let settings = VaultSettings {
+        url: vault.url.clone(),
+        tls: api::client_config(&vault.ca, Some((&vault.client_certificate, &vault.client_key)))?,
+        connect_timeout: Duration::from_millis(vault.connect_timeout_ms),
+        total_timeout: Duration::from_millis(vault.total_timeout_ms),
+    };
+    let mut destinations = BTreeMap::new();
+    for (name, psp) in &config.psp {
+        let destination = Destination {
+            base_url: psp.base_url.clone(),
+            tls: psp.ca.as_deref().map(|ca| api::client_config(ca, None)).transpose()?,
+            connect_timeout: Duration::from_millis(psp.connect_timeout_ms),
+            total_timeout: Duration::from_millis(psp.total_timeout_ms),
+        };
+        destinations.insert(name.clone(), destination);
+    }
+    let vault = VaultClient::new(settings).map_err(|_| StartError::Client)?;
+    let transport = HttpTransport::new(destinations).map_err(|_| StartError::Client)?;
+    Ok((vault, transport))
+}
