@@ -229,4 +229,14 @@ mod tests {
         assert_eq!(SealedShare::parse(&[b' '; 5000]).err(), Some(ShareError::File));
         assert_eq!(SealedShare::parse(b"").err(), Some(ShareError::File));
     }
+
+    #[test]
+    fn a_custodians_name_over_the_limit_or_with_control_characters_is_refused() {
+        let share = deal(&Key::generate().unwrap(), Uuid::from_u128(7), 3, 2).unwrap().remove(0);
+        for name in ["", "A\nda", &"ü".repeat(limits::CUSTODIAN_CHARS_MAX + 1)] {
+            let refused = SealedShare::seal(&share, name, &passphrase("correct horse battery"), Hardness::FLOOR);
+            assert_eq!(refused.err(), Some(ShareError::Custodian));
+        }
+        assert!(custodian_is_sound(&"ü".repeat(limits::CUSTODIAN_CHARS_MAX)));
+    }
 }

@@ -137,7 +137,7 @@ pub(super) fn read(log: &Connection, key: &PublicKey, kept: Option<Checkpoint>) 
         let index = row.get::<_, i64>(0).ok().and_then(|index| u64::try_from(index).ok());
         if index != Some(expected) {
             let to = index.filter(|index| *index > expected).unwrap_or(expected + 1);
-            let what = format!("entries {expected} to {} are missing; nothing after them can be checked", to - 1);
+            let what = format!("{} missing; nothing after that can be checked", span(expected, to));
             findings.faults.push(Fault { kind: FaultKind::Missing, from: expected, to, what });
             findings.entries = expected;
             return Ok(findings);
@@ -197,6 +197,10 @@ fn settle(findings: &mut Findings, broken: Option<Fault>, node: Option<(u64, u64
         }
         (None, None) => {}
     }
+}
+
+fn span(from: u64, to: u64) -> String {
+    if from + 1 == to { format!("entry {from} is") } else { format!("entries {from} to {} are", to - 1) }
 }
 
 /// Whatever is promised beyond the end is gone.

@@ -64,7 +64,7 @@ fn describe(findings: &Findings, kept: bool) -> String {
         lines.push(format!("{entries} entries read, {checkpoints} signed checkpoints hold"));
     }
     let tail = entries - covered.min(entries);
-    if tail > 0 {
+    if tail > 0 && faults.is_empty() {
         lines.push(format!("the last {tail} entries are not covered by a signed checkpoint yet"));
     }
     if !kept {

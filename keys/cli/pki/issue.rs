@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
-use rcgen::{Issuer, KeyPair};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::subject::{Subject, Validity};
-use super::{Pair, fresh_key, unmade};
+use super::{PEM_BYTES_MAX, Pair, authority, fresh_key, unmade};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
 use crate::say::Say;
@@ -145,11 +144,7 @@ struct Made {
 
 impl Made {
     fn new(ca: &Path, subject: &Subject, validity: Validity) -> Result<Self, Failure> {
-        let (certificate, key) = (ca.join("ca.pem"), ca.join("ca.key"));
-        file::owner_only(&key)?;
-        let key = KeyPair::from_pem(&file::read_text(&key, PEM_BYTES_MAX)?).map_err(|_| unmade())?;
-        let issuer =
-            Issuer::from_ca_cert_pem(&file::read_text(&certificate, PEM_BYTES_MAX)?, key).map_err(|_| unmade())?;
+        let issuer = authority(ca)?;
         let leaf_key = fresh_key()?;
         let leaf = subject.params(validity)?.signed_by(&leaf_key, &issuer).map_err(|_| unmade())?;
         Ok(Self {
@@ -159,5 +154,3 @@ impl Made {
         })
     }
 }
-
-const PEM_BYTES_MAX: usize = 64 * 1024;

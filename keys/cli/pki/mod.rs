@@ -1,13 +1,14 @@
 //! `vaultctl pki`: a certificate authority for development and tests. A bank's own PKI takes its place in production.
 
 mod issue;
+mod revoke;
 mod subject;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256,
 };
 use serde::Serialize;
@@ -21,6 +22,7 @@ pub(crate) enum Pki {
     Init(InitCa),
     Issue(issue::Issue),
     Renew(issue::Renew),
+    Revoke(revoke::Revoke),
 }
 
 /// Make a certificate authority: ca.pem and ca.key
@@ -52,6 +54,7 @@ impl Pki {
             Pki::Init(init) => init.run(say),
             Pki::Issue(issue) => issue.run(say),
             Pki::Renew(renew) => renew.run(say),
+            Pki::Revoke(revoke) => revoke.run(say),
         }
     }
 }
@@ -88,6 +91,14 @@ impl Pair {
     }
 }
 
+/// The authority in a folder, ready to sign.
+fn authority(folder: &Path) -> Result<Issuer<'static, KeyPair>, Failure> {
+    let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
+    file::owner_only(&key)?;
+    let key = KeyPair::from_pem(&file::read_text(&key, PEM_BYTES_MAX)?).map_err(|_| unmade())?;
+    Issuer::from_ca_cert_pem(&file::read_text(&certificate, PEM_BYTES_MAX)?, key).map_err(|_| unmade())
+}
+
 fn fresh_key() -> Result<KeyPair, Failure> {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| Failure::of("the system gave no random numbers"))
 }
@@ -104,3 +115,5 @@ fn common_name(name: &str) -> Result<DistinguishedName, Failure> {
 fn unmade() -> Failure {
     Failure::new("the certificate could not be made", "check that the CA's certificate and key belong together")
 }
+
+const PEM_BYTES_MAX: usize = 64 * 1024;

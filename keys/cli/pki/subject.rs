@@ -140,6 +140,16 @@ impl Validity {
         Ok(Self { from_s, to_s: from_s.saturating_add(seconds) })
     }
 
+    /// The beginning, in seconds since 1970.
+    pub(super) fn start_s(self) -> u64 {
+        self.from_s
+    }
+
+    /// The end, in seconds since 1970.
+    pub(super) fn end_s(self) -> u64 {
+        self.to_s
+    }
+
     /// Writes both times into a certificate to be.
     pub(super) fn write(self, params: &mut CertificateParams) {
         let epoch = rcgen::date_time_ymd(1970, 1, 1);
