@@ -58,14 +58,17 @@ impl Orchestrator {
         pki: &Pki,
         server: &Credentials,
         vault_client: &Credentials,
-        vault: SocketAddr,
+        vault: [SocketAddr; 3],
         psp: &str,
     ) -> Result<Self> {
         let place = Place { plan: &plan, pki, server, vault_client, vault, psp };
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        fs::write(folder.join(CONFIG), place.configuration(any)).map_err(because(CONFIG))?;
+        let write = |at| fs::write(folder.join(CONFIG), place.configuration(at)).map_err(because(CONFIG));
+        write(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let (first, at) = launch(folder).await?;
+        // Its own address is part of the configuration, and is known only now.
+        drop(first);
+        write(at)?;
         let (process, at) = launch(folder).await?;
-        fs::write(folder.join(CONFIG), place.configuration(at)).map_err(because(CONFIG))?;
         let anyone = Client::new(pki, at, None)?;
         let mut started = Self { process, folder: folder.to_owned(), at, anyone, merchant: Merchant::default() };
         started.merchant = started.set_up(super::world::TENANT).await?;
@@ -161,7 +164,7 @@ struct Place<'a> {
     pki: &'a Pki,
     server: &'a Credentials,
     vault_client: &'a Credentials,
-    vault: SocketAddr,
+    vault: [SocketAddr; 3],
     psp: &'a str,
 }
 
@@ -170,18 +173,20 @@ impl Place<'_> {
         let ca = self.pki.ca().display().to_string();
         format!(
             "listen = \"{at}\"\nready_file = \"{READY}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
-             admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\n\n\
-             [database]\npath = \"{DATABASE}\"\n\n\
-             [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\n\
-             [psp.stripe]\nbase_url = \"{}\"\nca = \"{ca}\"\n",
+             admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\ndatabase = \"{DATABASE}\"\n\n\
+             [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\n\
+             client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
+             [psp.stripe]\nbase_url = \"{}\"\nca = \"{ca}\"\ntotal_timeout_ms = {}\n",
             self.server.certificate.display(),
             self.server.key.display(),
             hexadecimal(&Sha256::digest(ADMIN_KEY)),
             at.port(),
-            self.vault.port(),
+            self.vault[1].port(),
             self.vault_client.certificate.display(),
             self.vault_client.key.display(),
+            self.vault[0].port(),
             self.plan.psp_base.as_deref().unwrap_or(self.psp),
+            self.plan.psp_total_ms,
         )
     }
 }

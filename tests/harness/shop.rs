@@ -59,14 +59,14 @@ impl Shop {
         Ok(Checkout { payment_id: word(&made, "payment_id")?, client_secret: word(&made, "client_secret")? })
     }
 
-    /// The page asks for a session at the vault, so that the card goes there and nowhere else.
+    /// The shop's server asks for a session at the vault for its page, so that the card goes there and nowhere else.
     ///
     /// # Errors
     /// When the orchestrator refuses.
     pub async fn vault_session(&self, checkout: &Checkout) -> Result<String> {
         let path = format!("/payments/{}/vault_session", checkout.payment_id);
-        let body = json!({ "client_secret": checkout.client_secret });
-        word(&self.page.post(&path, &body).await?.expect(200)?, "client_secret")
+        let body = json!({ "allowed_origins": [PAGE] });
+        word(&self.server.post(&path, &body).await?.expect(200)?, "client_secret")
     }
 
     /// The page posts the card to the vault's intake.
@@ -79,7 +79,7 @@ impl Shop {
             "storage": "short_term",
             "card": { "number": number, "exp_month": 12, "exp_year": 2031, "cvc": cvc, "holder_name": "Ada Lovelace" },
         });
-        let intake = self.intake.clone().with("Authorization", format!("Bearer {session}"));
+        let intake = self.intake.clone().with("Authorization", format!("Bearer {session}")).with("Origin", PAGE);
         let answer = intake.post("/v1/payment_methods", &body).await?;
         let status = if answer.status == 200 { 200 } else { 201 };
         answer.expect(status)
@@ -161,6 +161,9 @@ pub fn with_card(stored: &Value) -> Result<Value> {
 pub fn word(value: &Value, field: &str) -> Result<String> {
     value[field].as_str().map(str::to_owned).ok_or_else(|| Fault::new(format!("an answer without `{field}`")))
 }
+
+/// Where the shop's page comes from.
+const PAGE: &str = "https://shop.example";
 
 fn merge(into: &mut Value, more: Value) {
     let (Value::Object(into), Value::Object(more)) = (into, more) else { return };

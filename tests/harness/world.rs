@@ -123,11 +123,10 @@ impl World {
         if plan.payments {
             let psp = Psp::start(path.clone(), &world.pki, &server).await?;
             let vault_client = world.pki.client("orchestrator", "main")?;
-            let [_, release, _] = world.vault.addresses();
+            let vault = world.vault.addresses();
             let base = psp.client().base().to_owned();
             let orchestrator =
-                Orchestrator::start(&path, plan.orchestrator, &world.pki, &server, &vault_client, release, &base)
-                    .await?;
+                Orchestrator::start(&path, plan.orchestrator, &world.pki, &server, &vault_client, vault, &base).await?;
             world.psp = Some(psp);
             world.orchestrator = Some(orchestrator);
         }
