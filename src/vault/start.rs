@@ -143,11 +143,17 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     server.await?;
     stopping.abort();
     sweeping.abort();
+    // Awaited, so that nothing else holds the vault when it is dropped below.
+    let _ = (stopping.await, sweeping.await);
     // Sealed and signed at the end; an order to stop is followed even if the log cannot be written.
     let _ = vault.audit.checkpoint().await;
     let _ = vault.audit.record_own(OwnAct::Stopped, Own::noting(Note::none())).await;
     vault.audit.detach();
     vault.barrier.seal_now();
+    // The last user closes both files, so that a copy of each alone is whole.
+    if Arc::into_inner(vault).is_none() {
+        log::warn("something still held the vault; copy the files together with their -wal files", &[]);
+    }
     log::info("stopped", &[]);
     Ok(())
 }

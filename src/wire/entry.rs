@@ -340,6 +340,11 @@ mod tests {
     }
 
     #[test]
+    fn bytes_over_the_limit_are_no_entry() {
+        assert_eq!(Entry::decode(&vec![VERSION; limits::ENTRY_BYTES_MAX + 1]), Err(BadEntry));
+    }
+
+    #[test]
     fn a_typical_release_takes_under_180_bytes() {
         let entry = Entry {
             at_ms: 1,

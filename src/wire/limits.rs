@@ -2,8 +2,6 @@
 
 /// Largest request body on any listener of vaultd except batch, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Largest request head (request line and headers), in bytes.
-pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Longest tenant name, in characters.
 pub const TENANT_CHARS_MAX: usize = 64;
 /// Longest customer id, in characters.

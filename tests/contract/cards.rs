@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use strongroom_tests::harness::Result;
+use strongroom_wire::limits;
 
 use crate::{AMEX, MASTERCARD, VISA, card, id, reveal, vault};
 
@@ -125,7 +126,16 @@ async fn lists_page_through_everything_once_in_order() -> Result<()> {
     assert_eq!(of_customer["items"].as_array().unwrap().len(), 2);
     let by_print = release.get(&format!("/v1/payment_methods?fingerprint={fingerprint}")).await?.expect(200)?;
     assert_eq!(by_print["items"].as_array().unwrap().iter().map(id).collect::<Vec<_>>(), [id(&elsewhere)]);
-    for wrong in ["limit=0", "limit=101", "limit=x", "cursor=pm_1", "fingerprint=short", "nope=1"] {
+    let (most, usual) = (limits::PAGE_ITEMS_MAX, limits::PAGE_ITEMS_DEFAULT as usize);
+    for customer in 7..=usual {
+        let body = card(VISA, json!({"customer_id": format!("c{customer}")}));
+        release.post("/v1/payment_methods", &body).await?.must_be(201)?;
+    }
+    let unasked = release.get("/v1/payment_methods").await?.expect(200)?;
+    assert_eq!(unasked["items"].as_array().unwrap().len(), usual);
+    release.get(&format!("/v1/payment_methods?limit={most}")).await?.must_be(200)?;
+    release.get(&format!("/v1/payment_methods?limit={}", most + 1)).await?.must_be(422)?;
+    for wrong in ["limit=0", "limit=x", "cursor=pm_1", "fingerprint=short", "nope=1"] {
         release.get(&format!("/v1/payment_methods?{wrong}")).await?.must_be(422)?;
     }
     Ok(())

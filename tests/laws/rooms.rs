@@ -8,9 +8,9 @@ use crate::source::{self, Offences, Piece, Placed};
 const ROOMS: [(&str, &[&str]); 8] = [
     ("card", &[]),
     ("policy", &[]),
-    ("audit", &["policy"]),
+    ("audit", &["policy", "telemetry"]),
     ("barrier", &["card", "policy", "audit"]),
-    ("store", &[]),
+    ("store", &["telemetry"]),
     ("flow", &["card", "policy", "audit", "barrier", "store", "telemetry"]),
     ("api", &["flow", "card", "policy", "audit", "telemetry"]),
     ("telemetry", &[]),

@@ -10,6 +10,7 @@ use actix_web::rt::net::TcpStream;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::extensions::GeneralName;
 
+use super::head::forget_kept_heads;
 use super::tls::Clients;
 
 /// What is known about the other end of a connection.
@@ -60,6 +61,13 @@ impl Peer {
             certificate.verified_under.set(generation);
         }
         certificate.uri.as_deref()
+    }
+}
+
+/// The end of a connection, whatever ended it.
+impl Drop for Peer {
+    fn drop(&mut self) {
+        forget_kept_heads();
     }
 }
 

@@ -3,12 +3,15 @@
 //! actix-http keeps up to 128 used request heads for reuse. A head's URI and header values are slices of the
 //! connection's read buffer, in which card numbers stand as text; kept, they would keep the buffer, long after the
 //! connection is closed and the allocator could have wiped it. So each head is given copies of the few headers that are
-//! used here, before anything else happens.
+//! used here, before anything else happens. actix-web keeps used requests in the same way, with the head inside: so the
+//! copies, among them the secret of a client session, are taken out when the request is answered. A head that could not
+//! be parsed to its end never comes here; those are emptied when their connection ends.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix_http::Request;
 use actix_web::Error;
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Url};
@@ -59,7 +62,18 @@ fn finish(
         answer.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
     metrics.answered(listener, label, answer.status().as_u16(), began.elapsed());
-    answer
+    let (request, response) = answer.into_parts();
+    let mut request = ServiceRequest::from_request(request);
+    empty(&mut request);
+    request.into_response(response)
+}
+
+/// Nobody holds the request any more when it is answered: a handler has ended, and no flow is given one.
+fn empty(request: &mut ServiceRequest) {
+    request.match_info_mut().set(Url::new(Uri::default()));
+    let head = request.head_mut();
+    head.uri = Uri::default();
+    head.headers.clear();
 }
 
 fn detach(request: &mut ServiceRequest) {
@@ -78,6 +92,22 @@ fn detach(request: &mut ServiceRequest) {
     }
     head.headers = kept;
 }
+
+/// Empties every head that this thread keeps for reuse.
+pub(super) fn forget_kept_heads() {
+    // A head that is taken comes without headers; its URI stays until the next request is parsed into it. All are held
+    // until the last one is out, because the one that was put back last is taken first.
+    let taken: Vec<_> = std::iter::repeat_with(Request::new).take(HEADS_KEPT).map(without_uri).collect();
+    drop(taken);
+}
+
+fn without_uri(mut request: Request) -> Request {
+    request.head_mut().uri = Uri::default();
+    request
+}
+
+/// As many as actix-http keeps on a thread.
+const HEADS_KEPT: usize = 128;
 
 const REQUEST_ID: &str = "x-request-id";
 

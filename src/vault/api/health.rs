@@ -25,7 +25,8 @@ pub(super) async fn ready(state: web::Data<State>) -> Answer {
     match missing {
         None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
         Some(missing) => {
-            json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "not ready", "missing": missing }))
+            let status = StatusCode::from_u16(503).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            json(status, &serde_json::json!({ "status": "not ready", "missing": missing }))
         }
     }
 }

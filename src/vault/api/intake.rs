@@ -16,7 +16,7 @@ pub(super) async fn tokenize(session: SessionCall, body: Body) -> Result<HttpRes
     let call = session.call;
     let vault = &call.state.vault;
     let card = TokenizeBody::parse(&body.0, vault.now_ms())?;
-    let done = tokenize::tokenize(vault, &call.asker, call.key.as_ref(), &body.0, card).await?;
+    let done = tokenize::tokenize(vault, &call.asker, call.key.as_ref(), card).await?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut answer = written(status, done.json, More { audit_index: None, is_replay: done.is_replay });
     allow_origin(&mut answer, session.origin.as_deref());

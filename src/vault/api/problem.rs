@@ -142,7 +142,7 @@ impl From<FlowError> for Refusal {
                 Kind::Tampered,
                 "the record was not released; tell the security team, who finds it in the audit log",
             ),
-            FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why),
+            FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why.to_string()),
             FlowError::Crypto(why) => Refusal::new(Kind::Unavailable, why).retry_after(30),
         }
     }

@@ -19,7 +19,7 @@ use crate::flow::{audit, delete, read, retain, reveal, secret, session, tenant, 
 pub(super) async fn tokenize(call: Call, body: Body) -> Answer {
     let vault = &call.state.vault;
     let card = TokenizeBody::parse(&body.0, vault.now_ms())?;
-    let done = tokenize::tokenize(vault, &call.asker, call.key.as_ref(), &body.0, card).await?;
+    let done = tokenize::tokenize(vault, &call.asker, call.key.as_ref(), card).await?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(written(status, done.json, More { audit_index: Some(done.audit_index), is_replay: done.is_replay }))
 }

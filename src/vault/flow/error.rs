@@ -1,5 +1,6 @@
 //! How a story may end badly; `api/problem.rs` maps each case to one problem document.
 
+use strongroom_keys::root::ShareRefused;
 use strongroom_wire::entry::Reason;
 
 use crate::audit::NotRecorded;
@@ -58,8 +59,8 @@ pub enum FlowError {
     #[error("a stored record failed its integrity check")]
     Tampered,
     /// A custodian's share was refused.
-    #[error("{0}")]
-    Share(&'static str),
+    #[error(transparent)]
+    Share(#[from] ShareRefused),
     /// A Kek reached its use limit or there is no randomness: nothing is encrypted.
     #[error("{0}")]
     Crypto(&'static str),

@@ -68,5 +68,5 @@ pub async fn list(vault: &Vault, asker: &Asker, query: Query) -> Result<Page<Pay
 fn masked(vault: &Vault, warrant: &Warrant<ReadMasked>, row: &CardRow) -> Result<PaymentMethod, FlowError> {
     row::check_binding(&vault.barrier, row)?;
     let glance = vault.barrier.glance(warrant, &row.token, &row::envelope(row)?)?;
-    row::masked(&vault.barrier, row, &glance, None)
+    row::masked(&vault.barrier, row, &glance)
 }

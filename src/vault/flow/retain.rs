@@ -33,7 +33,7 @@ pub async fn retain(
             after.content.expires_ms = None;
             after.content.binding = row::binding(&vault.barrier, &after)?;
             let glance = vault.barrier.glance(&warrant, &token, &row::envelope(&after)?)?;
-            let masked = row::masked(&vault.barrier, &after, &glance, None)?;
+            let masked = row::masked(&vault.barrier, &after, &glance)?;
             Ok((after, masked))
         });
         let (after, masked) = match shown {

@@ -45,12 +45,7 @@ pub(super) fn envelope(row: &CardRow) -> Result<Envelope, FlowError> {
 }
 
 /// What every caller may see of a card.
-pub(super) fn masked(
-    barrier: &Barrier,
-    row: &CardRow,
-    glance: &Glance,
-    cvc_token: Option<String>,
-) -> Result<PaymentMethod, FlowError> {
+pub(super) fn masked(barrier: &Barrier, row: &CardRow, glance: &Glance) -> Result<PaymentMethod, FlowError> {
     let metadata = match &row.content.metadata {
         None => Default::default(),
         Some(sealed) => open_metadata(barrier, &row.tenant, &row.token, sealed)?,
@@ -64,7 +59,7 @@ pub(super) fn masked(
         metadata,
         created_at: rfc3339_ms(row.created_ms),
         expires_at: row.content.expires_ms.map(rfc3339_ms),
-        cvc_token,
+        cvc_token: None,
     })
 }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::idempotency::{Kept, Slot, tenant_of};
 use super::{Asker, FlowError, IdempotencyKey, Vault, row};
 use crate::audit::Warrant;
-use crate::card::{Glance, Lifetime, TokenizeBody};
+use crate::card::{Cvc, Glance, Lifetime, TokenizeBody};
 use crate::policy::{Fresh, Note, Permit, Principal, Tokenize};
 use crate::store::{CardContent, CardRow, Inserted};
 
@@ -34,17 +34,16 @@ pub async fn tokenize(
     vault: &Vault,
     asker: &Asker,
     key: Option<&IdempotencyKey>,
-    raw: &[u8],
     mut body: TokenizeBody,
 ) -> Result<Tokenized, FlowError> {
     let permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::none()).await?;
     let tenant = tenant_of(&permit)?;
     own_customer(asker, &mut body)?;
-    let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])).transpose()?;
+    let slot = key.map(|key| slot(vault, asker, &tenant, key, &body)).transpose()?;
     if let Some(slot) = &slot
         && let Some(kept) = slot.find(vault).await?
     {
-        return replayed(vault, permit, kept).await;
+        return replayed(vault, permit, &kept, body.cvc.as_ref()).await;
     }
     let fingerprint = vault.barrier.fingerprint(&permit, &body.card.pan)?;
     let mut story = Story { vault, tenant, fingerprint, body, slot };
@@ -74,11 +73,50 @@ fn own_customer(asker: &Asker, body: &mut TokenizeBody) -> Result<(), FlowError>
     Ok(())
 }
 
-async fn replayed(vault: &Vault, permit: Permit<Tokenize>, kept: Kept) -> Result<Tokenized, FlowError> {
-    let answered: PaymentMethod = serde_json::from_slice(&kept).map_err(|_| FlowError::Tampered)?;
+/// What must be the same again under one key: everything but the CVC, of which nothing is kept, not even a MAC.
+fn slot(
+    vault: &Vault,
+    asker: &Asker,
+    tenant: &TenantId,
+    key: &IdempotencyKey,
+    body: &TokenizeBody,
+) -> Result<Slot, FlowError> {
+    let lifetime = match body.lifetime {
+        Lifetime::LongTerm => 0,
+        Lifetime::ShortTerm(seconds) => seconds,
+    };
+    let metadata = serde_json::to_vec(&body.metadata).map_err(|_| FlowError::Crypto("metadata"))?;
+    let customer = body.customer.as_ref().map_or("", |customer| customer.as_str());
+    let request: [&[u8]; 4] = [&body.card.encode(), customer.as_bytes(), &lifetime.to_be_bytes(), &metadata];
+    Slot::of(vault, asker, tenant, ROUTE, key, &request)
+}
+
+/// The answer of then. Its CVC token was not kept; the CVC that came again is sealed again.
+async fn replayed(
+    vault: &Vault,
+    permit: Permit<Tokenize>,
+    kept: &Kept,
+    cvc: Option<&Cvc>,
+) -> Result<Tokenized, FlowError> {
+    let answered: PaymentMethod = serde_json::from_slice(kept).map_err(|_| FlowError::Tampered)?;
+    let tenant = tenant_of(&permit)?;
     let about = permit.about(answered.payment_method_id).noting(Note::words("replayed"));
     let warrant = vault.warrant(about).await?;
-    Ok(Tokenized { json: kept, audit_index: warrant.index(), is_new: false, is_replay: true })
+    let json = with_cvc(vault, &tenant, answered, cvc)?;
+    Ok(Tokenized { json, audit_index: warrant.index(), is_new: false, is_replay: true })
+}
+
+/// The answer with a token for the CVC, where there is one. Only this goes out; what is kept is made without it.
+fn with_cvc(vault: &Vault, tenant: &TenantId, mut answer: PaymentMethod, cvc: Option<&Cvc>) -> Result<Kept, FlowError> {
+    answer.cvc_token = match cvc {
+        Some(cvc) => Some(vault.barrier.seal_cvc(tenant, &answer.payment_method_id, cvc)?),
+        None => None,
+    };
+    written(&answer)
+}
+
+fn written(answer: &PaymentMethod) -> Result<Kept, FlowError> {
+    Ok(Zeroizing::new(serde_json::to_vec(answer).map_err(|_| FlowError::Crypto("answer"))?))
 }
 
 struct Story<'a> {
@@ -108,15 +146,18 @@ impl Story<'_> {
         let warrant = vault.warrant(permit.about(token)).await?;
         let audit_index = warrant.index();
         let row = self.sealed_row(warrant, token, now, expires_ms)?;
-        let json = self.answer(&row, &Glance::of(&self.body.card))?;
-        let answer = self.slot.as_ref().map(|slot| slot.row(vault, &json)).transpose()?;
+        let shown = row::masked(&vault.barrier, &row, &Glance::of(&self.body.card))?;
+        let kept = written(&shown)?;
+        let answer = self.slot.as_ref().map(|slot| slot.row(vault, &kept)).transpose()?;
         match vault.store.insert_card(row, answer).await? {
-            Inserted::Stored => Ok(Some(Tokenized { json, audit_index, is_new: true, is_replay: false })),
+            Inserted::Stored => {
+                let json = with_cvc(vault, &self.tenant, shown, self.body.cvc.as_ref())?;
+                Ok(Some(Tokenized { json, audit_index, is_new: true, is_replay: false }))
+            }
             Inserted::Duplicate(_) => Ok(None),
             Inserted::Replayed(earlier) => {
                 let slot = self.slot.as_ref().ok_or(FlowError::Conflict("ask again"))?;
-                let json = slot.replay(vault, &earlier)?;
-                Ok(Some(Tokenized { json, audit_index, is_new: false, is_replay: true }))
+                self.answer_of_then(&slot.replay(vault, &earlier)?, audit_index).map(Some)
             }
         }
     }
@@ -149,16 +190,23 @@ impl Story<'_> {
             after.content.metadata = self.sealed_metadata(&token)?;
         }
         after.content.binding = row::binding(&vault.barrier, &after)?;
-        let json = self.answer(&after, &glance)?;
+        let shown = row::masked(&vault.barrier, &after, &glance)?;
         if !vault.store.swap_card(&self.tenant, &token, before.content, after.content).await? {
             return Ok(None);
         }
-        let earlier = match &self.slot {
-            Some(slot) => slot.keep(vault, &json).await?,
-            None => None,
-        };
-        let is_replay = earlier.is_some();
-        Ok(Some(Tokenized { json: earlier.unwrap_or(json), audit_index, is_new: false, is_replay }))
+        if let Some(slot) = &self.slot
+            && let Some(earlier) = slot.keep(vault, &written(&shown)?).await?
+        {
+            return self.answer_of_then(&earlier, audit_index).map(Some);
+        }
+        let json = with_cvc(vault, &self.tenant, shown, self.body.cvc.as_ref())?;
+        Ok(Some(Tokenized { json, audit_index, is_new: false, is_replay: false }))
+    }
+
+    fn answer_of_then(&self, kept: &Kept, audit_index: u64) -> Result<Tokenized, FlowError> {
+        let answered = serde_json::from_slice(kept).map_err(|_| FlowError::Tampered)?;
+        let json = with_cvc(self.vault, &self.tenant, answered, self.body.cvc.as_ref())?;
+        Ok(Tokenized { json, audit_index, is_new: false, is_replay: true })
     }
 
     fn sealed_row(
@@ -189,13 +237,6 @@ impl Story<'_> {
         }
         let json = serde_json::to_vec(&self.body.metadata).map_err(|_| FlowError::Crypto("metadata"))?;
         Ok(Some(self.vault.barrier.seal_metadata(&self.tenant, token, &json)?.as_bytes().to_vec()))
-    }
-
-    fn answer(&self, row: &CardRow, glance: &Glance) -> Result<Kept, FlowError> {
-        let barrier = &self.vault.barrier;
-        let cvc = self.body.cvc.as_ref().map(|cvc| barrier.seal_cvc(&self.tenant, &row.token, cvc)).transpose()?;
-        let masked = row::masked(barrier, row, glance, cvc)?;
-        Ok(Zeroizing::new(serde_json::to_vec(&masked).map_err(|_| FlowError::Crypto("answer"))?))
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn give(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Result<
         Err(refused) => {
             let reason = if refused == ShareRefused::SamePerson { Reason::SamePerson } else { Reason::Share };
             vault.audit.record_refusal(permit.refuse(reason)).await?;
-            return Err(FlowError::Share(words(refused)));
+            return Err(FlowError::Share(refused));
         }
     };
     let _given = vault.warrant(permit).await?;
@@ -131,24 +131,4 @@ fn attach(vault: &Arc<Vault>) -> Result<(), FlowError> {
 
 fn progress(vault: &Vault, phase: Phase, shares_given: u8) -> UnsealProgress {
     UnsealProgress { phase, shares_given, threshold: vault.root.descriptor.threshold() }
-}
-
-fn words(refused: ShareRefused) -> &'static str {
-    match refused {
-        ShareRefused::NoCustodians => "this vault has a development root; there are no shares to hand in",
-        ShareRefused::Foreign => {
-            "the share belongs to another vault; take the share file that was made together with this vault's root.json"
-        }
-        ShareRefused::Wrong => {
-            "the share is not the one that was dealt under this index; restore the file from its backup"
-        }
-        ShareRefused::Repeated => "this share was handed in already; another custodian's share is needed",
-        ShareRefused::SamePerson => {
-            "you handed in a share already; another custodian hands in the next one, under their own certificate"
-        }
-        ShareRefused::WrongRoot => {
-            "the shares do not yield this vault's root; all of them were forgotten. Check that root.json was not changed, \
-             then begin again"
-        }
-    }
 }

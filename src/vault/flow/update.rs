@@ -63,6 +63,6 @@ fn change(
     })?;
     after.content.envelope = envelope.as_bytes().to_vec();
     after.content.binding = row::binding(barrier, &after)?;
-    let shown = row::masked(barrier, &after, &glance, None)?;
+    let shown = row::masked(barrier, &after, &glance)?;
     Ok((after, shown))
 }
