@@ -10,9 +10,13 @@ mod fault;
 mod payment;
 mod refund;
 mod resolve;
+#[cfg(test)]
+pub(crate) mod rig;
 mod saved;
 mod settle;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use confirm::{Asker, MethodInput, NewPayment};
 pub use credentials::to_secret_text;
