@@ -328,6 +328,20 @@ mod tests {
         assert!(cards.shards.iter().map(ended).sum::<usize>() < 5_001);
     }
 
+    #[test]
+    fn a_session_more_than_can_be_counted_is_refused_until_others_end() {
+        let cards = SessionCards::new();
+        // All of one shard, which holds its part of the limit.
+        let session = |n: usize| Uuid::from_u128((n as u128) << 64);
+        let most = limits::SESSIONS_COUNTED_MAX / SHARDS;
+        for n in 0..most {
+            assert!(cards.count(session(n), T0 + 1000, T0).is_ok());
+        }
+        assert_eq!(cards.count(session(most), T0 + 1000, T0).unwrap_err().quota, Quota::SessionCards);
+        assert!(cards.count(session(0), T0 + 1000, T0).is_ok());
+        assert!(cards.count(session(most), T0 + 5000, T0 + 1000).is_ok());
+    }
+
     proptest! {
         #[test]
         fn no_minute_ever_holds_more_than_the_quota(steps in prop::collection::vec(0u64..20_000, 1..300)) {
