@@ -1,1 +1,296 @@
+//! The API over actix's test server: who may do what, the dialect's codes, both flows, duplicates.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::web::Data;
+use actix_web::{App, test};
+use serde_json::{Value, json};
+
+use super::{Api, OPENAPI, ROUTES, configure};
+use crate::ids;
+use crate::intent::rig::{DECLINED, GOOD, Rig};
+use crate::telemetry::Metrics;
+
+const ADMIN: &str = "an-admin-key-of-a-test";
+
+struct Shop {
+    rig: Rig,
+    api: Data<Api>,
+    key: String,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let rig = Rig::new().await;
+        let api = Api {
+            engine: rig.engine.clone(),
+            admin_hash: ids::key_hash(ADMIN),
+            intake_url: Some("https://vault.test".into()),
+            metrics: Arc::new(Metrics::new()),
+        };
+        let mut shop = Self { rig, api: Data::new(api), key: String::new() };
+        let body = json!({"name": "server", "expiration": "never"});
+        let (status, made) = shop.call(Method::POST, "/api_keys/shop", ADMIN, body).await;
+        assert_eq!(status, 200);
+        shop.key = made["api_key"].as_str().unwrap().to_owned();
+        shop
+    }
+
+    async fn call(&self, method: Method, path: &str, key: &str, body: Value) -> (u16, Value) {
+        self.call_once(method, path, key, body, None).await
+    }
+
+    async fn call_once(&self, method: Method, path: &str, key: &str, body: Value, once: Option<&str>) -> (u16, Value) {
+        let app = test::init_service(App::new().configure(configure(self.api.clone()))).await;
+        let mut request = test::TestRequest::default().method(method.clone()).uri(path).insert_header(("api-key", key));
+        if let Some(once) = once {
+            request = request.insert_header(("Idempotency-Key", once));
+        }
+        if method != Method::GET {
+            request = request.set_payload(body.to_string());
+        }
+        let answer = test::call_service(&app, request.to_request()).await;
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&test::read_body(answer).await).unwrap_or(Value::Null))
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.call(Method::POST, path, &self.key, body).await
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.call(Method::GET, path, &self.key, Value::Null).await
+    }
+}
+
+fn card(number: &str) -> Value {
+    json!({"card": {"card_number": number, "card_exp_month": "03", "card_exp_year": "34", "card_cvc": "123"}})
+}
+
+fn paying(number: &str) -> Value {
+    json!({"amount": 1000, "currency": "USD", "confirm": true, "customer_id": "cus_1", "authentication_type": "no_three_ds",
+           "setup_future_usage": "on_session", "payment_method": "card", "payment_method_data": card(number)})
+}
+
+fn code(answer: &(u16, Value)) -> (u16, &str) {
+    (answer.0, answer.1["error"]["code"].as_str().unwrap_or("-"))
+}
+
+#[actix_web::test]
+async fn document_and_routes_say_the_same() {
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let mut published = BTreeSet::new();
+    for (path, verbs) in document["paths"].as_object().unwrap() {
+        for verb in verbs.as_object().unwrap().keys() {
+            published.insert((path.clone(), verb.clone()));
+        }
+    }
+    let served: BTreeSet<_> = ROUTES
+        .iter()
+        .flat_map(|(path, verbs)| verbs.iter().map(|(verb, _)| ((*path).to_owned(), (*verb).to_owned())))
+        .collect();
+    assert_eq!(published, served);
+}
+
+#[actix_web::test]
+async fn new_customer_pays_and_repeats_with_the_saved_card() {
+    let shop = Shop::new().await;
+    let (status, paid) = shop.post("/payments", paying(GOOD)).await;
+    assert_eq!((status, &paid["status"]), (200, &json!("succeeded")));
+    assert_eq!((&paid["amount_received"], &paid["amount_capturable"]), (&json!(1000), &json!(0)));
+    assert!(paid["payment_method_id"].as_str().unwrap().starts_with("pm_"));
+    assert_eq!(paid["payment_method_data"]["card"]["last4"], "4242");
+    assert!(!paid.to_string().contains(GOOD));
+
+    let (_, intent) = shop.post("/payments", json!({"amount": 500, "currency": "USD", "customer_id": "cus_1"})).await;
+    assert_eq!(intent["status"], "requires_payment_method");
+    let secret = intent["client_secret"].as_str().unwrap();
+    let path = format!("/customers/payment_methods?client_secret={secret}");
+    let (_, saved) = shop.call(Method::GET, &path, "pk_rig_0123456789", Value::Null).await;
+    let token = saved["customer_payment_methods"][0]["payment_token"].clone();
+    let path = format!("/payments/{}/confirm", intent["payment_id"].as_str().unwrap());
+    let body = json!({"payment_token": token, "client_secret": secret});
+    let (status, again) = shop.call(Method::POST, &path, "pk_rig_0123456789", body).await;
+    assert_eq!((status, &again["status"]), (200, &json!("succeeded")));
+    assert_eq!(again["payment_method_id"], paid["payment_method_id"]);
+}
+
+#[actix_web::test]
+async fn decline_is_an_answer_and_no_error() {
+    let shop = Shop::new().await;
+    let (status, declined) = shop.post("/payments", paying(DECLINED)).await;
+    assert_eq!((status, &declined["status"]), (200, &json!("failed")));
+    assert_eq!(declined["error_code"], "card_declined");
+    assert!(declined["error_message"].as_str().unwrap().contains("generic_decline"));
+    assert_eq!(declined["payment_method_id"], Value::Null);
+}
+
+#[actix_web::test]
+async fn refusals_carry_the_codes_of_the_dialect() {
+    let shop = Shop::new().await;
+    let ok = json!({"amount": 1000, "currency": "USD"});
+    let with = |name: &str, value: Value| {
+        let mut body = ok.clone();
+        body[name] = value;
+        body
+    };
+    for (body, expected) in [
+        (json!({"currency": "USD"}), (400, "IR_04")),
+        (json!({"amount": 1000}), (400, "IR_04")),
+        (with("currency", json!("XXX")), (400, "IR_06")),
+        (with("amount", json!(0)), (400, "IR_06")),
+        (with("amount", json!(1_000_000_000_000u64)), (400, "IR_06")),
+        (with("amount", json!(-5)), (400, "IR_06")),
+        (with("capture_method", json!("sometimes")), (400, "IR_06")),
+        (with("capture_method", json!("manual_multiple")), (400, "IR_19")),
+        (with("amount_to_capture", json!(1001)), (422, "IR_05")),
+        (with("surprise", json!(1)), (400, "IR_06")),
+        (with("description", json!("card 4242424242424242")), (400, "IR_06")),
+        (with("description", json!("x".repeat(256))), (400, "IR_06")),
+        (with("return_url", json!(format!("https://a.test/{}", "x".repeat(2048)))), (400, "IR_06")),
+        (with("statement_descriptor_name", json!("x".repeat(23))), (400, "IR_06")),
+        (with("session_expiry", json!(86_401)), (400, "IR_06")),
+        (with("payment_id", json!("x".repeat(31))), (400, "IR_06")),
+        (with("shipping", json!({"a": "x".repeat(8192)})), (400, "IR_06")),
+        (with("confirm", json!(true)), (422, "IR_06")),
+        (with("payment_method_data", card(GOOD)), (400, "IR_06")),
+    ] {
+        let answer = shop.post("/payments", body.clone()).await;
+        assert_eq!(code(&answer), expected, "{}", answer.1);
+        assert!(!answer.1.to_string().contains("4242"));
+    }
+    for (field, value, expected) in [
+        ("card_number", "4242", (400, "IR_06")),
+        ("card_exp_month", "123", (400, "IR_16")),
+        ("card_exp_year", "203", (400, "IR_16")),
+    ] {
+        let mut body = paying(GOOD);
+        body["payment_method_data"]["card"][field] = json!(value);
+        assert_eq!(code(&shop.post("/payments", body).await), expected);
+    }
+    assert_eq!(code(&shop.get("/payments/pay_none").await), (404, "HE_02"));
+    assert_eq!(code(&shop.get("/nowhere").await), (404, "IR_02"));
+    assert_eq!(code(&shop.call(Method::DELETE, "/payments", &shop.key, Value::Null).await), (405, "IR_03"));
+}
+
+#[actix_web::test]
+async fn states_refuse_what_does_not_fit_them() {
+    let shop = Shop::new().await;
+    let (_, paid) = shop.post("/payments", paying(GOOD)).await;
+    let id = paid["payment_id"].as_str().unwrap();
+    for (path, expected) in [("confirm", (400, "IR_16")), ("cancel", (400, "IR_16")), ("capture", (400, "IR_14"))] {
+        let answer = shop.post(&format!("/payments/{id}/{path}"), json!({})).await;
+        assert_eq!(code(&answer), expected);
+        assert!(answer.1["error"]["message"].as_str().unwrap().contains("succeeded"));
+    }
+    let refund = |amount: u64, name: &str| json!({"payment_id": id, "amount": amount, "refund_id": name});
+    assert_eq!(code(&shop.post("/refunds", refund(1001, "ref_a")).await), (400, "IR_13"));
+    for n in 0..10 {
+        assert_eq!(shop.post("/refunds", refund(1, &format!("ref_{n}"))).await.1["status"], "succeeded");
+    }
+    assert_eq!(code(&shop.post("/refunds", refund(1, "ref_10")).await), (400, "IR_12"));
+    assert_eq!(code(&shop.post("/refunds", refund(1, "ref_0")).await), (400, "HE_01"));
+    assert_eq!(shop.get("/refunds/ref_3").await.1["amount"], 1);
+}
+
+#[actix_web::test]
+async fn keys_open_only_their_own_doors() {
+    let shop = Shop::new().await;
+    let (_, intent) = shop.post("/payments", json!({"amount": 500, "currency": "USD"})).await;
+    let path = format!("/payments/{}", intent["payment_id"].as_str().unwrap());
+    let pk = "pk_rig_0123456789";
+    for (method, path, key, expected) in [
+        (Method::GET, path.clone(), "sk_wrong-key-0123456789", (401, "IR_01")),
+        (Method::GET, path.clone(), "pk_wrong-key-0123456789", (401, "IR_01")),
+        (Method::GET, path.clone(), "", (401, "IR_01")),
+        (Method::GET, path.clone(), pk, (400, "IR_08")),
+        (Method::GET, format!("{path}?client_secret=pay_x_secret_y"), pk, (400, "IR_09")),
+        (Method::POST, format!("{path}/capture"), pk, (401, "IR_01")),
+        (Method::POST, "/payments".to_owned(), pk, (401, "IR_01")),
+        (Method::GET, "/metrics".to_owned(), shop.key.as_str(), (401, "IR_01")),
+        (Method::POST, "/accounts".to_owned(), shop.key.as_str(), (401, "IR_01")),
+    ] {
+        let answer = shop.call(method, &path, key, json!({})).await;
+        assert_eq!(code(&answer), expected, "{path}");
+    }
+    let body = json!({"client_secret": intent["client_secret"], "amount": 1});
+    assert_eq!(code(&shop.call(Method::POST, &path, pk, body).await), (400, "IR_06"), "a browser sets no amount");
+    shop.rig.clock.advance(901_000);
+    let path = format!("{path}?client_secret={}", intent["client_secret"].as_str().unwrap());
+    assert_eq!(code(&shop.call(Method::GET, &path, pk, Value::Null).await), (400, "IR_08"), "the secret has expired");
+}
+
+#[actix_web::test]
+async fn revoked_and_expired_keys_are_refused() {
+    let shop = Shop::new().await;
+    let (_, keys) = shop.call(Method::GET, "/api_keys/shop", ADMIN, Value::Null).await;
+    let id = keys[0]["key_id"].as_str().unwrap();
+    let body = json!({"name": "short", "expiration": crate::clock::rfc3339(1_800_000_001_000)});
+    let (_, short) = shop.call(Method::POST, "/api_keys/shop", ADMIN, body).await;
+    let short = short["api_key"].as_str().unwrap();
+    assert_eq!(shop.call(Method::GET, "/customers", short, Value::Null).await.0, 200);
+    shop.rig.clock.advance(1_000);
+    assert_eq!(shop.call(Method::GET, "/customers", short, Value::Null).await.0, 401);
+    let path = format!("/api_keys/shop/{id}");
+    assert_eq!(shop.call(Method::DELETE, &path, ADMIN, Value::Null).await.0, 200);
+    assert_eq!(shop.get("/customers").await.0, 401);
+}
+
+#[actix_web::test]
+async fn same_idempotency_key_pays_once_also_at_the_same_time() {
+    let shop = Shop::new().await;
+    let call = || shop.call_once(Method::POST, "/payments", &shop.key, paying(GOOD), Some("order-1"));
+    let (first, second, third) = tokio::join!(call(), call(), call());
+    assert_eq!(first.0, 200);
+    assert!(first == second && second == third);
+    assert_eq!(shop.rig.charges(), 1);
+    let mut other = paying(GOOD);
+    other["amount"] = json!(2000);
+    let refused = shop.call_once(Method::POST, "/payments", &shop.key, other, Some("order-1")).await;
+    assert_eq!(code(&refused), (400, "IR_06"));
+    let long = "k".repeat(129);
+    let refused = shop.call_once(Method::POST, "/payments", &shop.key, paying(GOOD), Some(&long)).await;
+    assert_eq!(code(&refused), (400, "IR_06"));
+}
+
+#[actix_web::test]
+async fn connector_credentials_reach_the_vault_and_nothing_else() {
+    let shop = Shop::new().await;
+    let (status, made) = shop.call(Method::POST, "/accounts", ADMIN, json!({"merchant_id": "two"})).await;
+    assert_eq!((status, &made["merchant_id"]), (200, &json!("two")));
+    let again = shop.call(Method::POST, "/accounts", ADMIN, json!({"merchant_id": "two"})).await;
+    assert_eq!(code(&again), (400, "HE_01"));
+    let body = |key: &str| {
+        json!({"connector_type": "payment_processor", "connector_name": "rig",
+               "connector_account_details": {"auth_type": "HeaderKey", "api_key": key}})
+    };
+    let path = "/account/two/connectors";
+    assert_eq!(code(&shop.call(Method::POST, path, ADMIN, body("wrong")).await), (400, "IR_06"));
+    let (status, account) = shop.call(Method::POST, path, ADMIN, body("sk_test_secret")).await;
+    assert_eq!(status, 200);
+    assert!(!account.to_string().contains("sk_test_secret"));
+    let stored = shop.rig.store.connector_accounts(&"two".parse().unwrap()).await.unwrap();
+    assert!(!serde_json::to_string(&stored).unwrap().contains("sk_test_secret"));
+    let vault = shop.rig.vault.state.lock().unwrap();
+    assert!(vault.secrets[&stored[0].secret_id].contains("sk_test_secret"));
+}
+
+#[actix_web::test]
+async fn browser_gets_a_vault_session_through_its_merchant() {
+    let shop = Shop::new().await;
+    let (_, intent) = shop.post("/payments", json!({"amount": 500, "currency": "USD"})).await;
+    let path = format!("/payments/{}/vault_session", intent["payment_id"].as_str().unwrap());
+    let (status, session) = shop.post(&path, json!({"allowed_origins": ["https://shop.test"]})).await;
+    assert_eq!((status, &session["client_secret"]), (200, &json!("cs_rig")));
+    assert_eq!(session["intake_url"], "https://vault.test");
+    assert_eq!(code(&shop.post(&path, json!({"allowed_origins": []})).await), (400, "IR_06"));
+}
+
+#[actix_web::test]
+async fn body_over_its_limit_is_refused() {
+    let shop = Shop::new().await;
+    let (status, _) = shop.post("/customers", json!({"name": "x".repeat(65 * 1024)})).await;
+    assert_eq!(status, 413);
+}
