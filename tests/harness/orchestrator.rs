@@ -18,11 +18,13 @@ pub struct OrchestratorPlan {
     pub psp_total_ms: u64,
     /// Another PSP than the simulator: base URL.
     pub psp_base: Option<String>,
+    /// And the CA of its certificate.
+    pub psp_ca: Option<PathBuf>,
 }
 
 impl Default for OrchestratorPlan {
     fn default() -> Self {
-        Self { psp_total_ms: 10_000, psp_base: None }
+        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None }
     }
 }
 
@@ -171,12 +173,13 @@ struct Place<'a> {
 impl Place<'_> {
     fn configuration(&self, at: SocketAddr) -> String {
         let ca = self.pki.ca().display().to_string();
+        let psp_ca = self.plan.psp_ca.as_ref().map_or_else(|| ca.clone(), |path| path.display().to_string());
         format!(
             "listen = \"{at}\"\nready_file = \"{READY}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
              admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\ndatabase = \"{DATABASE}\"\n\n\
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
-             [psp.stripe]\nbase_url = \"{}\"\nca = \"{ca}\"\ntotal_timeout_ms = {}\n",
+             [psp.stripe]\nbase_url = \"{}\"\nca = \"{psp_ca}\"\ntotal_timeout_ms = {}\n",
             self.server.certificate.display(),
             self.server.key.display(),
             hexadecimal(&Sha256::digest(ADMIN_KEY)),
