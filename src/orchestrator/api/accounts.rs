@@ -157,9 +157,12 @@ struct DetailsBody {
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 enum AuthTypeWord {
-    HeaderKey,
-    BodyKey,
-    SignatureKey,
+    #[serde(rename = "HeaderKey")]
+    Header,
+    #[serde(rename = "BodyKey")]
+    Body,
+    #[serde(rename = "SignatureKey")]
+    Signature,
 }
 
 /// `POST /account/{merchant_id}/connectors`. The credentials go into the vault; this store keeps the name of the secret.
@@ -218,9 +221,9 @@ pub(crate) async fn connectors(
 
 fn credentials(details: DetailsBody) -> Result<Credentials, Fault> {
     let fits = match details.auth_type {
-        AuthTypeWord::HeaderKey => details.key1.is_none() && details.api_secret.is_none(),
-        AuthTypeWord::BodyKey => details.key1.is_some() && details.api_secret.is_none(),
-        AuthTypeWord::SignatureKey => details.key1.is_some() && details.api_secret.is_some(),
+        AuthTypeWord::Header => details.key1.is_none() && details.api_secret.is_none(),
+        AuthTypeWord::Body => details.key1.is_some() && details.api_secret.is_none(),
+        AuthTypeWord::Signature => details.key1.is_some() && details.api_secret.is_some(),
     };
     let field = "connector_account_details";
     if !fits {
