@@ -13,7 +13,7 @@ use strongroom_wire::entry::{Act, Outcome, OwnAct};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsError};
-use crate::audit::{AuditError, AuditLog, NotRecorded, Own};
+use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::Barrier;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError};
@@ -117,6 +117,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
     let root = RootSource::new(descriptor, config.root.dev_key.clone());
     let vault = Arc::new(Vault::new(rooms, clock, root, warnings(is_dev, hardened)));
+    vault.audit.watch(Arc::new(tell));
     vault.audit.record_own(OwnAct::Started, Own::noting(Note::none())).await?;
     if is_dev {
         log::warn("DEVELOPMENT ROOT: the key lies in a file; never store a real card in this vault", &[]);
@@ -166,6 +167,18 @@ fn restore_quotas(policy: &Policy, audit: &AuditLog, now_ms: u64) -> Result<(), 
             policy.restore(&entry.who, entry.at_ms, now_ms);
         }
     })
+}
+
+/// Says at once when the audit log turns for the worse (PCI DSS 10.7).
+fn tell(turn: Turn) {
+    match turn {
+        Turn::Failing { code } => {
+            log::error("the audit log cannot be written: nothing is released", &[("code", &code)])
+        }
+        Turn::Healed => log::info("the audit log can be written again", &[]),
+        Turn::RootNotStored { code } => log::warn("the audit log's root was not stored yet", &[("code", &code)]),
+        Turn::WriterLost => log::error("the audit log's writer ended: restart vaultd", &[]),
+    }
 }
 
 fn warnings(is_dev: bool, hardened: Hardened) -> Vec<String> {

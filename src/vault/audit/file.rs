@@ -53,6 +53,12 @@ impl LogFile {
         Ok(conn)
     }
 
+    /// Moves the write-ahead log into the file and empties it, so that a copy of the file alone is whole. What fails here
+    /// is done by the next open.
+    pub(super) fn fold(&self) {
+        let _ = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
     /// Appends entries in one transaction and grows the frontier by them. After an error the frontier is as it was and
     /// no entry can be taken for recorded.
     pub(super) fn append(&mut self, frontier: &mut Frontier, bodies: &[Vec<u8>]) -> Result<u64, AuditError> {

@@ -99,6 +99,7 @@ impl Writer {
                 let last = self.shared.queue.take(Duration::ZERO);
                 self.commit(&last);
                 self.store_root();
+                self.file.fold();
                 return;
             }
         }

@@ -10,9 +10,10 @@ use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
 use super::{Asker, FlowError, Vault, keyring, rotate};
-use crate::audit::Own;
+use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
 use crate::store::{KeyChange, KeyRow};
+use crate::telemetry::log;
 
 /// Takes one share. `body` is wiped.
 ///
@@ -103,7 +104,33 @@ async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
     *held = Some(root);
     drop(held);
     vault.audit.record_own(OwnAct::Unsealed, Own::noting(Note::none())).await?;
+    check_log(vault);
     rotate::resume(vault).await
+}
+
+/// Opening the log looked at its end; now that there is a key to check signatures with, all of it is read once, beside
+/// the work. What does not hold is said loudly and recorded; the log goes on, because it is the evidence.
+fn check_log(vault: &Arc<Vault>) {
+    let vault = Arc::clone(vault);
+    tokio::task::spawn_blocking(move || {
+        let Ok(key) = vault.barrier.sign(|signer| signer.public_key().clone()) else { return };
+        match vault.audit.check(&[key]) {
+            Ok(_) => log::info("audit log checked", &[("entries", &vault.audit.size())]),
+            Err(AuditError::Broken { .. } | AuditError::ForeignCheckpoint) => {
+                vault.metrics.tampered.inc();
+                log::error("THE AUDIT LOG WAS CHANGED: run `vaultctl audit verify` on a copy of it", &[]);
+                let about = Own::noting(Note::words("audit log"));
+                // Recorded by a task of its own, because this thread may not wait for one.
+                let recorder = Arc::clone(&vault);
+                drop(tokio::runtime::Handle::current().spawn(async move {
+                    if recorder.audit.record_own(OwnAct::TamperFound, about).await.is_err() {
+                        log::error("the finding could not be recorded", &[]);
+                    }
+                }));
+            }
+            Err(_) => log::warn("audit log not checked: it could not be read", &[]),
+        }
+    });
 }
 
 /// The first unseal of a vault makes its Sign key.
