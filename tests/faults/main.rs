@@ -1,7 +1,9 @@
 //! Faults are normal: crashes under load, a PSP that does not answer, bytes that somebody changed.
 #![allow(clippy::unwrap_used, reason = "a step of a test that fails shall end the test there")]
 
+mod disk;
 mod kill;
 mod log_tamper;
+mod orchestrator;
 mod rotation;
 mod store_tamper;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::{Fault, Result, because};
 
@@ -100,6 +100,18 @@ impl Process {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let id = id.ok_or_else(|| Fault::new("a process id beyond i32"))?;
         kill_process(id, signal).map_err(because(&self.name))
+    }
+
+    /// From now on no file of the process may grow beyond so many bytes, as if the disk were full; `None` ends that.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn limit_file_size(&self, bytes: Option<u64>) -> Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // The hard limit stays, so that the soft one can be raised again without a privilege.
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(id, Resource::Fsize, limit).map_err(because(&self.name))?;
+        Ok(())
     }
 
     /// Asks it to stop (SIGTERM) and waits for it.

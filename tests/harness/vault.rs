@@ -24,11 +24,20 @@ pub struct VaultPlan {
     pub intake_requests_per_minute: u32,
     /// Whether the Root is a development key in a file.
     pub dev_root: bool,
+    /// Whether a write beyond [`Process::limit_file_size`] is an error to vaultd, as on a full disk, and not a signal
+    /// that ends it.
+    pub survives_file_size_limit: bool,
 }
 
 impl Default for VaultPlan {
     fn default() -> Self {
-        Self { keep_alive_seconds: 5, sweep_seconds: 1, intake_requests_per_minute: 100_000, dev_root: true }
+        Self {
+            keep_alive_seconds: 5,
+            sweep_seconds: 1,
+            intake_requests_per_minute: 100_000,
+            dev_root: true,
+            survives_file_size_limit: false,
+        }
     }
 }
 
@@ -135,7 +144,7 @@ impl Vault {
         write("policy.toml", &policy.text())?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         write(CONFIG, &configuration(&plan, Listening { intake: any, release: any, admin: any }, server, pki))?;
-        let (process, at) = launch(folder).await?;
+        let (process, at) = launch(folder, &plan).await?;
         // A restart keeps its ports, so that clients and the orchestrator find the vault again.
         write(CONFIG, &configuration(&plan, at, server, pki))?;
         Ok(Self { process, folder: folder.to_owned(), plan, at })
@@ -146,8 +155,18 @@ impl Vault {
     /// # Errors
     /// When it does not become ready.
     pub async fn restart(&mut self) -> Result<()> {
-        (self.process, self.at) = launch(&self.folder).await?;
+        (self.process, self.at) = launch(&self.folder, &self.plan).await?;
         Ok(())
+    }
+
+    /// Changes the text of its configuration, for the next start.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn edit_configuration(&self, change: impl FnOnce(&str) -> String) -> Result<()> {
+        let path = self.folder.join(CONFIG);
+        let text = fs::read_to_string(&path).map_err(because(CONFIG))?;
+        fs::write(&path, change(&text)).map_err(because(CONFIG))
     }
 
     /// Writes another policy and has it read (SIGHUP).
@@ -219,11 +238,19 @@ impl Vault {
     }
 }
 
-async fn launch(folder: &Path) -> Result<(Process, Listening)> {
+async fn launch(folder: &Path, plan: &VaultPlan) -> Result<(Process, Listening)> {
     let ready = folder.join(READY);
     // A ready file of an earlier run would speak of a process that is gone.
     let _ = fs::remove_file(&ready);
-    let mut command = Command::new(binary_path(Binary::Vaultd)?);
+    let vaultd = binary_path(Binary::Vaultd)?;
+    let mut command = if plan.survives_file_size_limit {
+        // An ignored signal stays ignored in the program that takes the shell's place.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(vaultd);
+        shell
+    } else {
+        Command::new(vaultd)
+    };
     command.arg("--config").arg(folder.join(CONFIG));
     let mut process = Process::start("vaultd", &mut command, &folder.join("vaultd.log"))?;
     let at = serde_json::from_str(&process.ready(&ready).await?).map_err(because("vaultd's ready file"))?;
