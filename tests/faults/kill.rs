@@ -133,5 +133,5 @@ async fn check_entries(world: &World, releases: &[(u64, String)]) {
 
 /// At least so many kills in one run.
 const KILLS_MIN: usize = 20;
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
 const NUMBERS: [&str; 3] = [card::VISA, card::MASTERCARD, card::AMEX];

@@ -5,5 +5,6 @@ mod disk;
 mod kill;
 mod log_tamper;
 mod orchestrator;
+mod retry;
 mod rotation;
 mod store_tamper;
