@@ -260,6 +260,18 @@ ca = "ca.pem"
     }
 
     #[test]
+    fn documented_example_is_a_configuration() {
+        let text = include_str!("orchestratord.example.toml");
+        Config::parse(text).unwrap();
+        // The keys that are optional stand there behind a mark, and are keys too.
+        let all: String = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line).to_owned() + "\n")
+            .collect();
+        assert!(Config::parse(&all).unwrap().vault.intake_url.is_some());
+    }
+
+    #[test]
     fn example_is_read_and_addresses_lose_their_slash() {
         let config = Config::parse(&example()).unwrap();
         assert_eq!(config.public_url, "https://localhost:8443");
