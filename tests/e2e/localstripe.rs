@@ -4,6 +4,7 @@
 //! - It ignores `Idempotency-Key`, so nothing here repeats a request on purpose; the simulator judges that.
 //! - It refuses `payment_method_data`, `return_url`, `description`, `setup_future_usage` and `automatic_payment_methods`
 //!   with 400. The connector sends none of them unless it has to; the shop here asks for nothing that makes it.
+//! - It takes no card without a CVC, so a saved card is paid with together with its CVC.
 //! - A partial capture shows as an automatic refund of the rest.
 //! - It knows no Amex and no ledger; its own list of payment intents is asked for what was captured.
 //! - Its command line binds every interface and pickles what it was sent; `localstripe_loopback.py` does neither.
@@ -20,22 +21,28 @@ use strongroom_tests::harness::{Client, OrchestratorPlan, Process, Shop, World, 
 async fn a_new_customer_pays_and_comes_back() {
     let (stand_in, world) = started().await;
     let shop = Shop::of(&world).unwrap();
-    let paid = pay(&shop, 4200, Some("cus_ada"), card::VISA, json!({})).await;
+    let paid = pay(&shop, 4200, Some("cus_ada"), card::VISA, keep()).await;
     assert_eq!((paid["status"].as_str(), paid["amount_received"].as_i64()), (Some("succeeded"), Some(4200)), "{paid}");
-    let again = shop.begin(999, Some("cus_ada"), plain()).await.unwrap();
+    let mut wanted = plain();
+    wanted["setup_future_usage"] = keep()["setup_future_usage"].clone();
+    let again = shop.begin(999, Some("cus_ada"), wanted).await.unwrap();
     let saved = shop.saved(&again).await.unwrap();
     assert_eq!(saved[0]["payment_method_id"], paid["payment_method_id"]);
-    let paid =
-        shop.confirm(&again, json!({ "payment_token": word(&saved[0], "payment_token").unwrap() })).await.unwrap();
+    // It takes no card without a CVC, so the customer types that again.
+    let with = json!({
+        "payment_token": word(&saved[0], "payment_token").unwrap(),
+        "payment_method_data": { "card_token": { "card_cvc": "123" } },
+    });
+    let paid = shop.confirm(&again, with).await.unwrap();
     assert_eq!(paid["status"], "succeeded", "{paid}");
-    assert_eq!(stand_in.captured().await, [4200, 999]);
+    assert_eq!(stand_in.captured().await, [999, 4200]);
 }
 
 #[tokio::test]
 async fn a_decline_is_a_decline() {
     let (stand_in, world) = started().await;
     let shop = Shop::of(&world).unwrap();
-    let refused = pay(&shop, 5000, None, card::DECLINED, json!({})).await;
+    let refused = pay(&shop, 5000, None, DECLINED, json!({})).await;
     assert_eq!(
         (refused["status"].as_str(), refused["error_code"].as_str()),
         (Some("failed"), Some("card_declined")),
@@ -74,16 +81,13 @@ struct StandIn {
 }
 
 impl StandIn {
-    /// What was captured of every payment intent that succeeded, oldest first.
+    /// The amount of every payment intent that succeeded, smallest first: its list is in no order.
     async fn captured(&self) -> Vec<i64> {
         let list = self.client.get("/v1/payment_intents?limit=100").await.unwrap().expect(200).unwrap();
         let succeeded = list["data"].as_array().unwrap().iter().filter(|intent| intent["status"] == "succeeded");
-        let mut captured: Vec<(i64, i64)> = succeeded
-            .map(|intent| (intent["created"].as_i64().unwrap_or(0), intent["amount"].as_i64().unwrap_or(0)))
-            .collect();
-        captured.reverse();
-        captured.sort_by_key(|(created, _)| *created);
-        captured.into_iter().map(|(_, amount)| amount).collect()
+        let mut captured: Vec<i64> = succeeded.map(|intent| intent["amount"].as_i64().unwrap()).collect();
+        captured.sort_unstable();
+        captured
     }
 }
 
@@ -128,6 +132,15 @@ async fn pay(shop: &Shop, amount: i64, customer: Option<&str>, number: &str, mor
     let stored = shop.post_card(&session, number, "123").await.unwrap();
     shop.confirm(&checkout, with_card(&stored).unwrap()).await.unwrap()
 }
+
+/// Keep the card for a customer who will be there again; the connector says `off_session` to the PSP and nothing for this.
+fn keep() -> Value {
+    json!({ "setup_future_usage": "on_session" })
+}
+
+/// Declined when it is charged. The usual `4000000000000002` is declined here only when it is attached to a customer of
+/// the PSP, which nothing here does.
+const DECLINED: &str = "4000000000000341";
 
 /// Nothing that localstripe refuses.
 fn plain() -> Value {
