@@ -143,6 +143,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_over_its_length_cannot_sign() {
+        let key = Key::generate().unwrap();
+        assert!(Signer::new(&"n".repeat(limits::SIGNER_CHARS_MAX), &key).is_ok());
+        assert!(Signer::new(&"n".repeat(limits::SIGNER_CHARS_MAX + 1), &key).is_err());
+    }
+
+    #[test]
     fn the_first_test_vector_of_rfc_8032_holds() {
         let seed = [
             0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49,

@@ -176,6 +176,15 @@ mod tests {
     use crate::root::found;
 
     #[test]
+    fn a_file_over_its_size_is_no_descriptor() {
+        let mut json = found(5, 3).unwrap().0.to_json().into_bytes();
+        json.resize(limits::ROOT_FILE_BYTES_MAX, b' ');
+        assert!(Descriptor::parse(&json).is_ok());
+        json.push(b' ');
+        assert_eq!(Descriptor::parse(&json), Err(BadDescriptor));
+    }
+
+    #[test]
     fn a_descriptor_reads_what_it_writes() {
         let (descriptor, shares) = found(5, 3).unwrap();
         assert_eq!(Descriptor::parse(descriptor.to_json().as_bytes()).unwrap(), descriptor);

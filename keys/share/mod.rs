@@ -206,6 +206,19 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_division_outside_of_the_limits_is_refused() {
+        let (least, most, threshold) = (limits::SHARES_MIN, limits::SHARES_MAX, limits::THRESHOLD_MIN);
+        for (shares, needed) in [(least, threshold), (most, most)] {
+            assert!(division_is_sound(shares, needed));
+        }
+        for (shares, needed) in
+            [(least - 1, threshold), (most + 1, threshold), (least, threshold - 1), (least, least + 1)]
+        {
+            assert!(!division_is_sound(shares, needed));
+        }
+    }
+
     proptest! {
         #[test]
         fn any_threshold_of_shares_recover_the_root_and_fewer_do_not(

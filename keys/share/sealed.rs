@@ -170,6 +170,16 @@ mod tests {
         Passphrase::new(Zeroizing::new(text.to_owned())).unwrap()
     }
 
+    #[test]
+    fn a_file_over_its_size_is_no_share() {
+        let (_, sealed) = sealed();
+        let mut json = sealed.to_json().into_bytes();
+        json.resize(limits::SHARE_FILE_BYTES_MAX, b' ');
+        assert!(SealedShare::parse(&json).is_ok());
+        json.push(b' ');
+        assert!(matches!(SealedShare::parse(&json), Err(ShareError::File)));
+    }
+
     fn sealed() -> (Share, SealedShare) {
         let share = deal(&Key::generate().unwrap(), Uuid::from_u128(7), 3, 2).unwrap().remove(1);
         let sealed = SealedShare::seal(&share, "Ada", &passphrase("correct horse battery"), Hardness::FLOOR).unwrap();

@@ -86,6 +86,7 @@ fn names_by_place() -> Names {
             || path.contains("/tests/")
             || path.ends_with("/tests.rs")
             || path.ends_with("_tests.rs")
+            || path.contains("/conformance/")
             || path.ends_with("conformance.rs");
         let mut previous = String::new();
         for placed in source::pieces_of(&path) {

@@ -207,7 +207,7 @@ mod tests {
         let rig = Rig::new(&["acme"]);
         let token = Token::fresh();
         seal(&rig, &token);
-        rig.clock.advance_ms(TTL_MS - 1);
+        rig.clock.advance_ms(limits::CVC_TTL_S * 1000 - 1);
         let (late, later) = (seal(&rig, &token), seal(&rig, &token));
         rig.clock.advance_ms(TTL_MS - 1);
         let next = seal(&rig, &token);
@@ -281,9 +281,10 @@ mod tests {
             nonce[..8].copy_from_slice(&n.to_be_bytes());
             nonce
         };
-        assert!((0..3).all(|n| spent.spend(nonce(n), 3).is_ok()));
-        assert_eq!(spent.spend(nonce(3), 3), Err(CvcGone));
-        assert_eq!(spent.spend(nonce(0), 4), Err(CvcGone));
+        let most = limits::CVC_SPENT_MAX;
+        assert!((0..most as u64).all(|n| spent.spend(nonce(n), most).is_ok()));
+        assert_eq!(spent.spend(nonce(most as u64), most), Err(CvcGone));
+        assert_eq!(spent.spend(nonce(0), most + 1), Err(CvcGone));
     }
 
     proptest! {

@@ -35,7 +35,8 @@ pub async fn sweep(vault: &Vault) -> Result<u64, FlowError> {
     Ok(swept)
 }
 
-/// Sweeps now and then until the process ends, and lets go of the CVC keys whose time is over. A sweep that fails is tried again the next time and said in the log.
+/// Sweeps now and then until the process ends, and lets go of the CVC keys whose time is over. A sweep that fails is
+/// tried again the next time and said in the log.
 pub async fn keep_sweeping(vault: &Vault, every: std::time::Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

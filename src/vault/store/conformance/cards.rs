@@ -1,4 +1,4 @@
-//! Cards.
+//! What every store must do with cards.
 
 use std::sync::Arc;
 
