@@ -7,10 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use strongroom_orchestrator::config::{Config, LogLevel};
 use strongroom_orchestrator::{harden, start};
-use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::prelude::*;
 
 #[global_allocator]
 static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);

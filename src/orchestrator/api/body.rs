@@ -24,7 +24,7 @@ fn explain(error: &serde_json::Error) -> Refusal {
         format!("The body has a field that this call does not take, before {place}")
     } else if text.starts_with("unknown variant") {
         format!("A field has a value that is not one of the allowed words, before {place}")
-    } else if error.is_data() {
+    } else if matches!(error.classify(), serde_json::error::Category::Data) {
         format!("A field has a value of the wrong type or form, before {place}")
     } else {
         format!("The body is not JSON, at {place}")

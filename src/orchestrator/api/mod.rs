@@ -9,8 +9,6 @@ mod payment_body;
 mod payments;
 mod refunds;
 mod server;
-#[cfg(test)]
-mod tests;
 mod tls;
 mod view;
 mod who;
@@ -162,3 +160,6 @@ async fn found(api: &Api, merchant: &TenantId, subject: &str) -> Result<Option<A
 }
 
 const OPENAPI: &str = include_str!("../openapi.json");
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! `/payments`.
+//! Payments: made, changed, confirmed, captured, cancelled and shown under `/payments`.
 
 use actix_web::web::{Bytes, Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};

@@ -1,4 +1,4 @@
-//! `/refunds`.
+//! Refunds: made and shown under `/refunds`.
 
 use actix_web::web::{Bytes, Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};

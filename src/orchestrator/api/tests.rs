@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use actix_web::http::Method;
 use actix_web::web::Data;
-use actix_web::{App, test};
+use actix_web::{App, HttpServer};
+use reqwest::Method;
 use serde_json::{Value, json};
+use strongroom_wire::limits;
 
 use super::{Api, OPENAPI, ROUTES, configure};
 use crate::ids;
@@ -17,7 +18,7 @@ const ADMIN: &str = "an-admin-key-of-a-test";
 
 struct Shop {
     rig: Rig,
-    api: Data<Api>,
+    base: String,
     key: String,
 }
 
@@ -30,7 +31,17 @@ impl Shop {
             intake_url: Some("https://vault.test".into()),
             metrics: Arc::new(Metrics::new()),
         };
-        let mut shop = Self { rig, api: Data::new(api), key: String::new() };
+        // Tests share one process, so all but the first find the provider in place.
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let api = Data::new(api);
+        let server = HttpServer::new(move || App::new().configure(configure(api.clone())))
+            .workers(1)
+            .disable_signals()
+            .bind(("127.0.0.1", 0))
+            .unwrap();
+        let base = format!("http://{}", server.addrs()[0]);
+        actix_web::rt::spawn(server.run());
+        let mut shop = Self { rig, base, key: String::new() };
         let body = json!({"name": "server", "expiration": "never"});
         let (status, made) = shop.call(Method::POST, "/api_keys/shop", ADMIN, body).await;
         assert_eq!(status, 200);
@@ -43,17 +54,17 @@ impl Shop {
     }
 
     async fn call_once(&self, method: Method, path: &str, key: &str, body: Value, once: Option<&str>) -> (u16, Value) {
-        let app = test::init_service(App::new().configure(configure(self.api.clone()))).await;
-        let mut request = test::TestRequest::default().method(method.clone()).uri(path).insert_header(("api-key", key));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut request = client.request(method.clone(), format!("{}{path}", self.base)).header("api-key", key);
         if let Some(once) = once {
-            request = request.insert_header(("Idempotency-Key", once));
+            request = request.header("Idempotency-Key", once);
         }
         if method != Method::GET {
-            request = request.set_payload(body.to_string());
+            request = request.body(body.to_string());
         }
-        let answer = test::call_service(&app, request.to_request()).await;
+        let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        (status, serde_json::from_slice(&test::read_body(answer).await).unwrap_or(Value::Null))
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -141,19 +152,19 @@ async fn refusals_carry_the_codes_of_the_dialect() {
         (json!({"amount": 1000}), (400, "IR_04")),
         (with("currency", json!("XXX")), (400, "IR_06")),
         (with("amount", json!(0)), (400, "IR_06")),
-        (with("amount", json!(1_000_000_000_000u64)), (400, "IR_06")),
+        (with("amount", json!(limits::AMOUNT_MINOR_MAX + 1)), (400, "IR_06")),
         (with("amount", json!(-5)), (400, "IR_06")),
         (with("capture_method", json!("sometimes")), (400, "IR_06")),
         (with("capture_method", json!("manual_multiple")), (400, "IR_19")),
         (with("amount_to_capture", json!(1001)), (422, "IR_05")),
         (with("surprise", json!(1)), (400, "IR_06")),
         (with("description", json!("card 4242424242424242")), (400, "IR_06")),
-        (with("description", json!("x".repeat(256))), (400, "IR_06")),
-        (with("return_url", json!(format!("https://a.test/{}", "x".repeat(2048)))), (400, "IR_06")),
-        (with("statement_descriptor_name", json!("x".repeat(23))), (400, "IR_06")),
-        (with("session_expiry", json!(86_401)), (400, "IR_06")),
-        (with("payment_id", json!("x".repeat(31))), (400, "IR_06")),
-        (with("shipping", json!({"a": "x".repeat(8192)})), (400, "IR_06")),
+        (with("description", json!("x".repeat(limits::PAYMENT_TEXT_BYTES_MAX + 1))), (400, "IR_06")),
+        (with("return_url", json!(format!("https://a.test/{}", "x".repeat(limits::URL_BYTES_MAX)))), (400, "IR_06")),
+        (with("statement_descriptor_name", json!("x".repeat(limits::STATEMENT_CHARS_MAX + 1))), (400, "IR_06")),
+        (with("session_expiry", json!(limits::CLIENT_SECRET_TTL_MAX_S + 1)), (400, "IR_06")),
+        (with("payment_id", json!("x".repeat(limits::PAYMENT_ID_CHARS_MAX + 1))), (400, "IR_06")),
+        (with("shipping", json!({"a": "x".repeat(limits::PAYMENT_OBJECT_BYTES_MAX)})), (400, "IR_06")),
         (with("confirm", json!(true)), (422, "IR_06")),
         (with("payment_method_data", card(GOOD)), (400, "IR_06")),
     ] {
@@ -187,7 +198,7 @@ async fn states_refuse_what_does_not_fit_them() {
     }
     let refund = |amount: u64, name: &str| json!({"payment_id": id, "amount": amount, "refund_id": name});
     assert_eq!(code(&shop.post("/refunds", refund(1001, "ref_a")).await), (400, "IR_13"));
-    for n in 0..10 {
+    for n in 0..limits::REFUNDS_MAX {
         assert_eq!(shop.post("/refunds", refund(1, &format!("ref_{n}"))).await.1["status"], "succeeded");
     }
     assert_eq!(code(&shop.post("/refunds", refund(1, "ref_10")).await), (400, "IR_12"));
@@ -217,7 +228,7 @@ async fn keys_open_only_their_own_doors() {
     }
     let body = json!({"client_secret": intent["client_secret"], "amount": 1});
     assert_eq!(code(&shop.call(Method::POST, &path, pk, body).await), (400, "IR_06"), "a browser sets no amount");
-    shop.rig.clock.advance(901_000);
+    shop.rig.clock.advance(i64::try_from(limits::CLIENT_SECRET_TTL_S).unwrap() * 1000 + 1);
     let path = format!("{path}?client_secret={}", intent["client_secret"].as_str().unwrap());
     assert_eq!(code(&shop.call(Method::GET, &path, pk, Value::Null).await), (400, "IR_08"), "the secret has expired");
 }
@@ -291,6 +302,22 @@ async fn browser_gets_a_vault_session_through_its_merchant() {
 #[actix_web::test]
 async fn body_over_its_limit_is_refused() {
     let shop = Shop::new().await;
-    let (status, _) = shop.post("/customers", json!({"name": "x".repeat(65 * 1024)})).await;
+    let (status, _) = shop.post("/customers", json!({"name": "x".repeat(limits::PAYMENT_BODY_BYTES_MAX)})).await;
     assert_eq!(status, 413);
+}
+
+#[actix_web::test]
+async fn keys_and_connector_accounts_over_their_limit_are_refused() {
+    let shop = Shop::new().await;
+    let key = json!({"name": "n", "expiration": "never"});
+    for _ in 1..limits::API_KEYS_MAX {
+        assert_eq!(shop.call(Method::POST, "/api_keys/shop", ADMIN, key.clone()).await.0, 200);
+    }
+    assert_eq!(code(&shop.call(Method::POST, "/api_keys/shop", ADMIN, key).await), (400, "IR_16"));
+    let account = json!({"connector_type": "payment_processor", "connector_name": "rig",
+                         "connector_account_details": {"auth_type": "HeaderKey", "api_key": "sk_x"}});
+    for _ in 1..limits::CONNECTOR_ACCOUNTS_MAX {
+        assert_eq!(shop.call(Method::POST, "/account/shop/connectors", ADMIN, account.clone()).await.0, 200);
+    }
+    assert_eq!(code(&shop.call(Method::POST, "/account/shop/connectors", ADMIN, account).await), (400, "IR_16"));
 }

@@ -10,13 +10,9 @@ mod fault;
 mod payment;
 mod refund;
 mod resolve;
-#[cfg(test)]
-pub(crate) mod rig;
 mod saved;
 mod settle;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub use confirm::{Asker, MethodInput, NewPayment};
 pub use credentials::to_secret_text;
@@ -29,3 +25,9 @@ pub use payment::{
 pub use refund::NewRefund;
 pub use saved::SavedCard;
 pub use state::{Event, State};
+
+#[cfg(test)]
+pub(crate) mod rig;
+
+#[cfg(test)]
+mod tests;

@@ -303,6 +303,12 @@ async fn repeat_customer_pays_by_payment_token_and_merchant_without_them() {
     let paid = rig.engine.create(&rig.merchant, second, Some(method), true).await.unwrap();
     assert_eq!((paid.state, paid.method.unwrap().token), (State::Succeeded, token));
 
+    let ttl_ms = i64::try_from(strongroom_wire::limits::PAYMENT_TOKEN_TTL_S).unwrap() * 1000;
+    let (found, now) =
+        (rig.store.payment_token(&rig.merchant, &name, rig.engine.now_ms() + ttl_ms), rig.engine.now_ms());
+    assert_eq!(found.await.unwrap(), None, "a payment token ends");
+    assert!(rig.store.payment_token(&rig.merchant, &name, now).await.unwrap().is_some());
+
     let mut strange = new_payment(|t| t.customer_id = Some("cus_2".parse().unwrap()));
     strange.payment_id = Some("pay_3".into());
     let method = MethodInput::PaymentToken(name, super::CvcInput::None);

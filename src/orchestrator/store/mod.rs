@@ -1,7 +1,5 @@
 //! What outlives the process. Each method is one transaction; when it returns, the change is on the disk.
 
-#[cfg(test)]
-mod conformance;
 mod rows;
 mod sqlite;
 mod sqlite_kept;
@@ -125,3 +123,6 @@ pub enum StoreError {
     #[error("a stored row cannot be read")]
     Unreadable,
 }
+
+#[cfg(test)]
+mod conformance;
