@@ -13,9 +13,6 @@ mod stale;
 mod tenants;
 mod writer;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -312,3 +309,6 @@ impl Store for SqliteStore {
         self.writer.settle().await
     }
 }
+
+#[cfg(test)]
+mod tests;
