@@ -21,7 +21,7 @@ impl Teller {
     /// One exchange: from whom to whom, what was asked and what came back.
     pub(super) fn step(&mut self, from: &str, to: &str, asked: &str, answered: &str) {
         self.steps += 1;
-        println!("{:>3}. {from:<13} -> {to:<13} {asked}\n{:35} {answered}", self.steps, "=>");
+        println!("{:>3}. {from:<13} -> {to:<13} {asked}\n{:>37} {answered}", self.steps, "=>");
     }
 
     /// A line between steps.
