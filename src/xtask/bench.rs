@@ -15,13 +15,16 @@ pub(crate) struct Bench {
     /// Few cards and few seconds: whether it works, not how fast it is
     #[arg(long)]
     quick: bool,
+    /// Cargo profile of the programs; figures of `dev` say nothing, but the bench itself can be tried with it
+    #[arg(long, default_value = "release")]
+    profile: String,
 }
 
 impl Bench {
     /// Builds everything with optimization, measures, prints a table and writes `target/bench/report.json`.
     pub(crate) async fn run(&self) -> Result<()> {
         let mut build = cargo();
-        build.args(["build", "--release", "--bins"]);
+        build.args(["build", "--bins", "--profile", &self.profile]);
         build.args([
             "--package",
             "strongroom-vault",
@@ -31,7 +34,8 @@ impl Bench {
             "strongroom-tests",
         ]);
         must("building", &mut build)?;
-        take_binaries_from(target().join("release"));
+        let folder = if self.profile == "dev" { "debug" } else { &self.profile };
+        take_binaries_from(target().join(folder));
         let began = Instant::now();
         let tell = |what: &str| println!("{:>6.1} s  {what}", began.elapsed().as_secs_f64());
         let report = bench::run(self.quick, tell).await?;

@@ -64,11 +64,9 @@ async fn stop(world: &mut World) -> Result<()> {
     world.vault.process().stop().await
 }
 
+/// The whole workspace, because that is what tests build too: one set of features, nothing built twice.
 fn build() -> std::process::Command {
     let mut command = cargo();
-    command.args(["build", "--bins"]);
-    for package in ["vault", "vaultctl", "orchestrator", "simulator"] {
-        command.args(["--package", &format!("strongroom-{package}")]);
-    }
+    command.args(["build", "--workspace", "--bins", "--locked"]);
     command
 }

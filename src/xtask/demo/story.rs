@@ -15,7 +15,12 @@ pub(super) async fn new_customer(tell: &mut Teller, world: &World, began: Instan
     shop.server().post("/customers", &customer).await?.expect(200)?;
     let checkout = begin(tell, &shop, 4200, Some(CUSTOMER)).await?;
     let session = shop.vault_session(&checkout).await?;
-    tell.step("shop", "orchestrator", "POST /payments/{id}/vault_session", "a client session at the vault, for the page");
+    tell.step(
+        "shop",
+        "orchestrator",
+        "POST /payments/{id}/vault_session",
+        "a client session at the vault, for the page",
+    );
     let stored = shop.post_card(&session, card::VISA, "123").await?;
     let token = word(&stored, "payment_method_id")?;
     tell.step(
