@@ -1,8 +1,11 @@
 //! Faults are normal: crashes under load, a PSP that does not answer, bytes that somebody changed.
 #![allow(clippy::unwrap_used, reason = "a step of a test that fails shall end the test there")]
 
+mod changes;
+mod columns;
 mod disk;
 mod kill;
+mod log_columns;
 mod log_tamper;
 mod orchestrator;
 mod retry;
