@@ -142,8 +142,10 @@ pub const API_KEYS_MAX: usize = 20;
 pub const PSP_ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// Largest answer of the vault, in bytes.
 pub const VAULT_ANSWER_BYTES_MAX: usize = 512 * 1024;
-/// Most HTTP requests of one operation at a PSP.
+/// Most HTTP requests of one operation at a PSP that does something.
 pub const PSP_STEPS_MAX: u8 = 8;
+/// Most HTTP requests of one question to a PSP about a payment or refund; a page more than `STRIPE_PAGES_MAX`.
+pub const PSP_QUESTIONS_MAX: u8 = 101;
 /// Largest `reveals_per_minute` of an identity.
 pub const REVEALS_PER_MINUTE_MAX: u32 = 100_000_000;
 /// Largest `reveals_per_day` of an identity.

@@ -205,7 +205,7 @@ impl Engine {
         drop(card);
         let ended = match sent {
             Sent::Answer(answer) => match connector.outcome(operation, progress, &answer) {
-                Step::Next(next) if next.step <= progress.step || next.step > limits::PSP_STEPS_MAX => {
+                Step::Next(next) if next.step <= progress.step || next.step >= requests_max(operation) => {
                     Exchanged::InDoubt(Doubt::Unreadable)
                 }
                 Step::Next(next) => Exchanged::Next(next),
@@ -253,7 +253,7 @@ impl Engine {
     /// Runs an operation that only asks, through all its steps.
     pub(crate) async fn ask(&self, account: &ConnectorAccount, operation: &Operation) -> Exchanged {
         let mut progress = Progress::default();
-        for _ in 0..=limits::PSP_STEPS_MAX {
+        for _ in 0..requests_max(operation) {
             match self.exchange(account, operation, &progress, None).await {
                 Exchanged::Next(next) => progress = next,
                 other => return other,
@@ -286,6 +286,14 @@ pub(crate) fn operation_word(operation: &Operation) -> &'static str {
         Operation::Cancel(_) => "cancel",
         Operation::Refund(_) => "refund",
         Operation::SyncRefund(_) => "sync_refund",
+    }
+}
+
+/// A search through a provider's pages may take more requests than an operation that does something.
+fn requests_max(operation: &Operation) -> u8 {
+    match operation {
+        Operation::Sync(_) | Operation::SyncRefund(_) => limits::PSP_QUESTIONS_MAX,
+        _ => limits::PSP_STEPS_MAX,
     }
 }
 

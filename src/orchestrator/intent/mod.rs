@@ -30,4 +30,7 @@ pub use state::{Event, State};
 pub(crate) mod rig;
 
 #[cfg(test)]
+mod steps_tests;
+
+#[cfg(test)]
 mod tests;

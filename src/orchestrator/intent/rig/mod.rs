@@ -1,0 +1,135 @@
+//! A vault, a provider and its connector in memory, for the engine's tests: the provider counts what it charged.
+
+mod psp;
+mod vault;
+
+pub(crate) use psp::{AUTHENTICATE, DECLINED, FakePsp, GOOD, Trouble};
+pub(crate) use vault::FakeVault;
+
+use std::sync::Arc;
+
+use serde_json::Map;
+use strongroom_wire::TenantId;
+
+use super::{Engine, MethodInput, NewPayment, Parts, Terms};
+use crate::account::{ConnectorAccount, Merchant};
+use crate::clock::ManualClock;
+use crate::store::{SqliteStore, Store};
+use crate::telemetry::Metrics;
+use crate::vault::{CardInput, SecretText, Vault as _};
+use psp::CONNECTORS;
+
+/// Everything around an engine, which can be exchanged as if the process had crashed.
+pub(crate) struct Rig {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) psp: Arc<FakePsp>,
+    pub(crate) vault: Arc<FakeVault>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) merchant: TenantId,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
+        let (psp, vault) = (Arc::<FakePsp>::default(), Arc::<FakeVault>::default());
+        let clock = Arc::new(ManualClock::at(1_800_000_000_000));
+        let merchant: TenantId = "shop".parse().unwrap();
+        let engine = Arc::new(Engine::new(parts(&store, &psp, &vault, &clock)).unwrap());
+        let rig = Self { engine, psp, vault, clock, store, merchant, _folder: folder };
+        rig.add_merchant().await;
+        rig
+    }
+
+    async fn add_merchant(&self) {
+        let secret_id = self.vault.store_secret(&self.merchant, "x", r#"{"api_key":"sk_test_rig"}"#).await.unwrap();
+        let merchant = Merchant {
+            merchant_id: self.merchant.clone(),
+            merchant_name: None,
+            publishable_key: "pk_rig_0123456789".into(),
+            profile_id: "pro_1".into(),
+            metadata: Map::new(),
+            created_ms: 0,
+        };
+        self.store.add_merchant(&merchant).await.unwrap();
+        let account = ConnectorAccount {
+            account_id: "mca_1".into(),
+            merchant_id: self.merchant.clone(),
+            connector: "rig".into(),
+            label: "rig".into(),
+            secret_id,
+            test_mode: true,
+            disabled: false,
+            created_ms: 0,
+        };
+        self.store.add_connector_account(&account).await.unwrap();
+    }
+
+    /// The process is gone; another one starts on the same store.
+    pub(crate) fn crash(&mut self) {
+        self.engine = Arc::new(Engine::new(self.parts()).unwrap());
+    }
+
+    /// What an engine of this rig is made of.
+    pub(crate) fn parts(&self) -> Parts {
+        parts(&self.store, &self.psp, &self.vault, &self.clock)
+    }
+
+    pub(crate) fn trouble(&self, path: &'static str, trouble: Trouble) {
+        self.psp.state.lock().unwrap().troubles.push_back((path, trouble));
+    }
+
+    pub(crate) fn charges(&self) -> u32 {
+        self.psp.state.lock().unwrap().charges
+    }
+
+    pub(crate) fn cards_in_vault(&self) -> usize {
+        self.vault.state.lock().unwrap().cards.len()
+    }
+}
+
+fn parts(store: &Arc<dyn Store>, psp: &Arc<FakePsp>, vault: &Arc<FakeVault>, clock: &Arc<ManualClock>) -> Parts {
+    Parts {
+        store: store.clone(),
+        vault: vault.clone(),
+        transport: psp.clone(),
+        clock: clock.clone(),
+        connectors: CONNECTORS,
+        metrics: Arc::new(Metrics::new()),
+        exchange_ms_max: 30_000,
+        public_url: "https://pay.test".into(),
+    }
+}
+
+/// A payment of 10.00 USD.
+pub(crate) fn new_payment(change: impl FnOnce(&mut Terms)) -> NewPayment {
+    let mut terms = Terms {
+        amount_minor: 1000,
+        currency: "USD".parse().unwrap(),
+        automatic_capture: true,
+        three_ds: false,
+        customer_id: None,
+        description: None,
+        statement_descriptor: None,
+        return_url: None,
+        setup_future_usage: None,
+        off_session: false,
+        metadata: Map::new(),
+        extra: Map::new(),
+        connectors: Vec::new(),
+    };
+    change(&mut terms);
+    NewPayment { payment_id: Some("pay_1".into()), terms, session_expiry_s: 900 }
+}
+
+pub(crate) fn card(number: &str) -> Option<MethodInput> {
+    Some(MethodInput::Card(Box::new(CardInput {
+        number: SecretText::new(number.into()),
+        exp_month: 12,
+        exp_year: 2034,
+        cvc: Some(SecretText::new("123".into())),
+        holder_name: None,
+    })))
+}

@@ -1,0 +1,123 @@
+//! A vault in memory.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use strongroom_wire::payment_method::{Brand, CardSummary, MethodKind, PaymentMethod, Session, Storage};
+use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
+use zeroize::Zeroizing;
+
+use crate::vault::{Card, CardInput, Vault, VaultError};
+
+#[derive(Default)]
+pub(crate) struct FakeVault {
+    pub(crate) state: Mutex<VaultState>,
+}
+
+#[derive(Default)]
+pub(crate) struct VaultState {
+    pub(crate) cards: HashMap<Token, (PaymentMethod, String)>,
+    pub(crate) reveals: u32,
+    pub(crate) down: bool,
+    pub(crate) secrets: HashMap<SecretId, String>,
+}
+
+impl FakeVault {
+    fn up(&self) -> Result<MutexGuard<'_, VaultState>, VaultError> {
+        let state = self.state.lock().unwrap();
+        if state.down { Err(VaultError::Unavailable) } else { Ok(state) }
+    }
+}
+
+#[async_trait]
+impl Vault for FakeVault {
+    async fn register(&self, _: &TenantId) -> Result<(), VaultError> {
+        self.up().map(drop)
+    }
+
+    async fn tokenize(
+        &self,
+        _: &TenantId,
+        card: &CardInput,
+        customer: Option<&CustomerId>,
+    ) -> Result<PaymentMethod, VaultError> {
+        let number = card.number.expose().to_owned();
+        if number.len() < 12 {
+            return Err(VaultError::InvalidCard { field: Some("card.number".into()) });
+        }
+        let method = PaymentMethod {
+            payment_method_id: Token::fresh(),
+            kind: MethodKind::Card,
+            card: CardSummary {
+                brand: Brand::Visa,
+                bin: number[..6].into(),
+                last4: number[number.len() - 4..].into(),
+                exp_month: card.exp_month,
+                exp_year: card.exp_year,
+                fingerprint: "f".into(),
+            },
+            storage: Storage::ShortTerm,
+            customer_id: customer.cloned(),
+            metadata: Default::default(),
+            created_at: "2026-01-01T00:00:00.000Z".into(),
+            expires_at: None,
+            cvc_token: card.cvc.as_ref().map(|_| "cvc_sealed".into()),
+        };
+        self.up()?.cards.insert(method.payment_method_id, (method.clone(), number));
+        Ok(method)
+    }
+
+    async fn reveal(&self, _: &TenantId, token: Token, _: &str, _: Option<&str>) -> Result<Card, VaultError> {
+        let mut state = self.up()?;
+        state.reveals += 1;
+        let (method, number) = state.cards.get(&token).ok_or(VaultError::NotFound)?;
+        Ok(Card {
+            number: Zeroizing::new(number.clone()),
+            exp_month: method.card.exp_month,
+            exp_year: method.card.exp_year,
+            cvc: None,
+            holder_name: None,
+        })
+    }
+
+    async fn get(&self, _: &TenantId, token: Token) -> Result<PaymentMethod, VaultError> {
+        self.up()?.cards.get(&token).map(|(method, _)| method.clone()).ok_or(VaultError::NotFound)
+    }
+
+    async fn list(&self, _: &TenantId, customer: &CustomerId) -> Result<Vec<PaymentMethod>, VaultError> {
+        let state = self.up()?;
+        let theirs = state.cards.values().filter(|(method, _)| method.customer_id.as_ref() == Some(customer));
+        Ok(theirs.map(|(method, _)| method.clone()).collect())
+    }
+
+    async fn retain(&self, _: &TenantId, token: Token) -> Result<(), VaultError> {
+        self.up()?.cards.get_mut(&token).ok_or(VaultError::NotFound)?.0.storage = Storage::LongTerm;
+        Ok(())
+    }
+
+    async fn delete(&self, _: &TenantId, token: Token) -> Result<(), VaultError> {
+        self.up()?.cards.remove(&token).map(drop).ok_or(VaultError::NotFound)
+    }
+
+    async fn session(
+        &self,
+        _: &TenantId,
+        _: Option<&CustomerId>,
+        _: Vec<String>,
+        _: u64,
+    ) -> Result<Session, VaultError> {
+        let _up = self.up()?;
+        Ok(Session { client_secret: "cs_rig".into(), expires_at: "2026-01-01T00:15:00.000Z".into() })
+    }
+
+    async fn store_secret(&self, _: &TenantId, _: &str, value: &str) -> Result<SecretId, VaultError> {
+        let id = SecretId::fresh();
+        self.up()?.secrets.insert(id, value.to_owned());
+        Ok(id)
+    }
+
+    async fn reveal_secret(&self, _: &TenantId, id: SecretId) -> Result<Zeroizing<String>, VaultError> {
+        self.up()?.secrets.get(&id).map(|text| Zeroizing::new(text.clone())).ok_or(VaultError::NotFound)
+    }
+}
