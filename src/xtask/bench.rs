@@ -24,15 +24,7 @@ impl Bench {
     /// Builds everything with optimization, measures, prints a table and writes `target/bench/report.json`.
     pub(crate) async fn run(&self) -> Result<()> {
         let mut build = cargo();
-        build.args(["build", "--bins", "--profile", &self.profile]);
-        build.args([
-            "--package",
-            "strongroom-vault",
-            "--package",
-            "strongroom-vaultctl",
-            "--package",
-            "strongroom-tests",
-        ]);
+        build.args(["build", "--workspace", "--bins", "--locked", "--profile", &self.profile]);
         must("building", &mut build)?;
         let folder = if self.profile == "dev" { "debug" } else { &self.profile };
         take_binaries_from(target().join(folder));

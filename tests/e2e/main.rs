@@ -8,3 +8,4 @@ mod ledger;
 mod localstripe;
 mod money;
 mod refusals;
+mod traces;
