@@ -65,7 +65,7 @@ impl Slot {
     /// request runs again, another one is refused.
     pub(super) async fn claim(&self, vault: &Vault) -> Result<(), FlowError> {
         if self.find(vault).await?.is_none() {
-            vault.wraps.reserve(vault, &self.tenant).await?;
+            let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
             self.keep(vault, b"").await?;
         }
         Ok(())

@@ -1,32 +1,56 @@
-//! Use counts of Keks: persisted in blocks before they are used, so that a crash never under-counts.
+//! Leave to seal: use counts of Keks, persisted in blocks before they are used, and a way to wait until everything that
+//! was sealed under an old term has reached the store.
 
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::KeyPurpose;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
 
 use super::{FlowError, Vault};
 use crate::store::KeyName;
 
-/// Lets one request renew a block at a time, so that concurrent requests take one block and not many.
+/// Counts wraps, and knows who is between sealing and storing.
 #[derive(Default)]
 pub(super) struct WrapCount {
+    /// One request renews a block at a time, so that concurrent requests take one block and not many.
     renewing: Mutex<()>,
+    /// Read by whoever seals, until it is stored. Nobody takes it twice: the lock is fair, and a rotation that waits
+    /// between two readings of one request would wait for itself.
+    sealing: RwLock<()>,
+}
+
+/// Leave to seal under the active term. Hold it until what was sealed is stored.
+#[must_use = "hold it until what was sealed is stored"]
+pub(super) struct Leave<'a> {
+    _sealing: RwLockReadGuard<'a, ()>,
 }
 
 impl WrapCount {
     /// Sees to it that the tenant's active Kek may wrap a few more Deks (a request needs three at most).
-    pub(super) async fn reserve(&self, vault: &Vault, tenant: &TenantId) -> Result<(), FlowError> {
+    pub(super) async fn reserve(&self, vault: &Vault, tenant: &TenantId) -> Result<Leave<'_>, FlowError> {
         self.reserve_at_least(vault, tenant, LOW).await
     }
 
+    /// Waits until nothing that was sealed before now is still on its way to the store. After a new term became active
+    /// this means: nothing under the old term is.
+    pub(super) async fn settled(&self) {
+        drop(self.sealing.write().await);
+    }
+
     /// The same for a batch of so many.
-    pub(super) async fn reserve_at_least(&self, vault: &Vault, tenant: &TenantId, need: u64) -> Result<(), FlowError> {
+    pub(super) async fn reserve_at_least(
+        &self,
+        vault: &Vault,
+        tenant: &TenantId,
+        need: u64,
+    ) -> Result<Leave<'_>, FlowError> {
+        // First the leave, then the look at the active term: a term that becomes active in between waits for this.
+        let leave = Leave { _sealing: self.sealing.read().await };
         if vault.barrier.wraps_left(tenant) >= need {
-            return Ok(());
+            return Ok(leave);
         }
         let _one_at_a_time = self.renewing.lock().await;
         if vault.barrier.wraps_left(tenant) >= need {
-            return Ok(());
+            return Ok(leave);
         }
         let term = vault.barrier.active_term(tenant).ok_or(FlowError::NotFound)?;
         let name = KeyName { purpose: KeyPurpose::Kek, tenant: Some(tenant.clone()), term };
@@ -36,7 +60,7 @@ impl WrapCount {
             return Err(FlowError::Crypto("the tenant's key reached its use limit; rotate it"));
         }
         vault.barrier.grant_wraps(tenant, term, block);
-        Ok(())
+        Ok(leave)
     }
 }
 

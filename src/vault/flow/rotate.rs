@@ -194,6 +194,8 @@ fn go_on(vault: &Arc<Vault>, warrant: Warrant<Rotate>, mut row: RotationRow) {
 }
 
 async fn run(vault: &Vault, warrant: &Warrant<Rotate>, row: &mut RotationRow) -> Result<(), FlowError> {
+    // From here on nothing under an older term is on its way to the store, so that a count of none stays true.
+    vault.wraps.settled().await;
     let began = Instant::now();
     let mut moved_now = 0u64;
     loop {
@@ -201,7 +203,7 @@ async fn run(vault: &Vault, warrant: &Warrant<Rotate>, row: &mut RotationRow) ->
         loop {
             let page = vault.store.stale_records(&row.tenant, row.to_term, cursor, BATCH).await?;
             if !page.records.is_empty() {
-                vault.wraps.reserve_at_least(vault, &row.tenant, 2 * u64::from(BATCH)).await?;
+                let leave = vault.wraps.reserve_at_least(vault, &row.tenant, 2 * u64::from(BATCH)).await?;
                 let mut swaps = Vec::with_capacity(page.records.len());
                 for record in page.records {
                     let old = Envelope::parse(&record.envelope).map_err(|_| FlowError::Tampered)?;
@@ -213,6 +215,7 @@ async fn run(vault: &Vault, warrant: &Warrant<Rotate>, row: &mut RotationRow) ->
                     });
                 }
                 let swapped = vault.store.swap_envelopes(&row.tenant, swaps).await?;
+                drop(leave);
                 row.done += swapped;
                 moved_now += swapped;
                 vault.rotations.note(row);
@@ -224,14 +227,9 @@ async fn run(vault: &Vault, warrant: &Warrant<Rotate>, row: &mut RotationRow) ->
                 None => break,
             }
         }
-        // What was sealed under the old term while the walk went on is found by the next walk; the old term seals
-        // nothing any more, so there is an end.
+        // What a walk missed because it was changed under its hands is found by the next one.
         if vault.store.count_stale(&row.tenant, row.to_term).await? == 0 {
-            // A request that sealed under the old term a moment before the switch may still be on its way to the store.
-            actix_web::rt::time::sleep(GRACE).await;
-            if vault.store.count_stale(&row.tenant, row.to_term).await? == 0 {
-                return finish(vault, row).await;
-            }
+            return finish(vault, row).await;
         }
     }
 }
@@ -284,7 +282,5 @@ fn view(row: &RotationRow) -> Rotation {
     }
 }
 
-/// Longer than a write waits in the store's queue.
-const GRACE: Duration = Duration::from_millis(500);
 /// Records in one transaction: short enough that a reveal beside it does not wait long for the writer.
 const BATCH: u32 = 256;

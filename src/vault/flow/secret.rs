@@ -43,7 +43,7 @@ pub async fn write(
     let id = SecretId::fresh();
     let permit = vault.permit_unsealed::<WriteSecret>(asker, id, Note::words("store")).await?;
     let tenant = tenant_of(&permit)?;
-    vault.wraps.reserve(vault, &tenant).await?;
+    let _leave = vault.wraps.reserve(vault, &tenant).await?;
     let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])).transpose()?;
     let warrant = vault.warrant(permit).await?;
     if let Some(slot) = &slot

@@ -37,9 +37,10 @@ pub async fn create(
     let permit = vault.permit_unsealed::<CreateSession>(asker, (), Note::none()).await?;
     let tenant = tenant_of(&permit)?;
     let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])).transpose()?;
-    if slot.is_some() {
-        vault.wraps.reserve(vault, &tenant).await?;
-    }
+    let _leave = match &slot {
+        Some(_) => Some(vault.wraps.reserve(vault, &tenant).await?),
+        None => None,
+    };
     let warrant = vault.warrant(permit).await?;
     if let Some(slot) = &slot
         && let Some(json) = slot.find(vault).await?

@@ -142,7 +142,7 @@ impl Story<'_> {
             Lifetime::LongTerm => None,
             Lifetime::ShortTerm(seconds) => Some(now + seconds * 1000),
         };
-        vault.wraps.reserve(vault, &self.tenant).await?;
+        let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
         let warrant = vault.warrant(permit.about(token)).await?;
         let audit_index = warrant.index();
         let row = self.sealed_row(warrant, token, now, expires_ms)?;
@@ -167,7 +167,7 @@ impl Story<'_> {
     async fn meet_again(&mut self, permit: Permit<Tokenize>, token: Token) -> Result<Option<Tokenized>, FlowError> {
         let vault = self.vault;
         let now = vault.now_ms();
-        vault.wraps.reserve(vault, &self.tenant).await?;
+        let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
         let warrant = vault.warrant(permit.about(token).noting(Note::words("known card"))).await?;
         let audit_index = warrant.index();
         let Some(before) = vault.store.card(&self.tenant, &token, now).await? else { return Ok(None) };

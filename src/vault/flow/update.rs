@@ -18,7 +18,7 @@ use crate::store::CardRow;
 pub async fn update(vault: &Vault, asker: &Asker, token: Token, body: UpdateBody) -> Result<PaymentMethod, FlowError> {
     let permit = vault.permit_unsealed::<Update>(asker, token, Note::none()).await?;
     let tenant = tenant_of(&permit)?;
-    vault.wraps.reserve(vault, &tenant).await?;
+    let _leave = vault.wraps.reserve(vault, &tenant).await?;
     let warrant = vault.warrant(permit).await?;
     let trace = warrant.trace();
     let Some(before) = vault.store.card(&tenant, &token, vault.now_ms()).await? else {
