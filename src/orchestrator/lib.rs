@@ -14,3 +14,6 @@ pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod vault;
+
+#[cfg(test)]
+mod tls_peer;

@@ -41,3 +41,6 @@ pub enum NotSent {
     #[error("the request cannot be built")]
     Unbuildable,
 }
+
+#[cfg(test)]
+mod tests;
