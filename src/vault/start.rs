@@ -10,7 +10,7 @@ use strongroom_keys::root::Descriptor;
 use strongroom_wire::Scope;
 use strongroom_wire::admin::RootKind;
 use strongroom_wire::entry::{Act, Outcome, OwnAct};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsError};
 use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
@@ -136,9 +136,10 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let (server, handle) = bound.serve(&config.listen, &state, &certificates)?;
     let (sweeper, every) = (Arc::clone(&vault), Duration::from_secs(config.store.sweep_seconds));
     let sweeping = rt::spawn(async move { sweep::keep_sweeping(&sweeper, every).await });
+    let signals = Signals::catch()?;
     announce(&config, addresses)?;
     let stopping = rt::spawn(async move {
-        wait_for_stop(&state).await;
+        signals.wait_for_stop(&state).await;
         handle.stop(true).await;
     });
     server.await?;
@@ -209,19 +210,31 @@ fn announce(config: &Config, addresses: Addresses) -> Result<(), StartError> {
     Ok(())
 }
 
-/// SIGHUP reloads, SIGTERM and SIGINT stop.
-async fn wait_for_stop(state: &Arc<State>) {
-    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::hangup()), signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        log::error("signals cannot be received; stop the process with SIGKILL", &[]);
-        return std::future::pending().await;
-    };
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => reload(state).await,
-            _ = terminate.recv() => return,
-            _ = interrupt.recv() => return,
+/// The signals that vaultd answers. They are caught before it says that it is ready, because until then each of them
+/// would end the process on the spot.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// SIGHUP reloads, SIGTERM and SIGINT stop.
+    async fn wait_for_stop(mut self, state: &Arc<State>) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => reload(state).await,
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+            }
         }
     }
 }

@@ -4,7 +4,10 @@
 mod identity;
 mod intake;
 mod quota;
+mod refusals;
+mod reload;
 mod sealed;
+mod start;
 mod table;
 mod tenant;
 mod tls;

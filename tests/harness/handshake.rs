@@ -92,6 +92,13 @@ impl Talk {
         group.map(|group| format!("{:?}", group.name())).unwrap_or_default()
     }
 
+    /// The server's own certificate, DER.
+    #[must_use]
+    pub fn server_certificate(&self) -> Vec<u8> {
+        let chain = self.stream.get_ref().conn.peer_certificates().unwrap_or_default();
+        chain.first().map(|leaf| leaf.to_vec()).unwrap_or_default()
+    }
+
     /// Sends a request head, which ends in an empty line, and a body.
     ///
     /// # Errors

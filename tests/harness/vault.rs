@@ -92,6 +92,13 @@ impl Policy {
         self
     }
 
+    /// Removes the rule of an identity.
+    #[must_use]
+    pub fn without(mut self, role: &str, name: &str) -> Self {
+        self.rules.retain(|known| (known.role.as_str(), known.name.as_str()) != (role, name));
+        self
+    }
+
     /// The policy file's text.
     #[must_use]
     pub fn text(&self) -> String {

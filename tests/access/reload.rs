@@ -1,0 +1,145 @@
+//! Certificates, revocation lists and policy that are read again: by the API and by SIGHUP, without dropping a kept
+//! connection, and binding on the connections that are open.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use reqwest::Method;
+use rustix::process::Signal;
+use strongroom_tests::harness::{
+    Binary, Credentials, Handshake, Policy, Talk, World, binary_path, eventually, standard_policy,
+};
+
+#[tokio::test]
+async fn a_new_server_certificate_is_shown_and_kept_connections_stay() {
+    for by_signal in [false, true] {
+        let mut world = World::vault_only().await.unwrap();
+        let who = world.credentials("orchestrator", "main").unwrap();
+        let [_, release, _] = world.vault.addresses();
+        let before = shown(&world, &who);
+        let mut kept = Handshake { who: Some(&who), ..Handshake::default() }.connect(&world.pki, release).unwrap();
+        assert_eq!(list(&mut kept), 200);
+        replace_server_certificate(&world);
+        reload(&mut world, by_signal).await;
+        eventually("the new certificate", Duration::from_secs(10), || async {
+            Ok((shown(&world, &who) != before).then_some(()))
+        })
+        .await
+        .unwrap();
+        assert_eq!(list(&mut kept), 200, "a kept connection did not live through a reload");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_changes_nothing() {
+    let world = World::vault_only().await.unwrap();
+    let who = world.credentials("orchestrator", "main").unwrap();
+    let before = shown(&world, &who);
+    let server = world.pki.server("server").unwrap();
+    // The key of one certificate beside another one.
+    let other = world.pki.server("other-server").unwrap();
+    fs::copy(other.key, &server.key).unwrap();
+    // And a policy that would lock everybody out, which must not be taken either.
+    fs::write(world.path().join("policy.toml"), Policy::default().text()).unwrap();
+    let refused = world.security().await.unwrap().send(Method::POST, "/v1/reload", None, &[]).await.unwrap();
+    assert_eq!((refused.status, refused.problem().as_str()), (422, "invalid-field"));
+    assert_eq!(shown(&world, &who), before);
+    world.release().await.unwrap().get("/v1/payment_methods").await.unwrap().must_be(200).unwrap();
+}
+
+#[tokio::test]
+async fn a_revoked_client_is_refused_also_on_its_open_connection() {
+    for by_signal in [false, true] {
+        let mut world = World::vault_only().await.unwrap();
+        let gone = world.credentials("orchestrator", "main").unwrap();
+        revoke(&world, &[]);
+        world.vault.process().stop().await.unwrap();
+        let crl = crl(&world).display().to_string();
+        world
+            .vault
+            .edit_configuration(|text| text.replace(", client_ca =", &format!(", client_crl = \"{crl}\", client_ca =")))
+            .unwrap();
+        world.vault.restart().await.unwrap();
+        let [_, release, _] = world.vault.addresses();
+        let handshake = Handshake { who: Some(&gone), ..Handshake::default() };
+        let mut open = handshake.connect(&world.pki, release).unwrap();
+        assert_eq!(list(&mut open), 200);
+
+        revoke(&world, &["--cert", gone.certificate.to_str().unwrap()]);
+        assert_eq!(list(&mut open), 200, "a list counts before it was read again");
+        reload(&mut world, by_signal).await;
+        eventually("the revocation to count", Duration::from_secs(10), || {
+            let status = list(&mut open);
+            async move { Ok((status == 401).then_some(())) }
+        })
+        .await
+        .unwrap();
+        let again = handshake.ask(&world.pki, release, "GET", "/openapi.json");
+        assert!(again.is_err(), "a revoked certificate was let in: {again:?}");
+        // Who is not on the list still is.
+        world.security().await.unwrap().get("/v1/status").await.unwrap().must_be(200).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_changed_policy_binds_open_connections() {
+    let world = World::vault_only().await.unwrap();
+    let who = world.credentials("orchestrator", "main").unwrap();
+    let [_, release, _] = world.vault.addresses();
+    let mut open = Handshake { who: Some(&who), ..Handshake::default() }.connect(&world.pki, release).unwrap();
+    assert_eq!(list(&mut open), 200);
+    world.vault.set_policy(&standard_policy().without("orchestrator", "main")).unwrap();
+    eventually("the policy to count", Duration::from_secs(10), || {
+        let status = list(&mut open);
+        async move { Ok((status == 403).then_some(())) }
+    })
+    .await
+    .unwrap();
+}
+
+/// One masked list over a connection that stays; its status.
+fn list(talk: &mut Talk) -> u16 {
+    let head = "GET /v1/payment_methods HTTP/1.1\r\nHost: localhost\r\nStrongroom-Tenant: acme\r\n\r\n";
+    talk.send(head, b"").unwrap();
+    talk.answer().unwrap().0
+}
+
+/// The server certificate that the release listener shows now.
+fn shown(world: &World, who: &Credentials) -> Vec<u8> {
+    let [_, release, _] = world.vault.addresses();
+    let talk = Handshake { who: Some(who), ..Handshake::default() }.connect(&world.pki, release).unwrap();
+    talk.server_certificate()
+}
+
+fn replace_server_certificate(world: &World) {
+    let old = world.pki.server("server").unwrap();
+    let new = world.pki.server("next-server").unwrap();
+    fs::copy(new.certificate, old.certificate).unwrap();
+    fs::copy(new.key, old.key).unwrap();
+}
+
+async fn reload(world: &mut World, by_signal: bool) {
+    if by_signal {
+        world.vault.process().signal(Signal::HUP).unwrap();
+    } else {
+        let done = world.security().await.unwrap().send(Method::POST, "/v1/reload", None, &[]).await.unwrap();
+        assert_eq!(done.expect(200).unwrap()["reloaded"], serde_json::json!(["certificates", "policy"]));
+    }
+}
+
+fn crl(world: &World) -> PathBuf {
+    world.path().join("pki/crl.pem")
+}
+
+fn revoke(world: &World, what: &[&str]) {
+    let done = Command::new(binary_path(Binary::Vaultctl).unwrap())
+        .args(["pki", "revoke", "--ca"])
+        .arg(world.path().join("pki"))
+        .args(what)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(crl(world).exists());
+}
