@@ -7,7 +7,7 @@ mod tell;
 use std::time::Instant;
 
 use clap::Args;
-use strongroom_tests::harness::{Fault, Result, World, WorldPlan};
+use strongroom_tests::harness::{Fault, Result, World, WorldPlan, because};
 
 use crate::steps::{cargo, must};
 use tell::Teller;
@@ -25,33 +25,33 @@ impl Demo {
     pub(crate) async fn run(&self) -> Result<()> {
         let began = Instant::now();
         must("building", &mut build())?;
-        tokio::select! {
-            done = self.play(began) => done,
-            _ = tokio::signal::ctrl_c() => Err(Fault::new("stopped by Ctrl-C; every process was ended and its folder removed")),
-        }
-    }
-
-    async fn play(&self, began: Instant) -> Result<()> {
         let mut tell = Teller::default();
-        tell.chapter("A vault, an orchestrator and a PSP");
-        let starting = Instant::now();
-        let mut world = World::start(WorldPlan { payments: true, ..WorldPlan::default() }).await?;
-        tell.started(&world, starting.elapsed())?;
-        let token = story::new_customer(&mut tell, &world, began).await?;
-        story::repeat_customer(&mut tell, &world, &token).await?;
-        story::three_d_secure(&mut tell, &world).await?;
-        story::decline(&mut tell, &world).await?;
-        story::audit(&mut tell, &world).await?;
-        story::ledger(&mut tell, &world).await?;
+        let mut world = tokio::select! {
+            told = tell_all(&mut tell, began) => told?,
+            _ = tokio::signal::ctrl_c() => return Err(Fault::new("stopped by Ctrl-C; nothing was left behind")),
+        };
         if self.serve {
             play::print(&world)?;
-            // What Ctrl-C means is decided in `run`; here it only ends the wait.
-            tokio::signal::ctrl_c().await.map_err(|error| Fault::new(format!("waiting for Ctrl-C: {error}")))?;
+            tokio::signal::ctrl_c().await.map_err(because("waiting for Ctrl-C"))?;
         }
         stop(&mut world).await?;
         tell.end();
         Ok(())
     }
+}
+
+async fn tell_all(tell: &mut Teller, began: Instant) -> Result<World> {
+    tell.chapter("A vault, an orchestrator and a PSP");
+    let starting = Instant::now();
+    let world = World::start(WorldPlan { payments: true, ..WorldPlan::default() }).await?;
+    tell.started(&world, starting.elapsed())?;
+    let token = story::new_customer(tell, &world, began).await?;
+    story::repeat_customer(tell, &world, &token).await?;
+    story::three_d_secure(tell, &world).await?;
+    story::decline(tell, &world).await?;
+    story::audit(tell, &world).await?;
+    story::ledger(tell, &world).await?;
+    Ok(world)
 }
 
 async fn stop(world: &mut World) -> Result<()> {

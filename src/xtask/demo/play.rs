@@ -6,42 +6,50 @@ use strongroom_tests::harness::{Result, World};
 /// Prints how to play with what runs.
 pub(super) fn print(world: &World) -> Result<()> {
     let [_, release, admin] = world.vault.addresses();
+    let (release, admin) =
+        (format!("https://localhost:{}", release.port()), format!("https://localhost:{}", admin.port()));
     let orchestrator = world.payments()?;
-    let main = world.credentials("orchestrator", "main")?;
-    let alice = world.credentials("security", "alice")?;
-    let (folder, tenant) = (world.path().display(), &world.tenant);
-    println!("\nStill up; Ctrl-C ends it. Paste into a shell:\n");
-    println!("D={folder}");
-    println!("CA=\"--cacert {}\"", world.pki.ca().display());
-    println!("MAIN=\"--cert {} --key {}\"", main.certificate.display(), main.key.display());
-    println!("ALICE=\"--cert {} --key {}\"", alice.certificate.display(), alice.key.display());
-    println!("R=https://localhost:{}; A=https://localhost:{}", release.port(), admin.port());
-    println!("O={}; KEY={}", orchestrator.anyone().base(), orchestrator.merchant.api_key);
-    println!("T='Strongroom-Tenant: {tenant}'; J='Content-Type: application/json'");
-    println!("\n# Store a card and get a token");
+    let pay = orchestrator.anyone().base().to_owned();
+    let (ca, tenant) = (world.pki.ca(), &world.tenant);
+    let curl = format!("curl -sS --cacert {} -H 'Content-Type: application/json'", ca.display());
+    let with = |role: &str, name: &str| -> Result<String> {
+        let who = world.credentials(role, name)?;
+        Ok(format!("{curl} --cert {} --key {}", who.certificate.display(), who.key.display()))
+    };
+    println!("\nStill up, until Ctrl-C. Paste these into another shell:\n");
+    println!("release() {{ {} -H 'Strongroom-Tenant: {tenant}' \"$@\"; echo; }}", with("orchestrator", "main")?);
+    println!("admin() {{ {} \"$@\"; echo; }}", with("security", "alice")?);
+    println!("shop() {{ {curl} -H 'api-key: {}' \"$@\"; echo; }}", orchestrator.merchant.api_key);
+    println!("anyone() {{ {curl} \"$@\"; echo; }}");
+
+    println!("\n# Store a card and get a token; list the cards, masked.");
     println!(
-        "curl -s $CA $MAIN -H \"$T\" -H \"$J\" $R/v1/payment_methods -d \
+        "release {release}/v1/payment_methods -d \
          '{{\"type\":\"card\",\"card\":{{\"number\":\"4242424242424242\",\"exp_month\":12,\"exp_year\":2031}}}}'"
     );
-    println!("\n# List cards, masked; reveal one (an audit entry first; see the header Audit-Index)");
-    println!("curl -s $CA $MAIN -H \"$T\" $R/v1/payment_methods");
+    println!("release {release}/v1/payment_methods");
+    println!("\n# Reveal one: an audit entry first, whose place the header Audit-Index names.");
     println!(
-        "curl -si $CA $MAIN -H \"$T\" -H \"$J\" $R/v1/payment_methods/pm_.../reveal -d \
-         '{{\"purpose\":\"authorize\",\"reference\":\"by-hand\"}}'"
+        "release -i {release}/v1/payment_methods/pm_.../reveal -d '{{\"purpose\":\"authorize\",\"reference\":\"by-hand\"}}'"
     );
-    println!("\n# Be refused: no certificate, then the wrong role");
-    println!("curl -s $CA $R/v1/payment_methods; curl -s $CA $ALICE -H \"$T\" $R/v1/payment_methods");
-    println!("\n# Pay");
+    println!("\n# Be refused: without a certificate, then in the wrong role.");
+    println!("anyone {release}/v1/payment_methods");
+    println!("admin {release}/v1/payment_methods");
+    println!("\n# Pay, and look at the payment and at what the PSP did.");
     println!(
-        "curl -s $CA -H \"api-key: $KEY\" -H \"$J\" $O/payments -d '{{\"amount\":1500,\"currency\":\"EUR\",\"confirm\":true,\
-         \"payment_method\":\"card\",\"payment_method_data\":{{\"card\":{{\"card_number\":\"5555555555554444\",\
+        "shop {pay}/payments -d '{{\"amount\":1500,\"currency\":\"EUR\",\"confirm\":true,\"payment_method\":\"card\",\
+         \"authentication_type\":\"no_three_ds\",\"payment_method_data\":{{\"card\":{{\"card_number\":\"5555555555554444\",\
          \"card_exp_month\":\"12\",\"card_exp_year\":\"2031\",\"card_cvc\":\"123\"}}}}}}'"
     );
-    println!("curl -s $CA -H \"api-key: $KEY\" $O/payments/pay_...");
-    println!("\n# Security: status, audit log, keys, metrics");
-    println!("curl -s $CA $ALICE $A/v1/status; curl -s $CA $ALICE \"$A/v1/audit/entries?from=0&limit=20\"");
-    println!("curl -s $CA $ALICE $A/v1/keys; curl -s $CA $ALICE $A/metrics");
-    println!("\n# The PSP's ledger");
-    println!("curl -s $CA {}/ledger", world.psp()?.client().base());
+    println!("shop {pay}/payments/pay_...");
+    println!("anyone {}/ledger", world.psp()?.client().base());
+    println!("\n# What the security team sees.");
+    for path in ["/v1/status", "/v1/keys", "/v1/audit/entries?from=0&limit=20", "/v1/audit/checkpoint", "/metrics"] {
+        println!("admin '{admin}{path}'");
+    }
+    println!(
+        "\nEvery API says what it takes at /openapi.json. Configurations and logs are in {}.",
+        world.path().display()
+    );
     Ok(())
 }
