@@ -6,6 +6,7 @@ mod intake;
 mod quota;
 mod refusals;
 mod reload;
+mod schema;
 mod sealed;
 mod start;
 mod table;
