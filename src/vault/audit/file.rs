@@ -32,9 +32,11 @@ pub(super) struct Head {
 impl LogFile {
     /// Opens or makes the log, and checks that its end is what it was.
     pub(super) fn open(path: &Path, origin: &str) -> Result<(Self, Frontier), AuditError> {
-        let lock = lock_beside(path)?;
         // Made here so that nobody else may read it; SQLite gives its side files the same mode.
         OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        // Where it really is: under another name (a symbolic link) it has the same lock.
+        let path = &path.canonicalize()?;
+        let lock = lock_beside(path)?;
         let conn = Self::connect(path)?;
         let mut file = Self { conn, path: path.to_owned(), _lock: lock };
         file.migrate()?;

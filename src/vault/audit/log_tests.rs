@@ -353,6 +353,9 @@ async fn a_log_in_use_of_another_vault_newer_or_no_log_at_all_is_refused() {
     let rig = Rig::new();
     let open = |path: &Path, origin| AuditLog::open(path, Arc::new(MockClock::at(1)), origin).err().unwrap();
     assert!(matches!(open(&rig.path(), ORIGIN), AuditError::InUse));
+    let aliases = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(rig.path(), aliases.path().join("alias.db")).unwrap();
+    assert!(matches!(open(&aliases.path().join("alias.db"), ORIGIN), AuditError::InUse));
     let path = rig.path();
     let Err(error) = rig.reopen(|conn| conn.pragma_update(None, "user_version", 999).unwrap()) else { panic!() };
     assert!(matches!(error, AuditError::NewerSchema));

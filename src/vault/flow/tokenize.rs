@@ -166,10 +166,11 @@ impl Story<'_> {
     /// either of the two is.
     async fn meet_again(&mut self, permit: Permit<Tokenize>, token: Token) -> Result<Option<Tokenized>, FlowError> {
         let vault = self.vault;
-        let now = vault.now_ms();
         let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
         let warrant = vault.warrant(permit.about(token).noting(Note::words("known card"))).await?;
         let audit_index = warrant.index();
+        // Asked for only now: the entry may have waited long, and a card that ended meanwhile is not met again.
+        let now = vault.now_ms();
         let Some(before) = vault.store.card(&self.tenant, &token, now).await? else { return Ok(None) };
         row::check_binding(&vault.barrier, &before)?;
         let expires_ms = match (before.content.expires_ms, self.body.lifetime) {

@@ -23,10 +23,12 @@ pub async fn give(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Result<
     let share = read_submission(body);
     let permit = vault.permit::<Unseal>(asker, (), Note::words("share")).await?;
     let share = share.map_err(|bad| FlowError::Field { field: bad.field.unwrap_or("body"), why: bad.why })?;
+    let mut ceremony = vault.root.ceremony.lock().await;
+    // Looked at under the lock: a share that waited while the last one needed opened the vault must not begin another
+    // ceremony, in which it would lie until somebody seals the vault.
     if vault.barrier.is_unsealed() {
         return Err(FlowError::Conflict("the vault is unsealed already; nothing was done with the share"));
     }
-    let mut ceremony = vault.root.ceremony.lock().await;
     let step = match ceremony.give(share, &asker.who.who(), vault.now_ms()) {
         Ok(step) => step,
         Err(refused) => {

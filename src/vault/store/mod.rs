@@ -98,6 +98,9 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` cards whose end has come, earliest first, for the sweep to shred.
     async fn expired(&self, now_ms: u64, limit: u32) -> Result<Vec<Expired>, StoreError>;
 
+    /// Shreds a card whose end has come. `false` if there is none, or its end was moved since it was listed.
+    async fn shred_expired(&self, expired: &Expired, now_ms: u64) -> Result<bool, StoreError>;
+
     /// Stores a secret.
     ///
     /// # Errors

@@ -247,6 +247,25 @@ pub(in crate::store) async fn the_sweep_sees_the_earliest_end_first(store: Arc<d
     assert_eq!(due(store.expired(NOW + 99, 1).await.unwrap()), vec![tokens[1]]);
 }
 
+/// The sweep lists, writes its entry, and only then shreds: what was made long-term in between is kept.
+pub(in crate::store) async fn a_card_that_was_retained_meanwhile_is_not_swept(store: Arc<dyn Store>) {
+    let tenant = acme(&*store).await;
+    let (mut kept, mut ended) = (card(&tenant, None), card(&tenant, None));
+    for card in [&mut kept, &mut ended] {
+        card.content.expires_ms = Some(NOW + 10);
+        store.insert_card(card.clone(), None).await.unwrap();
+    }
+    let listed = store.expired(NOW + 10, 10).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    let long_term = CardContent { expires_ms: None, ..kept.content.clone() };
+    assert_eq!(store.swap_card(&tenant, &kept.token, kept.content.clone(), long_term).await, Ok(true));
+    for due in &listed {
+        assert_eq!(store.shred_expired(due, NOW + 10).await, Ok(due.token == ended.token));
+    }
+    assert!(store.card(&tenant, &kept.token, NOW + 10).await.unwrap().is_some());
+    assert_eq!(store.delete_card(&tenant, &ended.token).await, Ok(false));
+}
+
 pub(in crate::store) async fn an_unregistered_tenant_is_refused(store: Arc<dyn Store>) {
     let tenant: TenantId = "nobody".parse().unwrap();
     let card = card(&tenant, None);

@@ -141,15 +141,24 @@ pub(super) fn swap(
     Ok(changed > 0)
 }
 
-/// Shreds a card.
-pub(super) fn delete(desk: &mut Desk<'_>, tenant: i64, token: &Token) -> Result<bool, StoreError> {
+/// Shreds a card; with `ended_by`, only one whose end had come then.
+pub(super) fn delete(
+    desk: &mut Desk<'_>,
+    tenant: i64,
+    token: &Token,
+    ended_by: Option<u64>,
+) -> Result<bool, StoreError> {
     let Some(id) = find(desk.conn, token)? else {
         return Ok(false);
     };
     let gone: Option<Vec<u8>> = desk
         .conn
-        .prepare_cached("DELETE FROM cards WHERE id = ?1 AND tenant = ?2 RETURNING fingerprint")
-        .and_then(|mut statement| statement.query_row([id, tenant], |row| row.get(0)).optional())
+        .prepare_cached(
+            "DELETE FROM cards WHERE id = ?1 AND tenant = ?2 AND (?3 IS NULL OR expires_ms <= ?3) RETURNING fingerprint",
+        )
+        .and_then(|mut statement| {
+            statement.query_row(params![id, tenant, ended_by.map(signed_time)], |row| row.get(0)).optional()
+        })
         .map_err(fault)?;
     let Some(fingerprint) = gone else {
         return Ok(false);

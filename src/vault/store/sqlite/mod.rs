@@ -56,11 +56,12 @@ impl SqliteStore {
     /// [`StoreError::InUse`] if another process has it open, [`StoreError::OtherVault`] if it is not this vault's,
     /// [`StoreError::NewerSchema`], [`StoreError::Corrupt`], [`StoreError::Unavailable`].
     pub fn open(options: &SqliteOptions) -> Result<Self, StoreError> {
-        let lock = open::lock(&options.path)?;
-        let conn = open::writer(&options.path, &options.vault, options.bytes_max)?;
-        let mut wal = options.path.clone().into_os_string();
+        let path = open::place(&options.path)?;
+        let lock = open::lock(&path)?;
+        let conn = open::writer(&path, &options.vault, options.bytes_max)?;
+        let readers = Readers::new(&path)?;
+        let mut wal = path.into_os_string();
         wal.push("-wal");
-        let readers = Readers::new(&options.path)?;
         let writer = Writer::start(conn, PathBuf::from(wal))?;
         Ok(Self { readers, writer, tenants: RwLock::default(), _lock: lock })
     }
@@ -164,7 +165,12 @@ impl Store for SqliteStore {
 
     async fn delete_card(&self, tenant: &TenantId, token: &Token) -> Result<bool, StoreError> {
         let (number, token) = (self.number(tenant)?, *token);
-        self.writer.write(move |desk| cards::delete(desk, number, &token)).await
+        self.writer.write(move |desk| cards::delete(desk, number, &token, None)).await
+    }
+
+    async fn shred_expired(&self, expired: &Expired, now_ms: u64) -> Result<bool, StoreError> {
+        let (number, token) = (self.number(&expired.tenant)?, expired.token);
+        self.writer.write(move |desk| cards::delete(desk, number, &token, Some(now_ms))).await
     }
 
     async fn expired(&self, now_ms: u64, limit: u32) -> Result<Vec<Expired>, StoreError> {

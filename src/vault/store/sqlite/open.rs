@@ -10,6 +10,13 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::fault::fault;
 use crate::store::StoreError;
 
+/// Where the store's file really is, made when absent: under another name (a symbolic link) it has the same lock and the
+/// same log. It is made here so that nobody else may read it; SQLite gives its log the same rights.
+pub(super) fn place(path: &Path) -> Result<PathBuf, StoreError> {
+    private(path)?;
+    path.canonicalize().map_err(|_| StoreError::Unavailable)
+}
+
 /// Takes the lock that keeps a second vaultd away. It lasts as long as the file is held, also over `kill -9`.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
@@ -24,7 +31,6 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
 
 /// The one connection that writes, with every migration applied.
 pub(super) fn writer(path: &Path, vault: &str, bytes_max: Option<u64>) -> Result<Connection, StoreError> {
-    // The file is made here so that nobody else may read it; SQLite gives its log the same rights.
     private(path)?;
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let application: i32 = pragma(&conn, "application_id")?;

@@ -83,6 +83,10 @@ async fn a_second_opener_is_refused_until_the_first_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let first = SqliteStore::open(&options(&folder)).unwrap();
     assert_eq!(SqliteStore::open(&options(&folder)).err(), Some(StoreError::InUse));
+    let alias = folder.path().join("alias.db");
+    std::os::unix::fs::symlink(folder.path().join("vault.db"), &alias).unwrap();
+    let by_another_name = SqliteOptions { path: alias, ..options(&folder) };
+    assert_eq!(SqliteStore::open(&by_another_name).err(), Some(StoreError::InUse));
     drop(first);
     assert!(SqliteStore::open(&options(&folder)).is_ok());
 }
