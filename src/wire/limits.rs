@@ -134,6 +134,8 @@ pub const CLIENT_SECRET_TTL_MAX_S: u64 = 24 * 3600;
 pub const PAYMENT_TOKEN_TTL_S: u64 = 900;
 /// Most saved cards in one answer.
 pub const SAVED_CARDS_MAX: usize = 100;
+/// Most pages of the vault that are read to find a customer's saved cards among the short-term ones.
+pub const SAVED_CARD_PAGES_MAX: usize = 10;
 /// Most connector accounts of one merchant.
 pub const CONNECTOR_ACCOUNTS_MAX: usize = 20;
 /// Most API keys of one merchant.

@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use strongroom_wire::payment_method::{
-    Page, PaymentMethod, Purpose, RevealRequest, Session, SessionRequest, StoredSecret, TenantRequest,
+    Page, PaymentMethod, Purpose, RevealRequest, Session, SessionRequest, Storage, StoredSecret, TenantRequest,
 };
 use strongroom_wire::{CustomerId, Kind, Problem, SecretId, TenantId, Token, header, limits};
 use zeroize::Zeroizing;
@@ -91,6 +91,21 @@ impl VaultClient {
         let answer = self.call(client, Method::POST, path, tenant, Some(to_wiped_json(body)?)).await?;
         read(&answer)
     }
+
+    /// One page of the customer's cards, short-term ones among them.
+    async fn page(
+        &self,
+        tenant: &TenantId,
+        customer: &CustomerId,
+        cursor: Option<&str>,
+    ) -> Result<Page<PaymentMethod>, VaultError> {
+        let most = limits::PAGE_ITEMS_MAX.to_string();
+        let mut query = vec![("customer_id", customer.as_str()), ("limit", &most)];
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let query = serde_urlencoded::to_string(query).map_err(|_| VaultError::Unavailable)?;
+        let path = format!("/v1/payment_methods?{query}");
+        read(&self.call(&self.pooled, Method::GET, &path, Some(tenant), None).await?)
+    }
 }
 
 #[async_trait]
@@ -152,14 +167,18 @@ impl Vault for VaultClient {
     }
 
     async fn list(&self, tenant: &TenantId, customer: &CustomerId) -> Result<Vec<PaymentMethod>, VaultError> {
-        let query = serde_urlencoded::to_string([
-            ("customer_id", customer.as_str()),
-            ("limit", &limits::PAGE_ITEMS_MAX.to_string()),
-        ])
-        .map_err(|_| VaultError::Unavailable)?;
-        let path = format!("/v1/payment_methods?{query}");
-        let page: Page<PaymentMethod> = read(&self.call(&self.pooled, Method::GET, &path, Some(tenant), None).await?)?;
-        Ok(page.items)
+        let mut kept = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..limits::SAVED_CARD_PAGES_MAX {
+            let page = self.page(tenant, customer, cursor.as_deref()).await?;
+            kept.extend(page.items.into_iter().filter(|method| method.storage == Storage::LongTerm));
+            cursor = page.next_cursor;
+            if cursor.is_none() || kept.len() >= limits::SAVED_CARDS_MAX {
+                break;
+            }
+        }
+        kept.truncate(limits::SAVED_CARDS_MAX);
+        Ok(kept)
     }
 
     async fn retain(&self, tenant: &TenantId, token: Token) -> Result<(), VaultError> {
@@ -196,6 +215,16 @@ impl Vault for VaultClient {
         let answer = self.call(&self.single_use, Method::POST, &path, Some(tenant), Some(body)).await?;
         let secret: RevealedSecret = read(&answer)?;
         Ok(secret.value.into_inner())
+    }
+
+    async fn ping(&self, patience: Duration) -> Result<(), VaultError> {
+        let request = self.pooled.get(format!("{}/health/ready", self.url)).timeout(patience);
+        let response = request.send().await.map_err(|_| VaultError::Unavailable)?;
+        let status = response.status();
+        let body = read_limited(response).await?;
+        let told = serde_json::from_slice::<Problem>(&body).ok().and_then(|p| Kind::from_type_uri(&p.type_uri));
+        // A vault that says on its admin listener alone whether it is sealed still answered as a vault.
+        if status.is_success() || told == Some(Kind::NoRoute) { Ok(()) } else { Err(VaultError::Unavailable) }
     }
 }
 

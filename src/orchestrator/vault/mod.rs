@@ -6,6 +6,8 @@ mod client;
 pub use card::{Card, CardInput, SecretText};
 pub use client::{VaultClient, VaultSettings};
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use strongroom_wire::payment_method::{PaymentMethod, Session};
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
@@ -33,7 +35,7 @@ pub trait Vault: Send + Sync {
     ) -> Result<Card, VaultError>;
     /// The masked view.
     async fn get(&self, tenant: &TenantId, token: Token) -> Result<PaymentMethod, VaultError>;
-    /// The customer's cards, masked.
+    /// The customer's long-term cards, masked, oldest first, at most [`strongroom_wire::limits::SAVED_CARDS_MAX`].
     async fn list(&self, tenant: &TenantId, customer: &CustomerId) -> Result<Vec<PaymentMethod>, VaultError>;
     /// Short-term becomes long-term.
     async fn retain(&self, tenant: &TenantId, token: Token) -> Result<(), VaultError>;
@@ -51,6 +53,9 @@ pub trait Vault: Send + Sync {
     async fn store_secret(&self, tenant: &TenantId, name: &str, value: &str) -> Result<SecretId, VaultError>;
     /// Reads it back.
     async fn reveal_secret(&self, tenant: &TenantId, id: SecretId) -> Result<Zeroizing<String>, VaultError>;
+
+    /// Whether the vault answers within this time. Changes nothing and names no tenant.
+    async fn ping(&self, patience: Duration) -> Result<(), VaultError>;
 }
 
 /// Why the vault did not do it.
@@ -81,3 +86,6 @@ pub enum VaultError {
     #[error("the vault is not available")]
     Unavailable,
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use strongroom_wire::payment_method::{Brand, CardSummary, MethodKind, PaymentMethod, Session, Storage};
@@ -19,6 +20,7 @@ pub(crate) struct FakeVault {
 pub(crate) struct VaultState {
     pub(crate) cards: HashMap<Token, (PaymentMethod, String)>,
     pub(crate) reveals: u32,
+    pub(crate) pings: u32,
     pub(crate) down: bool,
     pub(crate) secrets: HashMap<SecretId, String>,
 }
@@ -119,5 +121,10 @@ impl Vault for FakeVault {
 
     async fn reveal_secret(&self, _: &TenantId, id: SecretId) -> Result<Zeroizing<String>, VaultError> {
         self.up()?.secrets.get(&id).map(|text| Zeroizing::new(text.clone())).ok_or(VaultError::NotFound)
+    }
+
+    async fn ping(&self, _: Duration) -> Result<(), VaultError> {
+        self.state.lock().unwrap().pings += 1;
+        self.up().map(drop)
     }
 }
