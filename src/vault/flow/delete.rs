@@ -1,5 +1,5 @@
-//! Delete: a card is shredded. Its wrapped Dek is overwritten, so nothing that was copied of the row elsewhere can be
-//! brought together with it again.
+//! Delete: a card is shredded. Its row, the wrapped Dek included, is overwritten in place and leaves the write-ahead log.
+//! A copy of the row that was made before (a backup) opens for as long as the Kek of its term exists.
 
 use strongroom_wire::Token;
 

@@ -106,6 +106,8 @@ async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
     *held = Some(root);
     drop(held);
     vault.audit.record_own(OwnAct::Unsealed, Own::noting(Note::none())).await?;
+    // So that the log can be verified from its first moment on; the writer signs again by itself.
+    let _ = vault.audit.checkpoint().await;
     check_log(vault);
     rotate::resume(vault).await
 }
