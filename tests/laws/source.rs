@@ -49,7 +49,7 @@ pub(crate) fn root() -> PathBuf {
 /// Paths, from the root, of the files that are or would be committed.
 pub(crate) fn files() -> Vec<String> {
     let listed = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .args(["-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output()
         .expect("the laws need git to know what is committed: install it");
