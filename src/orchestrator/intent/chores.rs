@@ -1,8 +1,10 @@
 //! What the vault still has to do after an outcome: keep the card that paid, shred the one that did not.
 
+use strongroom_wire::Token;
+
 use super::engine::Engine;
-use super::payment::backoff_ms;
-use crate::store::{Chore, ChoreKind, StoreError};
+use super::payment::{Payment, backoff_ms};
+use crate::store::{Chore, ChoreKind, Effects, NewChore, StoreError};
 use crate::vault::VaultError;
 
 impl Engine {
@@ -14,6 +16,25 @@ impl Engine {
     /// Does the chores of one payment now, so that the answer to the caller is already true at the vault.
     pub(crate) async fn do_chores_of(&self, payment_id: &str) {
         self.do_chores(|chore| chore.payment_id == payment_id).await;
+    }
+
+    /// Has a card shredded that came with a request which no payment took. If the store cannot take the chore either,
+    /// the card goes when its short term at the vault ends.
+    pub(crate) async fn leave_stray(&self, payment: &Payment, token: Token) {
+        if let Err(error) = self.store.add_chore(&self.stray(payment, token)).await {
+            tracing::error!(payment_id = payment.payment_id.as_str(), %error, "a card stays until its short term ends");
+        }
+    }
+
+    /// The chore that shreds this card unless a payment uses it.
+    pub(crate) fn stray(&self, payment: &Payment, token: Token) -> NewChore {
+        NewChore {
+            merchant_id: payment.merchant_id.clone(),
+            kind: ChoreKind::ShredStray,
+            token,
+            payment_id: payment.payment_id.clone(),
+            due_ms: self.now_ms() + STRAY_MS,
+        }
     }
 
     async fn do_chores(&self, wanted: impl Fn(&Chore) -> bool) {
@@ -41,9 +62,10 @@ impl Engine {
     async fn do_chore(&self, chore: &Chore) -> Result<(), ChoreError> {
         let done = match chore.kind {
             ChoreKind::Retain => self.vault.retain(&chore.merchant_id, chore.token).await,
-            ChoreKind::Shred => {
+            ChoreKind::Shred | ChoreKind::ShredStray => {
+                let except = if chore.kind == ChoreKind::Shred { chore.payment_id.as_str() } else { NO_PAYMENT };
                 // The vault answers one token for the same card of the same customer: another payment may need it.
-                if self.store.is_card_in_use(&chore.merchant_id, chore.token, &chore.payment_id).await?
+                if self.store.is_card_in_use(&chore.merchant_id, chore.token, except).await?
                     || self.is_kept(chore).await?
                 {
                     return Ok(());
@@ -83,3 +105,8 @@ enum ChoreError {
 
 /// Most chores of one round.
 const CHORES_MAX: u32 = 200;
+/// The id of no payment.
+const NO_PAYMENT: &str = "";
+/// How long a stray card waits, so that a request that was given the same token can store that it uses it, in
+/// milliseconds.
+const STRAY_MS: i64 = 30_000;

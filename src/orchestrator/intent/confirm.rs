@@ -77,6 +77,7 @@ impl Engine {
             pending: None,
             redirect_url: None,
             watch: None,
+            asked_ms: None,
             refunds: Vec::new(),
             cancellation_reason: None,
             client_secret,
@@ -85,12 +86,19 @@ impl Engine {
             expires_ms: now + ttl_ms,
         };
         self.check_terms(&payment.terms)?;
-        let cvc = self.prepare(&mut payment, method, confirm, Asker::Merchant).await?;
-        self.ensure_customer(&payment).await?;
-        let version = self.store.add_payment(&payment, &Effects::default()).await.map_err(|error| match error {
-            StoreError::Duplicate => Fault::Duplicate("payment"),
-            other => other.into(),
-        })?;
+        let typed = matches!(method, Some(MethodInput::Card(_)));
+        let prepared = async {
+            let cvc = self.prepare(&mut payment, method, confirm, Asker::Merchant).await?;
+            self.ensure_customer(&payment).await?;
+            let added = self.store.add_payment(&payment, &Effects::default()).await;
+            let version = added.map_err(|error| match error {
+                StoreError::Duplicate => Fault::Duplicate("payment"),
+                other => other.into(),
+            })?;
+            Ok((version, cvc))
+        };
+        let prepared = prepared.await;
+        let (version, cvc) = self.or_stray(prepared, &payment, typed).await?;
         self.metrics.payment("created");
         if confirm { self.drive(payment, version, cvc, Making::First).await } else { Ok(payment) }
     }
@@ -116,9 +124,20 @@ impl Engine {
         change(&mut payment.terms)?;
         self.check_terms(&payment.terms)?;
         payment.modified_ms = self.now_ms();
-        let cvc = self.prepare(&mut payment, method, confirm, asker).await?;
-        self.ensure_customer(&payment).await?;
-        let version = self.store.save_payment(&payment, version, &Effects::default()).await?;
+        let typed = matches!(method, Some(MethodInput::Card(_)));
+        let before = payment.method.as_ref().filter(|method| method.fresh).map(|method| method.token);
+        let prepared = async {
+            let cvc = self.prepare(&mut payment, method, confirm, asker).await?;
+            self.ensure_customer(&payment).await?;
+            // A card that came for this payment and that another one has replaced.
+            let replaced = before.filter(|before| payment.method.as_ref().is_none_or(|now| now.token != *before));
+            let chores = replaced.map(|token| self.stray(&payment, token)).into_iter().collect();
+            let effects = Effects { chores, used: None };
+            let version = self.store.save_payment(&payment, version, &effects).await?;
+            Ok((version, cvc))
+        };
+        let prepared = prepared.await;
+        let (version, cvc) = self.or_stray(prepared, &payment, typed).await?;
         if confirm { self.drive(payment, version, cvc, Making::First).await } else { Ok(payment) }
     }
 
@@ -128,6 +147,17 @@ impl Engine {
         payment: &mut Payment,
         method: Option<MethodInput>,
         confirm: bool,
+    /// What `prepared`; if it came to nothing, a card that was typed into this request and reached the vault is shredded.
+    async fn or_stray<T>(&self, prepared: Result<T, Fault>, payment: &Payment, typed: bool) -> Result<T, Fault> {
+        if prepared.is_err()
+            && typed
+            && let Some(method) = payment.method.as_ref().filter(|method| method.fresh)
+        {
+            self.leave_stray(payment, method.token).await;
+        }
+        prepared
+    }
+
         asker: Asker,
     ) -> Result<CvcInput, Fault> {
         if !confirm {

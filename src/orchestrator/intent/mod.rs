@@ -33,4 +33,7 @@ pub(crate) mod rig;
 mod steps_tests;
 
 #[cfg(test)]
+mod stray_tests;
+
+#[cfg(test)]
 mod tests;

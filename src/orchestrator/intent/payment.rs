@@ -32,6 +32,9 @@ pub struct Payment {
     pub redirect_url: Option<String>,
     /// When to ask the provider about a payer who has not come back.
     pub watch: Option<Watch>,
+    /// When the provider was last asked because a browser came back, milliseconds since 1970.
+    #[serde(default)]
+    pub asked_ms: Option<i64>,
     /// Refunds, oldest first.
     pub refunds: Vec<Refund>,
     /// Why it was cancelled, in the merchant's words.

@@ -11,6 +11,7 @@ use super::engine::{CvcInput, Engine, Exchanged};
 use super::fault::Fault;
 use super::payment::{Call, Flight, Payment, Pending, RefundStatus, Stored, Watch, backoff_ms};
 use super::refund::{find, flight_of};
+use super::settle;
 use super::state::{Event, State};
 use crate::connector::{Connector, Doubt, Outcome, Refusal};
 use crate::store::{Effects, StoreError, Version};
@@ -49,9 +50,10 @@ impl Engine {
                 return Ok(self.payment(merchant, payment_id).await?.0);
             };
             payment = self.resolve_pending(claimed.0, claimed.1).await?;
-        } else if let Some(watch) = payment.watch
-            && (force || watch.next_ms <= now)
+        } else if payment.state == State::RequiresCustomerAction
+            && (force || payment.watch.is_some_and(|watch| watch.next_ms <= now))
         {
+            let watch = payment.watch.unwrap_or(Watch { tries: 0, next_ms: now });
             payment = self.resolve_watch(payment, version, watch).await?;
         }
         let open: Vec<String> = payment
@@ -65,6 +67,27 @@ impl Engine {
             payment = self.resolve_refund(payment, version, &refund_id).await?;
         }
         Ok(payment)
+    }
+
+    /// What a browser sees that comes back from authentication. Anybody can send one here, so about one payment the
+    /// provider is asked once in three seconds; in between the stored state is the answer.
+    ///
+    /// # Errors
+    /// [`Fault`]; the payment is as before.
+    pub async fn come_back(&self, merchant: &TenantId, payment_id: &str) -> Result<Payment, Fault> {
+        let (mut payment, version) = self.payment(merchant, payment_id).await?;
+        let now = self.now_ms();
+        let lately = payment.asked_ms.is_some_and(|asked| now.abs_diff(asked) < COME_BACK_MS);
+        if payment.state != State::RequiresCustomerAction || lately {
+            return Ok(payment);
+        }
+        // Stored before the question, so that of many at once one asks.
+        payment.asked_ms = Some(now);
+        match self.save(&payment, version, &Effects::default()).await {
+            Ok(_) => self.resolve(merchant, payment_id, true).await,
+            Err(StoreError::Conflict) => self.reload(&payment).await,
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// Marks the pending call as ours. `None`: somebody else was faster.
@@ -168,7 +191,8 @@ impl Engine {
             tries: watch.tries.saturating_add(1),
             next_ms: now + backoff_ms(watch.tries).max(WATCH_MS_MIN),
         });
-        match self.save(&payment, version, &Effects::default()).await {
+        let effects = if gone { settle::given_up(&mut payment) } else { Effects::default() };
+        match self.save(&payment, version, &effects).await {
             Ok(_) => Ok(payment),
             Err(StoreError::Conflict) => self.reload(&payment).await,
             Err(other) => Err(other.into()),
@@ -234,5 +258,7 @@ const ABSENCE_MS_MIN: i64 = 3_600_000;
 const WATCH_MS_MIN: i64 = 30_000;
 /// After a day without the payer the provider is not asked any more (a forced fetch still does), in milliseconds.
 const WATCH_MS_MAX: i64 = 24 * 3_600_000;
+/// Least time between two questions that returning browsers cause, in milliseconds.
+const COME_BACK_MS: u64 = 3_000;
 /// Most payments and chores of one round.
 const ROUND_MAX: u32 = 200;

@@ -1,11 +1,11 @@
 //! What an outcome does to a payment or refund: pure, so that each case is tested by itself.
 
-use strongroom_wire::CustomerId;
+use strongroom_wire::{CustomerId, Token};
 
 use super::payment::{AttemptStatus, Call, FutureUsage, IllegalMove, Payment, RefundStatus, Watch};
 use super::state::{Event, State};
 use crate::connector::{Decline, Outcome, Refusal};
-use crate::store::{ChoreKind, Effects, SavedUse};
+use crate::store::{ChoreKind, Effects, NewChore, SavedUse};
 
 /// What is left to say to the caller after an outcome was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,18 @@ pub(super) fn abandoned(payment: &mut Payment) -> Effects {
     aftercare(payment, false, now_ms)
 }
 
+/// What a payer who never came back leaves to do: the card would be kept after a success that is not expected any more.
+pub(super) fn given_up(payment: &mut Payment) -> Effects {
+    let mut effects = Effects::default();
+    let chore =
+        payment.method.as_ref().filter(|method| method.fresh).map(|m| chore(payment, ChoreKind::Shred, m.token));
+    effects.chores.extend(chore);
+    if let Some(method) = payment.method.as_mut() {
+        method.fresh = false;
+    }
+    effects
+}
+
 /// Applies the outcome of a refund's call.
 pub(super) fn refund(payment: &mut Payment, refund_id: &str, outcome: &Outcome, now_ms: i64) -> Settled {
     let Some(refund) = payment.refunds.iter_mut().find(|r| r.refund_id == refund_id) else {
@@ -158,25 +170,30 @@ fn refused(payment: &mut Payment, refusal: &Refusal) {
     }
 }
 
-/// What the vault has to do now that the authorization ended: pay first, keep the card only then.
+/// What the vault has to do now that the authorization ended: pay first, keep the card only then. A card that will not be
+/// kept goes as soon as the provider has it, so that it does not wait for a payer who may never come back.
 fn aftercare(payment: &mut Payment, was_authorized: bool, now_ms: i64) -> Effects {
     let mut effects = Effects::default();
     let customer = payment.terms.customer_id.clone();
     let usage = payment.terms.setup_future_usage;
-    let Some(method) = payment.method.as_mut() else {
-        return effects;
-    };
-    let mut chore = |kind| {
-        effects.chores.push((payment.merchant_id.clone(), kind, method.token, payment.payment_id.clone()));
-    };
+    let wished = usage.is_some() && customer.is_some();
     let success = match payment.state {
         State::RequiresCapture | State::Succeeded | State::PartiallyCaptured => true,
         State::Failed | State::Cancelled => false,
+        State::RequiresCustomerAction if !wished => false,
         _ => return effects,
     };
+    let keep = success && wished;
+    let Some(token) = payment.method.as_ref().map(|method| method.token) else {
+        return effects;
+    };
+    if payment.method.as_ref().is_some_and(|method| method.fresh) {
+        effects.chores.push(chore(payment, if keep { ChoreKind::Retain } else { ChoreKind::Shred }, token));
+    }
+    let Some(method) = payment.method.as_mut() else {
+        return effects;
+    };
     if method.fresh {
-        let keep = success && usage.is_some() && customer.is_some();
-        chore(if keep { ChoreKind::Retain } else { ChoreKind::Shred });
         method.fresh = false;
         method.kept = keep;
     }
@@ -192,6 +209,11 @@ fn aftercare(payment: &mut Payment, was_authorized: bool, now_ms: i64) -> Effect
         });
     }
     effects
+}
+
+fn chore(payment: &Payment, kind: ChoreKind, token: Token) -> NewChore {
+    let (merchant_id, payment_id) = (payment.merchant_id.clone(), payment.payment_id.clone());
+    NewChore { merchant_id, kind, token, payment_id, due_ms: 0 }
 }
 
 /// How long a payer is left alone with the authentication page before the provider is asked, in milliseconds.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::Map;
+use strongroom_wire::payment_method::{Brand, CardSummary};
 use strongroom_wire::{TenantId, Token};
 
-use super::{ChoreKind, Effects, Kept, KeptState, PaymentToken, SavedUse, SqliteStore, Store, StoreError, Version};
+use super::{
+    ChoreKind, Effects, Kept, KeptState, NewChore, PaymentToken, SavedUse, SqliteStore, Store, StoreError, Version,
+};
 use crate::account::{ApiKey, Merchant};
 use crate::intent::rig::new_payment;
-use crate::intent::{Payment, Refund, RefundStatus, State, Watch};
+use crate::intent::{Method, Payment, Refund, RefundStatus, State, Watch};
 
 fn shop() -> TenantId {
     "shop".parse().unwrap()
@@ -42,6 +45,7 @@ fn payment(id: &str) -> Payment {
         pending: None,
         redirect_url: None,
         watch: None,
+        asked_ms: None,
         refunds: Vec::new(),
         cancellation_reason: None,
         client_secret: "s".into(),
@@ -97,7 +101,7 @@ async fn refund_ids_belong_to_one_payment(store: &dyn Store) {
 async fn effects_are_stored_with_the_payment_or_not_at_all(store: &dyn Store) {
     let token = Token::fresh();
     let effects = Effects {
-        chores: vec![(shop(), ChoreKind::Shred, token, "pay_e".into())],
+        chores: vec![chore(ChoreKind::Shred, token)],
         used: Some(SavedUse {
             merchant_id: shop(),
             customer_id: "cus_1".parse().unwrap(),
@@ -129,6 +133,45 @@ async fn effects_are_stored_with_the_payment_or_not_at_all(store: &dyn Store) {
     assert_eq!(store.due_chores(1000, 10).await.unwrap()[0].tries, 1);
     store.finish_chore(chores[0].id).await.unwrap();
     assert!(store.due_chores(i64::MAX, 10).await.unwrap().is_empty());
+}
+
+fn chore(kind: ChoreKind, token: Token) -> NewChore {
+    NewChore { merchant_id: shop(), kind, token, payment_id: "pay_e".into(), due_ms: 0 }
+}
+
+async fn card_is_in_use_while_a_payment_lives_or_a_chore_will_keep_it(store: &dyn Store) {
+    let mut using = payment("pay_u");
+    using.state = State::RequiresCapture;
+    let token = Token::fresh();
+    using.method = Some(method(token));
+    let version = store.add_payment(&using, &Effects::default()).await.unwrap();
+    assert!(store.is_card_in_use(&shop(), token, "").await.unwrap());
+    assert!(!store.is_card_in_use(&shop(), token, "pay_u").await.unwrap());
+    assert!(!store.is_card_in_use(&"other".parse().unwrap(), token, "").await.unwrap());
+    using.state = State::Succeeded;
+    let keeps = Effects { chores: vec![chore(ChoreKind::Retain, token)], used: None };
+    store.save_payment(&using, version, &keeps).await.unwrap();
+    assert!(store.is_card_in_use(&shop(), token, "pay_u").await.unwrap(), "it is about to be kept");
+    let chores = store.due_chores(0, 10).await.unwrap();
+    store.finish_chore(chores[0].id).await.unwrap();
+    store.add_chore(&NewChore { due_ms: 50, ..chore(ChoreKind::ShredStray, token) }).await.unwrap();
+    assert!(!store.is_card_in_use(&shop(), token, "").await.unwrap(), "a card that will be shredded is not used");
+    assert!(store.due_chores(49, 10).await.unwrap().is_empty());
+    let chores = store.due_chores(50, 10).await.unwrap();
+    assert_eq!((chores.len(), chores[0].kind), (1, ChoreKind::ShredStray));
+    store.finish_chore(chores[0].id).await.unwrap();
+}
+
+fn method(token: Token) -> Method {
+    let card = CardSummary {
+        brand: Brand::Visa,
+        bin: "42424242".into(),
+        last4: "4242".into(),
+        exp_month: 3,
+        exp_year: 2034,
+        fingerprint: "f".into(),
+    };
+    Method { token, fresh: true, kept: false, card, network_transaction_id: None }
 }
 
 async fn due_payments_are_found_by_time(store: &dyn Store) {
@@ -196,6 +239,7 @@ async fn conform(store: Arc<dyn Store>) {
     refund_ids_belong_to_one_payment(&*store).await;
     effects_are_stored_with_the_payment_or_not_at_all(&*store).await;
     due_payments_are_found_by_time(&*store).await;
+    card_is_in_use_while_a_payment_lives_or_a_chore_will_keep_it(&*store).await;
     idempotency_keys_are_reserved_once(&*store).await;
     api_keys_and_payment_tokens_end(&*store).await;
     store.ping().await.unwrap();

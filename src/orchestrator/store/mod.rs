@@ -4,7 +4,7 @@ mod rows;
 mod sqlite;
 mod sqlite_kept;
 
-pub use rows::{Chore, ChoreKind, Effects, Kept, KeptState, PaymentToken, SavedUse};
+pub use rows::{Chore, ChoreKind, Effects, Kept, KeptState, NewChore, PaymentToken, SavedUse};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
@@ -59,9 +59,11 @@ pub trait Store: Send + Sync {
     ) -> Result<Option<(Payment, Version)>, StoreError>;
     /// Names of payments that are due to be looked at until `until_ms`, most urgent first.
     async fn due_payments(&self, until_ms: i64, limit: u32) -> Result<Vec<(TenantId, String)>, StoreError>;
-    /// Whether a payment other than `except` that is not terminal uses this card.
+    /// Whether a payment other than `except` that is not terminal uses this card, or a chore is about to keep it.
     async fn is_card_in_use(&self, merchant: &TenantId, token: Token, except: &str) -> Result<bool, StoreError>;
 
+    /// A chore that belongs to no change of a payment.
+    async fn add_chore(&self, chore: &NewChore) -> Result<(), StoreError>;
     /// Chores that are due until `until_ms`, most urgent first.
     async fn due_chores(&self, until_ms: i64, limit: u32) -> Result<Vec<Chore>, StoreError>;
     /// A chore is done.

@@ -7,9 +7,24 @@ use strongroom_wire::{CustomerId, TenantId, Token};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
     /// Things to do at the vault afterwards.
-    pub chores: Vec<(TenantId, ChoreKind, Token, String)>,
+    pub chores: Vec<NewChore>,
     /// A kept card was used.
     pub used: Option<SavedUse>,
+}
+
+/// A chore that is not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChore {
+    /// For whom.
+    pub merchant_id: TenantId,
+    /// What.
+    pub kind: ChoreKind,
+    /// With which card.
+    pub token: Token,
+    /// After which payment.
+    pub payment_id: String,
+    /// Not before, milliseconds since 1970.
+    pub due_ms: i64,
 }
 
 /// Something to do at the vault; survives a crash and is repeated until the vault has done it.
@@ -35,8 +50,10 @@ pub struct Chore {
 pub enum ChoreKind {
     /// Make the card long-term.
     Retain,
-    /// Shred the card.
+    /// Shred the card, which this payment needs no longer.
     Shred,
+    /// Shred the card if no payment, this one included, came to use it.
+    ShredStray,
 }
 
 /// When a kept card was last used, and the scheme's id of the payment that first kept it.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use strongroom_wire::{CustomerId, TenantId, Token};
 
-use super::{Chore, ChoreKind, Effects, Kept, KeptState, PaymentToken, SavedUse, Store, StoreError, Version};
+use super::{Chore, ChoreKind, Effects, Kept, KeptState, NewChore, PaymentToken, SavedUse, Store, StoreError, Version};
 use crate::account::{ApiKey, ConnectorAccount, Customer, Merchant};
 use crate::intent::Payment;
 
@@ -251,8 +251,10 @@ impl Store for SqliteStore {
         let (merchant, token, except) = (merchant.to_string(), token.to_string(), except.to_owned());
         self.read(move |c| {
             let sql = "SELECT EXISTS (SELECT 1 FROM payments
-                       WHERE merchant_id = ?1 AND token = ?2 AND live AND payment_id <> ?3)";
-            Ok(c.query_row(sql, params![merchant, token, except], |row| row.get(0))?)
+                                      WHERE merchant_id = ?1 AND token = ?2 AND live AND payment_id <> ?3)
+                           OR EXISTS (SELECT 1 FROM chores WHERE merchant_id = ?1 AND token = ?2 AND kind = ?4)";
+            let keeping = to_text(&ChoreKind::Retain)?;
+            Ok(c.query_row(sql, params![merchant, token, except, keeping], |row| row.get(0))?)
         })
         .await
     }
@@ -267,6 +269,11 @@ impl Store for SqliteStore {
             let mut chores = Vec::new();
             while let Some(row) = rows.next()? {
                 chores.push(chore_of(row)?);
+    async fn add_chore(&self, chore: &NewChore) -> Result<(), StoreError> {
+        let chore = chore.clone();
+        self.write(move |tx| put_chore(tx, &chore)).await
+    }
+
             }
             Ok(chores)
         })
@@ -388,11 +395,8 @@ fn put_refunds(tx: &Transaction<'_>, row: &PaymentRow) -> Result<(), StoreError>
 }
 
 fn put_effects(tx: &Transaction<'_>, effects: &Effects) -> Result<(), StoreError> {
-    for (merchant, kind, token, payment_id) in &effects.chores {
-        tx.execute(
-            "INSERT INTO chores (merchant_id, kind, token, payment_id, due_ms, tries) VALUES (?1, ?2, ?3, ?4, 0, 0)",
-            params![merchant.as_str(), to_text(kind)?, token.to_string(), payment_id],
-        )?;
+    for chore in &effects.chores {
+        put_chore(tx, chore)?;
     }
     if let Some(used) = &effects.used {
         let key = params![used.merchant_id.as_str(), used.customer_id.as_str(), used.token.to_string()];
@@ -420,6 +424,15 @@ fn chore_of(row: &Row<'_>) -> Result<Chore, StoreError> {
         payment_id: row.get(4)?,
         tries: row.get(5)?,
     })
+fn put_chore(tx: &Transaction<'_>, chore: &NewChore) -> Result<(), StoreError> {
+    let (merchant, token) = (chore.merchant_id.as_str(), chore.token.to_string());
+    tx.execute(
+        "INSERT INTO chores (merchant_id, kind, token, payment_id, due_ms, tries) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+        params![merchant, to_text(&chore.kind)?, token, chore.payment_id, chore.due_ms],
+    )?;
+    Ok(())
+}
+
 }
 
 fn one<T: DeserializeOwned>(c: &Connection, sql: &str, p: impl rusqlite::Params) -> Result<Option<T>, StoreError> {

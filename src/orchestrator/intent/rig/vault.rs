@@ -48,6 +48,16 @@ impl Vault for FakeVault {
         if number.len() < 12 {
             return Err(VaultError::InvalidCard { field: Some("card.number".into()) });
         }
+        let cvc_token = card.cvc.as_ref().map(|_| "cvc_sealed".to_owned());
+        let mut state = self.up()?;
+        // The same card of the same customer keeps its token, as at the real one.
+        let known = state
+            .cards
+            .values()
+            .find(|(m, n)| customer.is_some() && m.customer_id.as_ref() == customer && *n == number);
+        if let Some((method, _)) = known {
+            return Ok(PaymentMethod { cvc_token, ..method.clone() });
+        }
         let method = PaymentMethod {
             payment_method_id: Token::fresh(),
             kind: MethodKind::Card,
@@ -64,9 +74,9 @@ impl Vault for FakeVault {
             metadata: Default::default(),
             created_at: "2026-01-01T00:00:00.000Z".into(),
             expires_at: None,
-            cvc_token: card.cvc.as_ref().map(|_| "cvc_sealed".into()),
+            cvc_token,
         };
-        self.up()?.cards.insert(method.payment_method_id, (method.clone(), number));
+        state.cards.insert(method.payment_method_id, (method.clone(), number));
         Ok(method)
     }
 
