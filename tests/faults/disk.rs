@@ -64,6 +64,34 @@ async fn a_log_that_cannot_be_written_releases_no_card() {
     world.vault.process().stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_store_that_cannot_be_written_acknowledges_nothing() {
+    let mut world = World::vault_only().await.unwrap();
+    let release = world.release().await.unwrap();
+    let kept = store(&release, "cus_ada").await.expect(201).unwrap();
+    let kept = word(&kept, "payment_method_id").unwrap();
+    let mut other = Connection::open(world.vault.store_file()).unwrap();
+    let held = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    let path = format!("/v1/payment_methods/{kept}");
+    // At the same time, because each waits as long as SQLite waits for a lock.
+    let (stored, deleted, revealed) = tokio::join!(
+        store(&release, "cus_eve"),
+        release.send(reqwest::Method::DELETE, &path, None, &[]),
+        reveal(&release, &kept),
+    );
+    refused(&stored);
+    refused(&deleted.unwrap());
+    // What only reads goes on.
+    shows(&revealed);
+    world.vault.process().kill().unwrap();
+    drop(held);
+    world.vault.restart().await.unwrap();
+    let release = world.release().await.unwrap();
+    shows(&reveal(&release, &kept).await);
+    let page = release.get("/v1/payment_methods?customer_id=cus_eve").await.unwrap().expect(200).unwrap();
+    assert_eq!(page["items"], json!([]), "a card that was refused is there");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_at_its_limit_refuses_cards_and_keeps_releasing() {
     let mut world = World::vault_only().await.unwrap();
