@@ -211,11 +211,8 @@ pub(crate) async fn vault_session(
 pub(crate) async fn come_back(api: Data<Api>, path: Path<(String, String)>) -> Result<HttpResponse, Refusal> {
     let (merchant, id) = path.into_inner();
     let merchant = merchant.parse().map_err(|_| Refusal::from(Fault::NotFound("Payment")))?;
-    let (mut payment, _) = api.engine.payment(&merchant, &id).await?;
-    if payment.state == State::RequiresCustomerAction {
-        // The provider's word counts, never the query that the browser brings along.
-        payment = api.engine.resolve(&merchant, &id, true).await?;
-    }
+    // The provider's word counts, never the query that the browser brings along.
+    let payment = api.engine.come_back(&merchant, &id).await?;
     let Some(Ok(mut url)) = payment.terms.return_url.as_deref().map(reqwest::Url::parse) else {
         return Ok(Answer::ok(&json!({"payment_id": payment.payment_id, "status": payment.state.word()})).into());
     };
