@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -29,9 +28,8 @@ pub(crate) async fn ready(api: Data<Api>) -> HttpResponse {
     if missing.is_empty() {
         return Answer::ok(&json!({"status": "ready"})).into();
     }
-    HttpResponseBuilder::new(StatusCode::SERVICE_UNAVAILABLE)
-        .insert_header(("cache-control", "no-store"))
-        .json(json!({"status": "not ready", "missing": missing}))
+    let body = json!({"status": "not ready", "missing": missing}).to_string().into_bytes();
+    Answer { status: 503, body }.into()
 }
 
 /// What the vault said last. Anybody may ask whether this server is ready, so the vault is asked once in two seconds.
