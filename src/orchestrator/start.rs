@@ -58,12 +58,7 @@ pub fn start(config: Config) -> Result<Listening, StartError> {
         exchange_ms_max: i64::try_from(exchange_ms).unwrap_or(i64::MAX / 4),
         public_url: config.public_url.clone(),
     })?;
-    let api = Api {
-        engine: Arc::new(engine),
-        admin_hash: config.admin_hash(),
-        intake_url: config.vault.intake_url.clone(),
-        metrics,
-    };
+    let api = Api::new(Arc::new(engine), config.admin_hash(), config.vault.intake_url.clone(), metrics);
     let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let settings = ServerSettings { listen: config.listen, certificate: config.certificate, key: config.key, workers };
     let listening = api::serve(Arc::new(api), settings)?;

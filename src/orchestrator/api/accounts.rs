@@ -1,12 +1,13 @@
 //! Merchants, API keys and connector accounts: the operator's side, by the admin key.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use strongroom_wire::{TenantId, limits};
 
 use super::answer::{Answer, Refusal};
+use super::body::Bounded;
 use super::{Api, body, view, who};
 use crate::account::{ApiKey, ConnectorAccount, Merchant};
 use crate::clock::rfc3339;
@@ -25,7 +26,11 @@ struct MerchantBody {
 }
 
 /// `POST /accounts`.
-pub(crate) async fn add_merchant(api: Data<Api>, request: HttpRequest, bytes: Bytes) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn add_merchant(
+    api: Data<Api>,
+    request: HttpRequest,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
     let asked: MerchantBody = body::read(&bytes)?;
     let now = api.engine.now_ms();
@@ -72,7 +77,7 @@ pub(crate) async fn add_key(
     api: Data<Api>,
     request: HttpRequest,
     id: Path<String>,
-    bytes: Bytes,
+    Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
     let asked: KeyBody = body::read(&bytes)?;
@@ -86,8 +91,11 @@ pub(crate) async fn add_key(
             )?,
         ),
     };
-    if api.engine.store().api_keys(&merchant.merchant_id).await?.len() >= limits::API_KEYS_MAX {
-        return Err(Fault::Precondition("The merchant has as many API keys as are allowed (20)").into());
+    let keys = api.engine.store().api_keys(&merchant.merchant_id).await?;
+    // Dead keys do not count, or a merchant that changes its keys would end without one.
+    let good = keys.iter().filter(|key| key.revoked_ms.is_none() && key.expires_ms.is_none_or(|at| at > now)).count();
+    if good >= limits::API_KEYS_MAX {
+        return Err(Fault::Precondition("The merchant has as many good API keys as are allowed (20)").into());
     }
     let secret = ids::fresh_secret(SERVER_PREFIX).map_err(Fault::from)?;
     let key = ApiKey {
@@ -170,7 +178,7 @@ pub(crate) async fn add_connector(
     api: Data<Api>,
     request: HttpRequest,
     id: Path<String>,
-    bytes: Bytes,
+    Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
     let asked: ConnectorBody = body::read(&bytes)?;

@@ -1,12 +1,13 @@
 //! `/customers`, their saved cards, and what a payer may pay with.
 
-use actix_web::web::{Bytes, Data, Path, Query};
+use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use strongroom_wire::{CustomerId, limits};
 
 use super::answer::{Answer, Refusal};
+use super::body::Bounded;
 use super::{Api, body, view, who};
 use crate::account::Customer;
 use crate::ids;
@@ -26,7 +27,11 @@ struct CustomerBody {
 }
 
 /// `POST /customers`.
-pub(crate) async fn create(api: Data<Api>, request: HttpRequest, bytes: Bytes) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn create(
+    api: Data<Api>,
+    request: HttpRequest,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
     let merchant_id = who::caller(&api, &request).await?.server()?;
     let asked: CustomerBody = body::read(&bytes)?;
     let now = api.engine.now_ms();
@@ -83,14 +88,14 @@ pub(crate) async fn list(
 /// `GET /customers/{id}`.
 pub(crate) async fn retrieve(api: Data<Api>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
-    let found = api.engine.store().customer(&merchant, &customer_id(&id)?).await?;
+    let found = api.engine.store().customer(&merchant, &known_id(&id)?).await?;
     Ok(Answer::ok(&view::customer(&found.ok_or(Fault::NotFound("Customer"))?)).into())
 }
 
 /// `GET /customers/{id}/payment_methods`: for the merchant's server.
 pub(crate) async fn saved(api: Data<Api>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
-    let cards = api.engine.saved_cards(&merchant, &customer_id(&id)?).await?;
+    let cards = api.engine.saved_cards(&merchant, &known_id(&id)?).await?;
     let cards: Vec<_> = cards.iter().map(|card| view::saved_card(card, false)).collect();
     Ok(Answer::ok(&json!({"customer_payment_methods": cards, "is_guest_customer": false})).into())
 }
@@ -169,6 +174,11 @@ async fn payment_of_secret(
     let held = who::Caller { asker: Asker::Browser, ..caller };
     held.may_touch(&payment, Some(secret), api.engine.now_ms())?;
     Ok(payment)
+}
+
+/// Of a customer that should exist: what can be no id is the id of nobody.
+fn known_id(text: &str) -> Result<CustomerId, Fault> {
+    text.parse().map_err(|_| Fault::NotFound("Customer"))
 }
 
 fn customer_id(text: &str) -> Result<CustomerId, Fault> {

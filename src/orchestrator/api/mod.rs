@@ -4,6 +4,8 @@ mod accounts;
 mod answer;
 mod body;
 mod customers;
+mod free_text;
+mod health;
 mod once;
 mod payment_body;
 mod payments;
@@ -20,10 +22,9 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
 use strongroom_wire::{TenantId, limits};
 
-use crate::intent::{Engine, Fault};
+use crate::intent::{Engine, Event, Fault};
 use crate::telemetry::Metrics;
 use answer::{Answer, Refusal};
 
@@ -37,6 +38,23 @@ pub struct Api {
     pub intake_url: Option<String>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    pub(crate) running: once::Running,
+    pub(crate) readiness: health::Readiness,
+}
+
+impl Api {
+    /// What handlers share; `admin_hash` is the SHA-256 of the admin key, `intake_url` where browsers reach the vault.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, admin_hash: [u8; 32], intake_url: Option<String>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            engine,
+            admin_hash,
+            intake_url,
+            metrics,
+            running: once::Running::default(),
+            readiness: health::Readiness::default(),
+        }
+    }
 }
 
 impl actix_web::ResponseError for Refusal {
@@ -88,8 +106,8 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
         "/account/{merchant_id}/connectors",
         &[("get", || web::get().to(accounts::connectors)), ("post", || web::post().to(accounts::add_connector))],
     ),
-    ("/health", &[("get", || web::get().to(live))]),
-    ("/health/ready", &[("get", || web::get().to(ready))]),
+    ("/health", &[("get", || web::get().to(health::live))]),
+    ("/health/ready", &[("get", || web::get().to(health::ready))]),
     ("/metrics", &[("get", || web::get().to(metrics))]),
     ("/openapi.json", &[("get", || web::get().to(openapi))]),
 ];
@@ -121,15 +139,6 @@ async fn no_route() -> Result<HttpResponse, Refusal> {
     Err(Refusal::new(404, "IR_02", "Unrecognized request URL"))
 }
 
-async fn live() -> HttpResponse {
-    Answer::ok(&json!({"status": "live"})).into()
-}
-
-async fn ready(api: Data<Api>) -> Result<HttpResponse, Refusal> {
-    api.engine.store().ping().await?;
-    Ok(Answer::ok(&json!({"status": "ready"})).into())
-}
-
 async fn metrics(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -140,26 +149,40 @@ async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(OPENAPI)
 }
 
-/// The answer to a request that a crash interrupted, if it left what it was about.
+/// The answer to a request that ended without one, if it left what it was about. A change that the payment still allows
+/// was not begun (or was refused), so nothing answers it.
 async fn found(api: &Api, merchant: &TenantId, subject: &str) -> Result<Option<Answer>, Refusal> {
     let looked_up = match subject.split_once(' ') {
         Some(("payment", id)) => {
-            api.engine.payment(merchant, id).await.map(|(payment, _)| Answer::ok(&view::payment(&payment)))
+            api.engine.payment(merchant, id).await.map(|(payment, _)| Some(Answer::ok(&view::payment(&payment))))
         }
         Some(("refund", id)) => match api.engine.payment_of_refund(merchant, id).await {
             Ok((payment, _)) => return refunds::show(&payment, id).map(Some),
             Err(fault) => Err(fault),
         },
-        _ => Err(Fault::Internal),
+        Some((what, id)) => api.engine.payment(merchant, id).await.map(|(payment, _)| {
+            let events: &[Event] = match what {
+                "confirm" => &[Event::Confirm],
+                "capture" => &[Event::Capture],
+                "cancel" => &[Event::Abandon, Event::Cancel],
+                _ => &[Event::Update],
+            };
+            let is_open = events.iter().any(|event| payment.state.after(*event).is_some());
+            (!is_open).then(|| Answer::ok(&view::payment(&payment)))
+        }),
+        None => Err(Fault::Internal),
     };
     match looked_up {
-        Ok(answer) => Ok(Some(answer)),
+        Ok(answer) => Ok(answer),
         Err(Fault::NotFound(_)) => Ok(None),
         Err(fault) => Err(fault.into()),
     }
 }
 
 const OPENAPI: &str = include_str!("../openapi.json");
+
+#[cfg(test)]
+mod repeat_tests;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! `Idempotency-Key`: the same request under the same key is done once and answered the same, also when both come at once.
 
+use std::collections::HashSet;
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -10,15 +12,44 @@ use strongroom_wire::{TenantId, header, limits};
 
 use super::Api;
 use super::answer::{Answer, Refusal};
+use super::free_text::holds_card_number;
 use super::who::to_hex;
+use crate::intent::Fault;
 use crate::store::{Kept, KeptState};
 
 /// What a request is about, so that it can be answered after a crash in the middle of it.
 pub(crate) enum Subject {
-    /// A payment with this id.
+    /// Makes a payment with this id.
     Payment(String),
-    /// A refund with this id.
+    /// Makes a refund with this id.
     Refund(String),
+    /// Does something (`confirm`, `update`, `capture`, `cancel`) to the payment with this id.
+    Change(&'static str, String),
+}
+
+/// The idempotency keys under which requests of this process work right now.
+#[derive(Clone, Default)]
+pub(crate) struct Running(Arc<Mutex<HashSet<(TenantId, String)>>>);
+
+/// One such key; given back when dropped, also by a panic.
+struct Held {
+    running: Running,
+    name: (TenantId, String),
+}
+
+impl Running {
+    /// `None`: another request works under it.
+    fn hold(&self, kept: &Kept) -> Option<Held> {
+        let name = (kept.merchant_id.clone(), kept.key.clone());
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        is_new.then(|| Held { running: self.clone(), name })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
 }
 
 /// Runs `work` to its end even if the caller goes away; under an idempotency key at most once.
@@ -36,8 +67,15 @@ where
     let Some(key) = request.headers().get(header::IDEMPOTENCY_KEY) else {
         return detached(work).await;
     };
+    // The path and the key are stored.
+    if holds_card_number(request.path()) {
+        return Err(Fault::NotFound("Payment").into());
+    }
     let key = key.to_str().ok().filter(|k| (1..=limits::IDEMPOTENCY_KEY_CHARS_MAX).contains(&k.len()));
     let key = key.ok_or_else(|| Refusal::new(400, "IR_06", "Idempotency-Key: 1 to 128 printable ASCII characters"))?;
+    if holds_card_number(key) {
+        return Err(Refusal::new(400, "IR_06", "Idempotency-Key: it contains a card number; use a random text"));
+    }
     let engine = api.engine.clone();
     let now = engine.now_ms();
     let kept = Kept {
@@ -48,48 +86,56 @@ where
         subject: match &subject {
             Subject::Payment(id) => format!("payment {id}"),
             Subject::Refund(id) => format!("refund {id}"),
+            Subject::Change(what, id) => format!("{what} {id}"),
         },
         expires_ms: now + i64::try_from(limits::IDEMPOTENCY_TTL_S).unwrap_or(0) * 1000,
     };
     for _ in 0..WAITS_MAX {
-        match engine.store().begin_kept(&kept, now).await? {
+        let Some(held) = api.running.hold(&kept) else {
+            tokio::time::sleep(WAIT).await;
+            continue;
+        };
+        return match engine.store().begin_kept(&kept, now).await? {
             KeptState::OtherBody => {
-                return Err(Refusal::new(400, "IR_06", "Idempotency-Key was used with another request body"));
+                Err(Refusal::new(400, "IR_06", "Idempotency-Key was used with another request body"))
             }
-            KeptState::Answered { status, body } => return Ok(Answer { status, body }),
-            KeptState::Running => tokio::time::sleep(WAIT).await,
-            KeptState::Interrupted(subject) => {
-                // The first request ended in a crash. If it left its payment or refund, that is the answer.
+            KeptState::Answered { status, body } => Ok(Answer { status, body }),
+            KeptState::Fresh => run(engine, kept, held, work).await,
+            // The first request ended without an answer, by a crash or by a fault of ours. What it left behind is the
+            // answer; only if it left nothing is it done (again), under the names that this request has.
+            KeptState::Unanswered(subject) => {
                 if let Some(answer) = super::found(api, merchant, &subject).await? {
                     engine.store().finish_kept(merchant, &kept.key, answer.status, &answer.body).await?;
                     return Ok(answer);
                 }
-                return run(engine.clone(), kept, work).await;
+                engine.store().drop_kept(merchant, &kept.key).await?;
+                match engine.store().begin_kept(&kept, now).await? {
+                    KeptState::Fresh => run(engine, kept, held, work).await,
+                    _ => Err(Fault::Busy.into()),
+                }
             }
-            KeptState::Fresh => return run(engine.clone(), kept, work).await,
-        }
+        };
     }
     Err(Refusal::new(409, "HE_00", "A request with this Idempotency-Key still runs. Try again"))
 }
 
-async fn run<F>(engine: std::sync::Arc<crate::intent::Engine>, kept: Kept, work: F) -> Result<Answer, Refusal>
+async fn run<F>(engine: Arc<crate::intent::Engine>, kept: Kept, held: Held, work: F) -> Result<Answer, Refusal>
 where
     F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
 {
     detached(async move {
         let done = work.await;
-        let store = engine.store();
-        match &done {
-            // A fault of ours is not kept: the caller may repeat the request.
-            Err(refusal) if refusal.status >= 500 || refusal.status == 409 => {
-                store.drop_kept(&kept.merchant_id, &kept.key).await?;
-            }
-            Err(refusal) => {
-                let answer = refusal.answer();
-                store.finish_kept(&kept.merchant_id, &kept.key, answer.status, &answer.body).await?;
-            }
-            Ok(answer) => store.finish_kept(&kept.merchant_id, &kept.key, answer.status, &answer.body).await?,
+        let answer = match &done {
+            // A fault of ours is not kept, so the caller may repeat the request. It may have struck after money moved:
+            // the key stays reserved, and the repetition looks first at what this request left behind.
+            Err(refusal) if refusal.status >= 500 || refusal.status == 409 => None,
+            Err(refusal) => Some(refusal.answer()),
+            Ok(answer) => Some(answer.clone()),
+        };
+        if let Some(answer) = answer {
+            engine.store().finish_kept(&kept.merchant_id, &kept.key, answer.status, &answer.body).await?;
         }
+        drop(held);
         done
     })
     .await
@@ -100,11 +146,11 @@ where
     F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
 {
     let ended = tokio::spawn(work).await;
-    ended.unwrap_or_else(|_| Err(crate::intent::Fault::Internal.into()))
+    ended.unwrap_or_else(|_| Err(Fault::Internal.into()))
 }
 
 /// SHA-256 of the body without card number and CVC: a plain hash of a card number could be searched.
-fn digest(body: &[u8]) -> String {
+pub(super) fn digest(body: &[u8]) -> String {
     let mut value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     redact(&mut value);
     to_hex(&Sha256::digest(value.to_string().as_bytes()))

@@ -229,7 +229,7 @@ impl PaymentBody {
     pub(crate) fn apply(self, terms: &mut Terms, asker: Asker) -> Result<(), Fault> {
         if asker == Asker::Browser && self.has_merchant_fields() {
             return Err(Fault::Invalid {
-                field: "amount, currency, customer, capture or routing",
+                field: "amount, currency, customer, order, capture or routing",
                 reason: "only the merchant's server may set them",
             });
         }
@@ -256,6 +256,16 @@ impl PaymentBody {
                 field: "amount_to_capture at create",
                 reason: "at least 1 and at most the amount",
             });
+        }
+        if let Some(amount) = self.amount_to_capture {
+            terms.extra.insert("amount_to_capture".into(), amount.into());
+        }
+        // Whoever asks for a part to be taken must not be charged the whole.
+        let part = terms.extra.get("amount_to_capture").and_then(Value::as_u64);
+        if terms.automatic_capture && part.is_some_and(|part| part != terms.amount_minor) {
+            return Err(Fault::Precondition(
+                "amount_to_capture must be equal to amount when capture_method is automatic",
+            ));
         }
         let (mut name, mut email, mut phone, mut code) = (self.name, self.email, self.phone, self.phone_country_code);
         let mut customer_id = self.customer_id;
@@ -317,13 +327,14 @@ impl PaymentBody {
                 terms.extra.insert(field.into(), value);
             }
         }
-        if let Some(amount) = self.amount_to_capture {
-            terms.extra.insert("amount_to_capture".into(), amount.into());
-        }
         if self.metadata.is_some() {
             terms.metadata = body::metadata(self.metadata)?;
         }
         if let Some(connectors) = self.connector {
+            let known = |name: &String| crate::connector::find(name).is_some();
+            if connectors.len() > limits::CONNECTOR_ACCOUNTS_MAX || !connectors.iter().all(known) {
+                return Err(Fault::Invalid { field: "connector", reason: "at most 20 names of connectors that exist" });
+            }
             terms.connectors = connectors;
         }
         Ok(())
@@ -342,6 +353,12 @@ impl PaymentBody {
             || self.connector.is_some()
             || self.metadata.is_some()
             || self.statement_descriptor_name.is_some()
+            || self.statement_descriptor_suffix.is_some()
+            // What the merchant delivers by: a payer must not be able to point a small payment at a large order.
+            || self.description.is_some()
+            || self.order_details.is_some()
+            || self.merchant_order_reference_id.is_some()
+            || self.profile_id.is_some()
             || self.session_expiry.is_some()
     }
 }

@@ -1,20 +1,26 @@
 //! Payments: made, changed, confirmed, captured, cancelled and shown under `/payments`.
 
-use actix_web::web::{Bytes, Data, Path, Query};
+use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 use strongroom_wire::limits;
 
 use super::answer::{Answer, Refusal};
+use super::body::Bounded;
 use super::once::{Subject, once};
 use super::payment_body::PaymentBody;
 use super::{Api, body, view, who};
 use crate::ids;
-use crate::intent::{Fault, State};
+use crate::intent::{Event, Fault, State};
+use crate::vault::VaultError;
 
 /// `POST /payments`.
-pub(crate) async fn create(api: Data<Api>, request: HttpRequest, bytes: Bytes) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn create(
+    api: Data<Api>,
+    request: HttpRequest,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let mut asked: PaymentBody = body::read(&bytes)?;
     let confirm = asked.confirm.unwrap_or(false);
@@ -64,7 +70,7 @@ pub(crate) async fn update(
     api: Data<Api>,
     request: HttpRequest,
     id: Path<String>,
-    bytes: Bytes,
+    Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     change(&api, &request, &id, &bytes, false).await
 }
@@ -74,7 +80,7 @@ pub(crate) async fn confirm(
     api: Data<Api>,
     request: HttpRequest,
     id: Path<String>,
-    bytes: Bytes,
+    Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     change(&api, &request, &id, &bytes, true).await
 }
@@ -102,16 +108,21 @@ async fn change(
             engine.update(&merchant, &name, asker, move |terms| asked.apply(terms, asker), method, confirm).await;
         match changed {
             Ok(payment) => Ok(Answer::ok(&view::payment(&payment))),
-            // Somebody else confirmed first: the state says so better than "busy".
+            // Somebody else confirmed first: the state says so better than "busy". If it still allows the confirmation,
+            // something else changed, and the caller may try again.
             Err(Fault::Busy) if confirm => {
                 let (payment, _) = engine.payment(&merchant, &name).await?;
-                let expected = State::that_allow(crate::intent::Event::Confirm);
+                if payment.state.after(Event::Confirm).is_some() {
+                    return Err(Fault::Busy.into());
+                }
+                let expected = State::that_allow(Event::Confirm);
                 Err(Fault::BadState { flow: "confirmed", state: payment.state, expected }.into())
             }
             Err(fault) => Err(fault.into()),
         }
     };
-    Ok(once(api, request, &caller.merchant, bytes, Subject::Payment(id.to_owned()), work).await?.into())
+    let what = if confirm { "confirm" } else { "update" };
+    Ok(once(api, request, &caller.merchant, bytes, Subject::Change(what, id.to_owned()), work).await?.into())
 }
 
 #[derive(Default, Deserialize)]
@@ -128,7 +139,7 @@ pub(crate) async fn capture(
     api: Data<Api>,
     request: HttpRequest,
     id: Path<String>,
-    bytes: Bytes,
+    Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let asked: CaptureBody = body::read(&bytes)?;
@@ -143,7 +154,7 @@ pub(crate) async fn capture(
         let payment = engine.capture(&tenant, &name, asked.amount_to_capture).await?;
         Ok(Answer::ok(&view::payment(&payment)))
     };
-    Ok(once(&api, &request, &merchant, &bytes, Subject::Payment(id.to_string()), work).await?.into())
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Change("capture", id.to_string()), work).await?.into())
 }
 
 #[derive(Default, Deserialize)]
@@ -157,14 +168,14 @@ pub(crate) async fn cancel(
     api: Data<Api>,
     request: HttpRequest,
     id: Path<String>,
-    bytes: Bytes,
+    Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let asked: CancelBody = body::read(&bytes)?;
     let reason = body::text("cancellation_reason", asked.cancellation_reason, limits::PAYMENT_TEXT_BYTES_MAX)?;
     let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());
     let work = async move { Ok(Answer::ok(&view::payment(&engine.cancel(&tenant, &name, reason).await?))) };
-    Ok(once(&api, &request, &merchant, &bytes, Subject::Payment(id.to_string()), work).await?.into())
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Change("cancel", id.to_string()), work).await?.into())
 }
 
 #[derive(Deserialize)]
@@ -179,7 +190,7 @@ pub(crate) async fn vault_session(
     api: Data<Api>,
     request: HttpRequest,
     id: Path<String>,
-    bytes: Bytes,
+    Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let asked: VaultSessionBody = body::read(&bytes)?;
@@ -190,14 +201,19 @@ pub(crate) async fn vault_session(
         );
     }
     let (payment, _) = api.engine.payment(&merchant, &id).await?;
-    if payment.state.after(crate::intent::Event::Confirm).is_none() {
-        let expected = State::that_allow(crate::intent::Event::Confirm);
+    if payment.state.after(Event::Confirm).is_none() {
+        let expected = State::that_allow(Event::Confirm);
         return Err(Fault::BadState { flow: "given a card", state: payment.state, expected }.into());
     }
     let customer = payment.terms.customer_id.as_ref();
     let ttl_s = limits::SESSION_TTL_DEFAULT_S;
     let session = api.engine.vault().session(&merchant, customer, asked.allowed_origins, ttl_s).await;
-    let session = session.map_err(Fault::from)?;
+    let session = session.map_err(|error| match error {
+        VaultError::InvalidField { .. } => {
+            Fault::Invalid { field: "allowed_origins", reason: "each is https://host[:port] and nothing behind it" }
+        }
+        other => other.into(),
+    })?;
     Ok(Answer::ok(&json!({
         "payment_id": payment.payment_id,
         "intake_url": api.intake_url,

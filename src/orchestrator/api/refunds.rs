@@ -1,12 +1,13 @@
 //! Refunds: made and shown under `/refunds`.
 
-use actix_web::web::{Bytes, Data, Path, Query};
+use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use strongroom_wire::limits;
 
 use super::answer::{Answer, Refusal};
+use super::body::Bounded;
 use super::once::{Subject, once};
 use super::{Api, body, view, who};
 use crate::ids;
@@ -31,7 +32,11 @@ enum RefundTypeWord {
 }
 
 /// `POST /refunds`.
-pub(crate) async fn create(api: Data<Api>, request: HttpRequest, bytes: Bytes) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn create(
+    api: Data<Api>,
+    request: HttpRequest,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let asked: RefundBody = body::read(&bytes)?;
     if matches!(asked.refund_type, Some(RefundTypeWord::Scheduled)) {

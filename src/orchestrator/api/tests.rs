@@ -16,21 +16,17 @@ use crate::telemetry::Metrics;
 
 const ADMIN: &str = "an-admin-key-of-a-test";
 
-struct Shop {
-    rig: Rig,
+pub(super) struct Shop {
+    pub(super) rig: Rig,
     base: String,
-    key: String,
+    pub(super) key: String,
 }
 
 impl Shop {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let rig = Rig::new().await;
-        let api = Api {
-            engine: rig.engine.clone(),
-            admin_hash: ids::key_hash(ADMIN),
-            intake_url: Some("https://vault.test".into()),
-            metrics: Arc::new(Metrics::new()),
-        };
+        let intake = Some("https://vault.test".into());
+        let api = Api::new(rig.engine.clone(), ids::key_hash(ADMIN), intake, Arc::new(Metrics::new()));
         // Tests share one process, so all but the first find the provider in place.
         let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let api = Data::new(api);
@@ -49,11 +45,18 @@ impl Shop {
         shop
     }
 
-    async fn call(&self, method: Method, path: &str, key: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn call(&self, method: Method, path: &str, key: &str, body: Value) -> (u16, Value) {
         self.call_once(method, path, key, body, None).await
     }
 
-    async fn call_once(&self, method: Method, path: &str, key: &str, body: Value, once: Option<&str>) -> (u16, Value) {
+    pub(super) async fn call_once(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: Value,
+        once: Option<&str>,
+    ) -> (u16, Value) {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut request = client.request(method.clone(), format!("{}{path}", self.base)).header("api-key", key);
         if let Some(once) = once {
@@ -67,25 +70,25 @@ impl Shop {
         (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.call(Method::POST, path, &self.key, body).await
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         self.call(Method::GET, path, &self.key, Value::Null).await
     }
 }
 
-fn card(number: &str) -> Value {
+pub(super) fn card(number: &str) -> Value {
     json!({"card": {"card_number": number, "card_exp_month": "03", "card_exp_year": "34", "card_cvc": "123"}})
 }
 
-fn paying(number: &str) -> Value {
+pub(super) fn paying(number: &str) -> Value {
     json!({"amount": 1000, "currency": "USD", "confirm": true, "customer_id": "cus_1", "authentication_type": "no_three_ds",
            "setup_future_usage": "on_session", "payment_method": "card", "payment_method_data": card(number)})
 }
 
-fn code(answer: &(u16, Value)) -> (u16, &str) {
+pub(super) fn code(answer: &(u16, Value)) -> (u16, &str) {
     (answer.0, answer.1["error"]["code"].as_str().unwrap_or("-"))
 }
 
@@ -320,4 +323,21 @@ async fn keys_and_connector_accounts_over_their_limit_are_refused() {
         assert_eq!(shop.call(Method::POST, "/account/shop/connectors", ADMIN, account.clone()).await.0, 200);
     }
     assert_eq!(code(&shop.call(Method::POST, "/account/shop/connectors", ADMIN, account).await), (400, "IR_16"));
+}
+
+#[actix_web::test]
+async fn readiness_says_that_the_vault_is_missing_and_does_not_ask_it_each_time() {
+    let shop = Shop::new().await;
+    let ready = || shop.call(Method::GET, "/health/ready", "", Value::Null);
+    assert_eq!(ready().await, (200, json!({"status": "ready"})));
+    shop.rig.vault.state.lock().unwrap().down = true;
+    assert_eq!(ready().await.0, 200, "the answer stands for two seconds");
+    shop.rig.clock.advance(2_000);
+    let missing = (503, json!({"status": "not ready", "missing": ["vault"]}));
+    assert!(tokio::join!(ready(), ready(), ready()) == (missing.clone(), missing.clone(), missing));
+    assert_eq!(shop.rig.vault.state.lock().unwrap().pings, 2);
+    assert_eq!(shop.call(Method::GET, "/health", "", Value::Null).await, (200, json!({"status": "live"})));
+    shop.rig.vault.state.lock().unwrap().down = false;
+    shop.rig.clock.advance(2_000);
+    assert_eq!(ready().await.0, 200);
 }

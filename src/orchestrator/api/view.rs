@@ -28,6 +28,13 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "modified_at": rfc3339(payment.modified_ms),
         "expires_on": rfc3339(payment.expires_ms),
         "customer_id": terms.customer_id,
+        "customer": terms.customer_id.as_ref().map(|id| json!({
+            "id": id,
+            "name": terms.extra.get("name"),
+            "email": terms.extra.get("email"),
+            "phone": terms.extra.get("phone"),
+            "phone_country_code": terms.extra.get("phone_country_code"),
+        })),
         "description": terms.description,
         "return_url": terms.return_url,
         "setup_future_usage": terms.setup_future_usage,

@@ -78,11 +78,24 @@ impl Engine {
             Err(VaultError::NotFound) => {
                 if chore.kind == ChoreKind::Retain {
                     tracing::error!(payment_id = chore.payment_id.as_str(), "a card expired before it could be kept");
+                    self.unkeep(chore).await?;
                 }
                 Ok(())
             }
             other => Ok(other?),
         }
+    }
+
+    /// The payment names no card that nobody can use any more.
+    async fn unkeep(&self, chore: &Chore) -> Result<(), ChoreError> {
+        let Some((mut payment, version)) = self.store.payment(&chore.merchant_id, &chore.payment_id).await? else {
+            return Ok(());
+        };
+        if let Some(method) = payment.method.as_mut() {
+            method.kept = false;
+        }
+        self.store.save_payment(&payment, version, &Effects::default()).await?;
+        Ok(())
     }
 
     /// Whether another payment kept this very card.
@@ -103,10 +116,10 @@ enum ChoreError {
     Store(#[from] StoreError),
 }
 
-/// Most chores of one round.
-const CHORES_MAX: u32 = 200;
 /// The id of no payment.
 const NO_PAYMENT: &str = "";
 /// How long a stray card waits, so that a request that was given the same token can store that it uses it, in
 /// milliseconds.
 const STRAY_MS: i64 = 30_000;
+/// Most chores of one round.
+const CHORES_MAX: u32 = 200;

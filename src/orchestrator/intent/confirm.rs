@@ -121,8 +121,14 @@ impl Engine {
         if payment.state.after(event).is_none() {
             return Err(Fault::BadState { flow, state: payment.state, expected: State::that_allow(event) });
         }
+        let customer = payment.terms.customer_id.clone();
         change(&mut payment.terms)?;
         self.check_terms(&payment.terms)?;
+        if payment.terms.customer_id != customer && payment.method.is_some() && method.is_none() {
+            return Err(Fault::Precondition(
+                "The chosen card is the former customer's: name a card together with the new customer_id",
+            ));
+        }
         payment.modified_ms = self.now_ms();
         let typed = matches!(method, Some(MethodInput::Card(_)));
         let before = payment.method.as_ref().filter(|method| method.fresh).map(|method| method.token);
@@ -141,12 +147,6 @@ impl Engine {
         if confirm { self.drive(payment, version, cvc, Making::First).await } else { Ok(payment) }
     }
 
-    /// Finds the card and, to confirm, the account; leaves the payment as it must be stored before the provider is asked.
-    async fn prepare(
-        &self,
-        payment: &mut Payment,
-        method: Option<MethodInput>,
-        confirm: bool,
     /// What `prepared`; if it came to nothing, a card that was typed into this request and reached the vault is shredded.
     async fn or_stray<T>(&self, prepared: Result<T, Fault>, payment: &Payment, typed: bool) -> Result<T, Fault> {
         if prepared.is_err()
@@ -158,6 +158,12 @@ impl Engine {
         prepared
     }
 
+    /// Finds the card and, to confirm, the account; leaves the payment as it must be stored before the provider is asked.
+    async fn prepare(
+        &self,
+        payment: &mut Payment,
+        method: Option<MethodInput>,
+        confirm: bool,
         asker: Asker,
     ) -> Result<CvcInput, Fault> {
         if !confirm {

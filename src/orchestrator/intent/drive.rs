@@ -57,7 +57,12 @@ impl Engine {
                 Exchanged::Done(outcome) => return self.finish(payment, version, &outcome).await,
                 Exchanged::NotDone(why) if making == Making::First => {
                     let refusal = Refusal { code: why.code.into(), message: why.message.into() };
-                    return self.finish(payment, version, &Outcome::Refused(refusal)).await;
+                    let ended = self.finish(payment, version, &Outcome::Refused(refusal)).await;
+                    // The payment is as before, and the reason will pass: that is no verdict of the provider's.
+                    return match (ended, why.passing()) {
+                        (Err(Fault::Connector { .. }), Some(passing)) => Err(passing),
+                        (ended, _) => ended,
+                    };
                 }
                 Exchanged::NotDone(_) => return self.leave_in_doubt(payment, version, None).await,
                 Exchanged::Absent => return self.leave_in_doubt(payment, version, Some(Doubt::Unreadable)).await,

@@ -92,6 +92,17 @@ pub(crate) struct NotDone {
     pub(crate) message: &'static str,
 }
 
+impl NotDone {
+    /// The fault to answer, where the very same call may succeed a moment later.
+    pub(crate) fn passing(self) -> Option<Fault> {
+        match self {
+            UNREACHABLE => Some(Fault::ProviderUnreachable),
+            NO_CREDENTIALS => Some(Fault::VaultUnavailable),
+            _ => None,
+        }
+    }
+}
+
 impl Engine {
     /// An engine.
     ///

@@ -30,6 +30,9 @@ pub use state::{Event, State};
 pub(crate) mod rig;
 
 #[cfg(test)]
+mod retry_tests;
+
+#[cfg(test)]
 mod steps_tests;
 
 #[cfg(test)]

@@ -146,20 +146,23 @@ impl Engine {
             }
             Settled::Ended | Settled::Refused(_) => {}
         }
-        match self.save(&payment, version, &Effects::default()).await {
-            Ok(_) => Ok(payment),
-            // Another refund of the same payment was stored meanwhile: apply this outcome to what is stored now.
-            Err(StoreError::Conflict) => {
-                let (mut fresh, version) = self.payment(&payment.merchant_id, &payment.payment_id).await?;
-                if flight_of(&mut fresh, refund_id).is_none() {
-                    return Ok(fresh);
+        let mut version = version;
+        for _ in 0..SAVES_MAX {
+            match self.save(&payment, version, &Effects::default()).await {
+                Ok(_) => return Ok(payment),
+                // Another refund of the same payment was stored meanwhile: apply this outcome to what is stored now.
+                Err(StoreError::Conflict) => {
+                    (payment, version) = self.payment(&payment.merchant_id, &payment.payment_id).await?;
+                    if flight_of(&mut payment, refund_id).is_none() {
+                        return Ok(payment);
+                    }
+                    settle::refund(&mut payment, refund_id, outcome, self.now_ms());
                 }
-                settle::refund(&mut fresh, refund_id, outcome, self.now_ms());
-                self.save(&fresh, version, &Effects::default()).await?;
-                Ok(fresh)
+                Err(other) => return Err(other.into()),
             }
-            Err(other) => Err(other.into()),
         }
+        // The provider did it, so this is no failure: it stays pending, and is asked about when its lease has run out.
+        self.reload(&payment).await
     }
 
     pub(crate) async fn refund_waits(
@@ -190,3 +193,6 @@ pub(crate) fn find<'a>(payment: &'a Payment, refund_id: &str) -> Result<&'a Refu
 pub(crate) fn flight_of<'a>(payment: &'a mut Payment, refund_id: &str) -> Option<&'a mut Flight> {
     payment.refunds.iter_mut().find(|r| r.refund_id == refund_id)?.flight.as_mut()
 }
+
+/// How often an outcome is stored again because another refund of the payment was faster: more than a payment has refunds.
+const SAVES_MAX: usize = 2 * limits::REFUNDS_MAX;

@@ -160,7 +160,8 @@ impl Engine {
             }
             return self.drive(payment, version, CvcInput::None, Making::Again).await;
         }
-        if age_ms >= absence_is_proof_ms(connector) {
+        let tries = payment.pending.as_ref().map_or(0, |p| p.flight.tries);
+        if tries >= ABSENT_TRIES && age_ms >= absence_is_proof_ms(connector) {
             return self.finish(payment, version, &not_done("not_processed", NOT_PROCESSED)).await;
         }
         self.leave_in_doubt(payment, version, None).await
@@ -213,7 +214,7 @@ impl Engine {
         flight.busy = true;
         flight.run.clone_from(&self.run);
         flight.lease_ms = now + self.lease_ms * 2;
-        let (began_ms, accepted) = (flight.began_ms, flight.accepted);
+        let (began_ms, accepted, tries) = (flight.began_ms, flight.accepted, flight.tries);
         let version = match self.save(&payment, version, &Effects::default()).await {
             Ok(version) => version,
             Err(StoreError::Conflict) => return self.reload(&payment).await,
@@ -224,12 +225,12 @@ impl Engine {
         let sync = Self::sync_refund_operation(&payment, find(&payment, refund_id)?).ok_or(Fault::Internal)?;
         let age_ms = now - began_ms;
         match self.ask(&account, &sync).await {
-            Exchanged::Done(Outcome::Refused(_)) => self.refund_waits(payment, version, refund_id, None).await,
+            // A refused question is a doubt; a refusal here is the provider's word that the refund itself failed.
             Exchanged::Done(outcome) => self.finish_refund(payment, version, refund_id, &outcome).await,
             Exchanged::Absent if !accepted && Self::may_repeat(connector, age_ms) && age_ms >= SETTLE_MS => {
                 self.drive_refund(payment, version, refund_id, Making::Again).await
             }
-            Exchanged::Absent if !accepted && age_ms >= absence_is_proof_ms(connector) => {
+            Exchanged::Absent if !accepted && tries >= ABSENT_TRIES && age_ms >= absence_is_proof_ms(connector) => {
                 let outcome = not_done("not_processed", NOT_PROCESSED);
                 self.finish_refund(payment, version, refund_id, &outcome).await
             }
@@ -250,15 +251,18 @@ fn absence_is_proof_ms(connector: &dyn Connector) -> i64 {
 
 const INTERRUPTED: &str = "The payment was interrupted before the provider was asked; nothing was charged";
 const NOT_PROCESSED: &str = "The provider never received the request; nothing was charged";
+/// How often a provider is asked before its "never heard of it" proves anything: the waits between make a minute even if
+/// the clock was put forward by days, and no request travels that long.
+const ABSENT_TRIES: u32 = 6;
 /// How long a request may travel before its absence at the provider means anything, in milliseconds.
 const SETTLE_MS: i64 = 3_000;
 /// The same where no idempotency key protects a second call: an hour, in milliseconds.
 const ABSENCE_MS_MIN: i64 = 3_600_000;
+/// Least time between two questions that returning browsers cause, in milliseconds.
+const COME_BACK_MS: u64 = 3_000;
 /// Least time between two questions about a payer who is away, in milliseconds.
 const WATCH_MS_MIN: i64 = 30_000;
 /// After a day without the payer the provider is not asked any more (a forced fetch still does), in milliseconds.
 const WATCH_MS_MAX: i64 = 24 * 3_600_000;
-/// Least time between two questions that returning browsers cause, in milliseconds.
-const COME_BACK_MS: u64 = 3_000;
 /// Most payments and chores of one round.
 const ROUND_MAX: u32 = 200;

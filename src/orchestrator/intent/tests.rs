@@ -109,6 +109,12 @@ async fn absence_after_the_promise_of_the_key_has_run_out_is_proof() {
     rig.clock.advance(86_400_000);
     rig.engine.round(false).await;
     let (payment, _) = rig.engine.payment(&rig.merchant, "pay_1").await.unwrap();
+    assert_eq!(payment.state, State::Processing, "a clock that was put forward proves nothing");
+    for _ in 0..6 {
+        rig.clock.advance(60_000);
+        rig.engine.round(false).await;
+    }
+    let (payment, _) = rig.engine.payment(&rig.merchant, "pay_1").await.unwrap();
     assert_eq!((payment.state, rig.charges(), rig.cards_in_vault()), (State::Failed, 0, 0));
 }
 

@@ -97,7 +97,7 @@ pub struct Kept {
     pub key: String,
     /// Digest of the request, in which no card number has a part.
     pub digest: String,
-    /// Which run of the process works on it.
+    /// Which run of the process reserved it; for people who read the store.
     pub run: String,
     /// The payment or refund that the request makes or changes.
     pub subject: String,
@@ -112,10 +112,8 @@ pub enum KeptState {
     Fresh,
     /// A request with another body used it.
     OtherBody,
-    /// The first request still runs in this process.
-    Running,
-    /// The first request was interrupted by a crash; it was about this subject. The key is reserved for the caller now.
-    Interrupted(String),
+    /// It is reserved by a request about this subject, which has not been answered.
+    Unanswered(String),
     /// It was answered.
     Answered {
         /// HTTP status.

@@ -1,6 +1,7 @@
 //! [`Store`] in one SQLite file: WAL, `synchronous=FULL`, one connection behind a mutex on blocking threads.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,9 +34,18 @@ impl SqliteStore {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(PathBuf::from(lock_path))
             .map_err(|_| StoreError::Unavailable)?;
         lock.try_lock().map_err(|_| StoreError::InUse)?;
+        // Names, mail addresses and client secrets are nobody else's business; SQLite's own files follow this one.
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|_| StoreError::Unavailable)?;
         let mut connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -259,6 +269,11 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn add_chore(&self, chore: &NewChore) -> Result<(), StoreError> {
+        let chore = chore.clone();
+        self.write(move |tx| put_chore(tx, &chore)).await
+    }
+
     async fn due_chores(&self, until_ms: i64, limit: u32) -> Result<Vec<Chore>, StoreError> {
         self.read(move |c| {
             let mut statement = c.prepare_cached(
@@ -269,11 +284,6 @@ impl Store for SqliteStore {
             let mut chores = Vec::new();
             while let Some(row) = rows.next()? {
                 chores.push(chore_of(row)?);
-    async fn add_chore(&self, chore: &NewChore) -> Result<(), StoreError> {
-        let chore = chore.clone();
-        self.write(move |tx| put_chore(tx, &chore)).await
-    }
-
             }
             Ok(chores)
         })
@@ -414,6 +424,15 @@ fn put_effects(tx: &Transaction<'_>, effects: &Effects) -> Result<(), StoreError
     Ok(())
 }
 
+fn put_chore(tx: &Transaction<'_>, chore: &NewChore) -> Result<(), StoreError> {
+    let (merchant, token) = (chore.merchant_id.as_str(), chore.token.to_string());
+    tx.execute(
+        "INSERT INTO chores (merchant_id, kind, token, payment_id, due_ms, tries) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+        params![merchant, to_text(&chore.kind)?, token, chore.payment_id, chore.due_ms],
+    )?;
+    Ok(())
+}
+
 fn chore_of(row: &Row<'_>) -> Result<Chore, StoreError> {
     let (merchant, kind, token): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
     Ok(Chore {
@@ -424,15 +443,6 @@ fn chore_of(row: &Row<'_>) -> Result<Chore, StoreError> {
         payment_id: row.get(4)?,
         tries: row.get(5)?,
     })
-fn put_chore(tx: &Transaction<'_>, chore: &NewChore) -> Result<(), StoreError> {
-    let (merchant, token) = (chore.merchant_id.as_str(), chore.token.to_string());
-    tx.execute(
-        "INSERT INTO chores (merchant_id, kind, token, payment_id, due_ms, tries) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
-        params![merchant, to_text(&chore.kind)?, token, chore.payment_id, chore.due_ms],
-    )?;
-    Ok(())
-}
-
 }
 
 fn one<T: DeserializeOwned>(c: &Connection, sql: &str, p: impl rusqlite::Params) -> Result<Option<T>, StoreError> {

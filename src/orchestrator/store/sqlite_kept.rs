@@ -6,13 +6,13 @@ use super::{Kept, KeptState, StoreError};
 
 pub(super) fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError> {
     tx.execute("DELETE FROM kept_answers WHERE expires_ms <= ?1", params![now_ms])?;
-    let sql = "SELECT digest, run, subject, status, body FROM kept_answers WHERE merchant_id = ?1 AND key = ?2";
+    let sql = "SELECT digest, subject, status, body FROM kept_answers WHERE merchant_id = ?1 AND key = ?2";
     let merchant = kept.merchant_id.as_str();
     let found = tx
         .query_row(sql, params![merchant, kept.key], |row| {
-            let (digest, run, subject): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (status, body): (Option<u16>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
-            Ok((digest, run, subject, status, body))
+            let (digest, subject): (String, String) = (row.get(0)?, row.get(1)?);
+            let (status, body): (Option<u16>, Option<Vec<u8>>) = (row.get(2)?, row.get(3)?);
+            Ok((digest, subject, status, body))
         })
         .optional()?;
     match found {
@@ -24,13 +24,8 @@ pub(super) fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<Ke
             Ok(KeptState::Fresh)
         }
         Some((digest, ..)) if digest != kept.digest => Ok(KeptState::OtherBody),
-        Some((_, _, _, Some(status), Some(body))) => Ok(KeptState::Answered { status, body }),
-        Some((_, run, ..)) if run == kept.run => Ok(KeptState::Running),
-        Some((_, _, subject, ..)) => {
-            let sql = "UPDATE kept_answers SET run = ?3 WHERE merchant_id = ?1 AND key = ?2";
-            tx.execute(sql, params![merchant, kept.key, kept.run])?;
-            Ok(KeptState::Interrupted(subject))
-        }
+        Some((_, _, Some(status), Some(body))) => Ok(KeptState::Answered { status, body }),
+        Some((_, subject, ..)) => Ok(KeptState::Unanswered(subject)),
     }
 }
 

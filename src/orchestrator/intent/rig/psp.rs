@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::connector::{
     Auth, BadCredentials, Body, Capabilities, CaptureMethod, Connector, Credentials, Decline, DeclineKind, Doubt,
-    Field, Method, Operation, Outcome, Progress, PspAnswer, PspRequest, Slot, Step, Unsupported,
+    Field, Method, Operation, Outcome, Progress, PspAnswer, PspRequest, Refusal, Slot, Step, Unsupported,
 };
 use crate::transport::{NotSent, Sent, Transport};
 use crate::vault::Card;
@@ -147,6 +147,11 @@ impl PspState {
         }
     }
 
+    /// The provider's word about a refund changes.
+    pub(crate) fn set_refund(&mut self, refund_id: &str, status: &str) {
+        self.payments.get_mut(&format!("refund {refund_id}")).unwrap().insert("status".into(), status.into());
+    }
+
     /// The payer passes authentication.
     pub(crate) fn authenticate(&mut self, psp_id: &str) {
         self.charges += 1;
@@ -244,6 +249,8 @@ impl Connector for RigConnector {
             "captured" => Outcome::Captured { psp_id, amount_minor, network_transaction_id: Some("ntid".into()) },
             "cancelled" => Outcome::Cancelled { psp_id },
             "refunded" => Outcome::Refunded { psp_id, amount_minor },
+            "pending" => Outcome::Pending { psp_id },
+            "failed" => Outcome::Refused(Refusal { code: "refund_failed".into(), message: "It failed.".into() }),
             "action" => Outcome::RequiresAction { psp_id, redirect_url: "https://psp.test/3ds".into() },
             _ => Outcome::Declined(Decline {
                 psp_id: Some(psp_id),
