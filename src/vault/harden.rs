@@ -1,5 +1,5 @@
-//! Process hardening before the first secret: no core dumps, no debugger, memory that stays out of swap. Every call is
-//! a safe one of `rustix`; what the system refuses is reported, not hidden.
+//! Process hardening before the first secret: no core dumps, no debugger, memory that stays out of swap; and as many open
+//! files as the system allows. Every call is a safe one of `rustix`; what the system refuses is reported, not hidden.
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, geteuid, getrlimit, set_dumpable_behavior, setrlimit};
@@ -19,6 +19,9 @@ pub struct Hardened {
 /// Hardens this process; call it first in `main`, before any secret is read and any thread is started.
 #[must_use]
 pub fn harden() -> Hardened {
+    let files = getrlimit(Resource::Nofile);
+    // As many connections as the system lets this process have at most; what it refuses, the listeners count with.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
     Hardened {
         no_core: setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).is_ok(),
         not_dumpable: set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok(),

@@ -133,16 +133,17 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     });
     let bound = Bound::bind(&config.listen)?;
     let addresses = bound.addresses();
-    let (server, handle) = bound.serve(&config.listen, &state, &certificates)?;
+    let serving = bound.serve(&config.listen, &state, &certificates)?;
+    let stop = serving.stop();
     let (sweeper, every) = (Arc::clone(&vault), Duration::from_secs(config.store.sweep_seconds));
     let sweeping = rt::spawn(async move { sweep::keep_sweeping(&sweeper, every).await });
     let signals = Signals::catch()?;
     announce(&config, addresses)?;
     let stopping = rt::spawn(async move {
         signals.wait_for_stop(&state).await;
-        handle.stop(true).await;
+        stop.in_order().await;
     });
-    server.await?;
+    serving.ended().await?;
     stopping.abort();
     sweeping.abort();
     // Awaited, so that nothing else holds the vault when it is dropped below.

@@ -2,6 +2,8 @@
 
 /// Largest request body on any listener of vaultd except batch, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest time that a client of vaultd may take to send a request body, in seconds.
+pub const BODY_TTL_S: u64 = 10;
 /// Longest tenant name, in characters.
 pub const TENANT_CHARS_MAX: usize = 64;
 /// Longest customer id, in characters.

@@ -7,6 +7,7 @@ mod limits;
 mod release;
 mod secrets;
 mod sessions;
+mod wire;
 
 use serde_json::{Value, json};
 use strongroom_tests::harness::{Client, Result, World};

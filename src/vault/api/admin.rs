@@ -11,6 +11,7 @@ use super::answer::{Answer, json, start};
 use super::body::Body;
 use super::call::Call;
 use super::problem::Refusal;
+use super::whole::whole;
 use crate::flow::{admin, audit, rotate, tenant, unseal};
 use crate::telemetry::log;
 
@@ -21,7 +22,8 @@ pub(super) async fn status(call: Call) -> Answer {
 
 /// `POST /v1/unseal`: one custodian's share.
 pub(super) async fn unseal(call: Call, mut body: Body) -> Answer {
-    json(StatusCode::OK, &unseal::give(&call.state.vault, &call.asker, &mut body.0).await?)
+    let given = async move { unseal::give(&call.state.vault, &call.asker, &mut body.0).await };
+    json(StatusCode::OK, &whole(given).await?)
 }
 
 /// `DELETE /v1/unseal`: forget the shares that are in.
@@ -31,7 +33,7 @@ pub(super) async fn abandon(call: Call) -> Answer {
 
 /// `POST /v1/seal`: forget every key.
 pub(super) async fn seal(call: Call) -> Answer {
-    json(StatusCode::OK, &unseal::seal(&call.state.vault, &call.asker).await?)
+    json(StatusCode::OK, &whole(async move { unseal::seal(&call.state.vault, &call.asker).await }).await?)
 }
 
 /// `GET /v1/keys`.
@@ -42,7 +44,8 @@ pub(super) async fn keys(call: Call) -> Answer {
 /// `POST /v1/rotations`: start the rotation of a tenant's Kek, or join the one that runs.
 pub(super) async fn rotate(call: Call, body: Body) -> Answer {
     let asked: RotateRequest = body.json()?;
-    json(StatusCode::ACCEPTED, &rotate::start(&call.state.vault, &call.asker, asked).await?)
+    let started = async move { rotate::start(&call.state.vault, &call.asker, asked).await };
+    json(StatusCode::ACCEPTED, &whole(started).await?)
 }
 
 /// `GET /v1/rotations/{tenant}`: the newest rotation of a tenant.
@@ -60,7 +63,8 @@ pub(super) async fn tenants(call: Call) -> Answer {
 /// `POST /v1/tenants`.
 pub(super) async fn add_tenant(call: Call, body: Body) -> Answer {
     let asked: TenantRequest = body.json()?;
-    json(StatusCode::OK, &tenant::add(&call.state.vault, &call.asker, asked.tenant).await?)
+    let made = async move { tenant::add(&call.state.vault, &call.asker, asked.tenant).await };
+    json(StatusCode::OK, &whole(made).await?)
 }
 
 /// `POST /v1/reload`: read certificates and policy again; all of it or nothing.

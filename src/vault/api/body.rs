@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use strongroom_wire::{Kind, limits};
 use zeroize::Zeroizing;
 
@@ -55,20 +57,30 @@ impl FromRequest for Body {
             Ok(declared) => declared,
             Err(refusal) => return Box::pin(async { Err(refusal) }),
         };
-        let mut payload = payload.take();
+        let payload = payload.take();
         Box::pin(async move {
-            // Room for all of it at once: a vector that grows leaves its old bytes behind.
-            let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(limits::BODY_BYTES_MAX)));
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|_| Refusal::new(Kind::Malformed, "the body broke off"))?;
-                if bytes.len() + chunk.len() > limits::BODY_BYTES_MAX {
-                    return Err(too_large());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(Self(bytes))
+            // The server limits the time of a head alone; without a limit here a client that sends one byte and waits
+            // would hold a connection and a buffer for as long as it likes.
+            let bytes = tokio::time::timeout(Duration::from_secs(limits::BODY_TTL_S), collect(payload, declared)).await;
+            bytes.unwrap_or_else(|_| Err(too_slow())).map(Self)
         })
     }
+}
+
+async fn collect<E>(
+    mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    declared: Option<usize>,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    // Room for all of it at once: a vector that grows leaves its old bytes behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(limits::BODY_BYTES_MAX)));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Refusal::new(Kind::Malformed, "the body broke off"))?;
+        if bytes.len() + chunk.len() > limits::BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 fn check_headers(request: &HttpRequest) -> Result<Option<usize>, Refusal> {
@@ -97,9 +109,33 @@ fn too_large() -> Refusal {
     Refusal::new(Kind::TooLarge, format!("a request body has at most {} bytes", limits::BODY_BYTES_MAX))
 }
 
+fn too_slow() -> Refusal {
+    Refusal::new(Kind::Malformed, format!("a request body is sent within {} seconds", limits::BODY_TTL_S))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Milliseconds stand for seconds.
+    #[actix_web::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let begun = futures_util::stream::iter([Ok::<_, ()>(Bytes::from_static(b"{"))]);
+        let never = begun.chain(futures_util::stream::pending());
+        let within = Duration::from_millis(limits::BODY_TTL_S);
+        assert!(tokio::time::timeout(within, collect(never, Some(2))).await.is_err());
+        assert!(too_slow().problem().detail.contains(&limits::BODY_TTL_S.to_string()));
+    }
+
+    #[actix_web::test]
+    async fn a_body_over_the_limit_is_refused_whatever_it_declared() {
+        let chunk = |bytes: usize| Ok::<_, ()>(Bytes::from(vec![b' '; bytes]));
+        for (chunks, fits) in [([limits::BODY_BYTES_MAX - 1, 1], true), ([limits::BODY_BYTES_MAX, 1], false)] {
+            let sent = futures_util::stream::iter(chunks.map(chunk));
+            let taken = collect(sent, None).await;
+            assert_eq!(taken.is_ok(), fits);
+        }
+    }
 
     #[test]
     fn an_error_never_repeats_a_value() {

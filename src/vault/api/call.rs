@@ -128,6 +128,12 @@ impl Context {
 }
 
 fn tenant_and_key(headers: &HeaderMap) -> Result<(Option<TenantId>, Option<IdempotencyKey>), Refusal> {
+    // Which of two counts would be a matter of taste, and a proxy in between may have another one.
+    for name in [ours::TENANT, ours::IDEMPOTENCY_KEY] {
+        if headers.get_all(name).count() > 1 {
+            return Err(Refusal::new(Kind::InvalidField, "the header stands twice; send it once").at(name));
+        }
+    }
     let tenant = match text(headers, ours::TENANT) {
         None => None,
         Some(text) => Some(text.parse().map_err(|bad: strongroom_wire::BadId| Refusal::from(bad).at(ours::TENANT))?),
@@ -142,8 +148,12 @@ fn tenant_and_key(headers: &HeaderMap) -> Result<(Option<TenantId>, Option<Idemp
     Ok((tenant, key))
 }
 
+/// A header's text. One that is not text, or stands twice, becomes a text that nothing accepts.
 fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}").to_owned())
+    let mut values = headers.get_all(name);
+    let first = values.next()?;
+    let only = if values.next().is_none() { first.to_str().ok() } else { None };
+    Some(only.unwrap_or("\u{0}").to_owned())
 }
 
 fn no_state() -> Refusal {

@@ -11,14 +11,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_http::Request;
+use actix_http::{ConnectionType, Request};
 use actix_web::Error;
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Url};
-use actix_web::http::Uri;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri};
 use strongroom_wire::RequestId;
 
+use super::chunked;
 use super::problem::Refusal;
 use super::state::State;
 use crate::telemetry::Metrics;
@@ -39,11 +40,25 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {
     let began = Instant::now();
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let closes = listener == ListenerLabel::Intake && request.method() != Method::OPTIONS;
     detach(&mut request);
     let id = RequestId::fresh();
     request.extensions_mut().insert(id);
-    let answer = inner.call(request);
-    async move { Ok(finish(answer.await?, id, listener, began, &state.vault.metrics)) }
+    let called = if is_chunked { Err(request) } else { Ok(inner.call(request)) };
+    async move {
+        let answer = match called {
+            Ok(answer) => answer.await?,
+            Err(request) => chunked::refuse(request, id),
+        };
+        let mut answer = finish(answer, id, listener, began, &state.vault.metrics);
+        if closes {
+            // A browser sends one card. Its connection's buffers hold the number until it is closed, so it is closed now,
+            // also after a refusal.
+            answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        Ok(answer)
+    }
 }
 
 fn finish(

@@ -20,8 +20,6 @@ pub(super) async fn tokenize(session: SessionCall, body: Body) -> Result<HttpRes
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut answer = written(status, done.json, More { audit_index: None, is_replay: done.is_replay });
     allow_origin(&mut answer, session.origin.as_deref());
-    // A browser sends one card. Its connection's buffers hold the number until it is closed, so it is closed now.
-    answer.head_mut().set_connection_type(actix_http::ConnectionType::Close);
     Ok(answer)
 }
 

@@ -1,4 +1,5 @@
-//! The three listeners: HTTP/1.1 over TLS, one application each, one server that stops in order.
+//! The three listeners: HTTP/1.1 over TLS, one application and one server with threads of its own each, so that whoever
+//! floods the one that browsers reach takes neither threads nor connections from the other two.
 //!
 //! HTTP/2 is left out: on a listener that carries card numbers, one request at a time on a connection is what can be
 //! reasoned about, and what the release listener's clients gain from multiplexing they have from keep-alive.
@@ -12,6 +13,8 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{ServiceFactoryExt as _, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
+use futures_util::future::{join_all, try_join_all};
+use rustix::process::{Resource, getrlimit};
 
 use super::connection::Peer;
 use super::head::around;
@@ -83,7 +86,7 @@ impl Bound {
         Addresses { intake: intake.2, release: release.2, admin: admin.2 }
     }
 
-    /// Starts to answer. The future ends when the server has stopped; the handle stops it.
+    /// Starts to answer.
     ///
     /// # Errors
     /// [`ListenError`] if TLS or a socket refuses.
@@ -92,21 +95,25 @@ impl Bound {
         listen: &Listen,
         state: &Arc<State>,
         certificates: &Arc<Certificates>,
-    ) -> Result<(Server, ServerHandle), ListenError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut server = Server::build()
-            .workers(listen.workers.unwrap_or(cores))
-            .max_concurrent_connections(listen.connections_max)
-            .shutdown_timeout(listen.drain_seconds)
-            .disable_signals();
+    ) -> Result<Serving, ListenError> {
+        let workers = listen.workers.unwrap_or(std::thread::available_parallelism().map_or(1, usize::from));
+        let connections = listen.connections_max.min(files_for_each(3 * workers));
+        // The library stops accepting at 256 handshakes on a thread: that many silent clients would keep everybody out.
+        actix_tls::accept::max_concurrent_tls_connect(connections);
+        let mut servers = Vec::with_capacity(self.sockets.len());
         for (label, socket, _) in self.sockets {
+            let server = Server::build()
+                .workers(workers)
+                .max_concurrent_connections(connections)
+                .shutdown_timeout(listen.drain_seconds)
+                .disable_signals();
             let tls = match label {
                 ListenerLabel::Intake => certificates.intake()?,
                 ListenerLabel::Release | ListenerLabel::Admin => certificates.internal()?,
             };
             let (state, clients) = (Arc::clone(state), certificates.clients());
             let timing = (listen.keep_alive_seconds, listen.head_seconds);
-            server = server.listen(format!("{label:?}"), socket, move || {
+            let server = server.listen(format!("{label:?}"), socket, move || {
                 let (state, clients) = (Arc::clone(&state), Arc::clone(&clients));
                 let app = App::new()
                     .app_data(web::Data::from(Arc::clone(&state)))
@@ -125,9 +132,50 @@ impl Bound {
                     .h1(map_config(app, |_| AppConfig::default()).map_err(|error| error.error_response()))
                     .rustls_0_23(tls.clone())
             })?;
+            servers.push(server.run());
         }
-        let server = server.run();
-        let handle = server.handle();
-        Ok((server, handle))
+        Ok(Serving { servers })
     }
 }
+
+/// The listeners at work.
+pub struct Serving {
+    servers: Vec<Server>,
+}
+
+/// Stops the listeners.
+pub struct Stop(Vec<ServerHandle>);
+
+impl Serving {
+    /// What stops them.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        Stop(self.servers.iter().map(Server::handle).collect())
+    }
+
+    /// Answers requests until all of them have stopped.
+    ///
+    /// # Errors
+    /// The system's, from the first that fails.
+    pub async fn ended(self) -> std::io::Result<()> {
+        try_join_all(self.servers).await.map(|_| ())
+    }
+}
+
+impl Stop {
+    /// Takes no new request and waits for those that run, as long as the configuration says.
+    pub async fn in_order(&self) {
+        join_all(self.0.iter().map(|server| server.stop(true))).await;
+    }
+}
+
+/// How many connections each of so many threads may hold: a part of the files that the process may open, less what it
+/// needs itself, so that the disk is never out of reach because of clients.
+fn files_for_each(threads: usize) -> usize {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OUR_OWN);
+    (left / threads.max(1)).max(1)
+}
+
+/// Databases and their logs, keys, policy, sockets and what the libraries open, with room to spare.
+const FILES_OF_OUR_OWN: usize = 256;

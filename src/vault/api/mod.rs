@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 mod body;
 mod call;
+mod chunked;
 mod connection;
 mod head;
 mod health;
@@ -15,6 +16,7 @@ mod release;
 pub mod routes;
 pub mod state;
 pub mod tls;
+mod whole;
 
 pub use listener::{Addresses, Bound, ListenError};
 pub use rate::Rate;

@@ -12,6 +12,7 @@ use super::answer::{Answer, More, json, written};
 use super::body::Body;
 use super::call::Call;
 use super::problem::Refusal;
+use super::whole::whole;
 use crate::card::{SecretBody, TokenizeBody, UpdateBody};
 use crate::flow::{audit, delete, read, retain, reveal, secret, session, tenant, tokenize, update};
 
@@ -114,7 +115,8 @@ pub(super) async fn delete_secret(call: Call, request: HttpRequest) -> Answer {
 /// `POST /v1/tenants`.
 pub(super) async fn provision(call: Call, body: Body) -> Answer {
     let asked: TenantRequest = body.json()?;
-    json(StatusCode::OK, &tenant::provision(&call.state.vault, &call.asker, asked.tenant).await?)
+    let made = async move { tenant::provision(&call.state.vault, &call.asker, asked.tenant).await };
+    json(StatusCode::OK, &whole(made).await?)
 }
 
 /// `GET /v1/audit/proofs/{index}`: the proof of an entry of the caller's own.
