@@ -164,7 +164,8 @@ async fn tokens(release: &Client, wanted: usize) -> Result<Vec<String>> {
 }
 
 /// Every request has a number of its own, because a fingerprint index that sees one number alone is faster than any real
-/// one. The numbers are made up in memory, under a range in which schemes issue none but test numbers.
+/// one. The numbers are made up in memory, behind the prefix that published test numbers share, and written nowhere but
+/// into a folder that is removed.
 fn tokenize_line(serial: u64) -> String {
     let body = format!(
         "{{\"type\":\"card\",\"card\":{{\"number\":\"{}\",\"exp_month\":12,\"exp_year\":2031}}}}",

@@ -20,6 +20,31 @@ async fn wrong_and_missing_keys_are_refused() {
 }
 
 #[tokio::test]
+async fn no_route_answers_without_a_key() {
+    let world = World::with_payments().await.unwrap();
+    let orchestrator = world.payments().unwrap();
+    let document = orchestrator.anyone().get("/openapi.json").await.unwrap().expect(200).unwrap();
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|name| *name != "parameters") {
+            if OPEN.iter().any(|open| path.starts_with(open)) {
+                continue;
+            }
+            let concrete = path.replace(['{', '}'], "x");
+            let method: reqwest::Method = method.to_uppercase().parse().unwrap();
+            let body = (method == reqwest::Method::POST).then(|| json!({}));
+            let answer = orchestrator.anyone().send(method.clone(), &concrete, body.as_ref(), &[]).await.unwrap();
+            assert_eq!(answer.status, 401, "{method} {path} answered {} to nobody", answer.status);
+            tried += 1;
+        }
+    }
+    assert!(tried >= 20, "only {tried} routes were tried");
+}
+
+/// What answers without a key: whether it lives, what it takes, and the way back of a browser from its bank.
+const OPEN: [&str; 3] = ["/health", "/openapi.json", "/redirect/"];
+
+#[tokio::test]
 async fn a_client_secret_opens_its_own_payment_alone() {
     let world = World::with_payments().await.unwrap();
     let shop = Shop::of(&world).unwrap();
