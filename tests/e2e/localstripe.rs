@@ -76,8 +76,10 @@ async fn an_authorization_is_captured_cancelled_and_refunded() {
 
 /// A running localstripe.
 struct StandIn {
+    // The process ends before its folder is removed.
     _process: Process,
     client: Client,
+    _folder: tempfile::TempDir,
 }
 
 impl StandIn {
@@ -93,7 +95,8 @@ impl StandIn {
 
 /// localstripe with the world's own certificates, and an orchestrator that takes it for its PSP.
 async fn started() -> (StandIn, World) {
-    let folder = tempfile::tempdir().unwrap().keep();
+    let kept = tempfile::tempdir().unwrap();
+    let folder = kept.path();
     let pki = strongroom_tests::harness::Pki::new(folder.join("psp-pki")).unwrap();
     let server = pki.server("localstripe").unwrap();
     let ready = folder.join("localstripe-ready");
@@ -111,7 +114,7 @@ async fn started() -> (StandIn, World) {
         ..OrchestratorPlan::default()
     };
     let world = World::start(WorldPlan { payments: true, orchestrator, ..WorldPlan::default() }).await.unwrap();
-    (StandIn { _process: process, client }, world)
+    (StandIn { _process: process, client, _folder: kept }, world)
 }
 
 /// The Python of the environment that `cargo xtask test` makes.
