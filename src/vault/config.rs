@@ -124,6 +124,9 @@ pub struct StoreAt {
 pub struct AuditAt {
     /// The log's SQLite file; made when absent.
     pub path: PathBuf,
+    /// Whether a store that has keys may have an empty log: only where the log was lost for good.
+    #[serde(default)]
+    pub begin_anew: bool,
 }
 
 /// `[policy]`.

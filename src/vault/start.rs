@@ -1,6 +1,7 @@
 //! Start-up: from a configuration to a vault that answers, and back in order.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,12 @@ pub enum StartError {
     /// See [`AuditError`].
     #[error("audit.path: {0}")]
     Audit(#[from] AuditError),
+    /// The store is in use and its log is not there.
+    #[error(
+        "audit.path: the log is empty but the store is not, so the log was removed or the path is wrong. Put its newest copy \
+         back; if there is none, start once with audit.begin_anew = true, which is recorded"
+    )]
+    LogLost,
     /// See [`StoreError`].
     #[error("store.path: {0}")]
     Store(#[from] StoreError),
@@ -112,13 +119,18 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         bytes_max: config.store.bytes_max,
     })?;
     let audit = AuditLog::open(&config.audit.path, Arc::clone(&clock), &note::origin(&vault_id))?;
+    let is_lost = audit.size() == 0 && !store.keys().await?.is_empty();
+    if is_lost && !config.audit.begin_anew {
+        return Err(StartError::LogLost);
+    }
     let policy = Policy::new(rules);
     restore_quotas(&policy, &audit, clock.now_ms())?;
     let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
     let root = RootSource::new(descriptor, config.root.dev_key.clone());
-    let vault = Arc::new(Vault::new(rooms, clock, root, warnings(is_dev, hardened)));
+    let vault = Arc::new(Vault::new(rooms, clock, root, warnings(&config, is_dev, hardened)));
     vault.audit.watch(Arc::new(tell));
-    vault.audit.record_own(OwnAct::Started, Own::noting(Note::none())).await?;
+    let note = if is_lost { Note::words("begun anew: the log before this is lost") } else { Note::none() };
+    vault.audit.record_own(OwnAct::Started, Own::noting(note)).await?;
     if is_dev {
         log::warn("DEVELOPMENT ROOT: the key lies in a file; never store a real card in this vault", &[]);
         unseal::with_dev_root(&vault).await.map_err(StartError::DevRoot)?;
@@ -183,8 +195,14 @@ fn tell(turn: Turn) {
     }
 }
 
-fn warnings(is_dev: bool, hardened: Hardened) -> Vec<String> {
+fn warnings(config: &Config, is_dev: bool, hardened: Hardened) -> Vec<String> {
     let mut warnings = Vec::new();
+    if config.audit.begin_anew {
+        warnings.push("audit.begin_anew is set, so that a log that is removed is not noticed: take it out".to_owned());
+    }
+    if [&config.tls.intake.key, &config.tls.internal.key].into_iter().any(|key| is_readable_by_all(key)) {
+        warnings.push("every user of this machine can read a TLS key: run chmod 600 on it".to_owned());
+    }
     if is_dev {
         warnings.push("the Root is a development file: never store a real card in this vault".to_owned());
     }
@@ -195,6 +213,10 @@ fn warnings(is_dev: bool, hardened: Hardened) -> Vec<String> {
         warnings.push("memory is not locked and may reach swap: set LimitMEMLOCK=infinity or turn swap off".to_owned());
     }
     warnings
+}
+
+fn is_readable_by_all(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|about| about.permissions().mode() & 0o004 != 0)
 }
 
 fn announce(config: &Config, addresses: Addresses) -> Result<(), StartError> {

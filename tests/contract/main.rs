@@ -4,6 +4,7 @@ mod cards;
 mod idempotency;
 mod life;
 mod limits;
+mod log;
 mod release;
 mod secrets;
 mod sessions;

@@ -1,7 +1,7 @@
 //! The admin listener: what the security team asks for, over mutual TLS.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use strongroom_wire::admin::{Reloaded, RotateRequest};
 use strongroom_wire::payment_method::TenantRequest;
@@ -11,6 +11,7 @@ use super::answer::{Answer, json, start};
 use super::body::Body;
 use super::call::Call;
 use super::problem::Refusal;
+use super::release::entry_index;
 use super::whole::whole;
 use crate::flow::{admin, audit, rotate, tenant, unseal};
 use crate::telemetry::log;
@@ -106,8 +107,9 @@ pub(super) async fn entries(call: Call, request: HttpRequest) -> Answer {
 }
 
 /// `GET /v1/audit/proofs/{index}`.
-pub(super) async fn proof(call: Call, path: web::Path<u64>) -> Answer {
-    json(StatusCode::OK, &audit::proof(&call.state.vault, &call.asker, *path).await?)
+pub(super) async fn proof(call: Call, request: HttpRequest) -> Answer {
+    let index = entry_index(&request)?;
+    json(StatusCode::OK, &audit::proof(&call.state.vault, &call.asker, index).await?)
 }
 
 /// `GET /metrics`: OpenMetrics text.

@@ -24,7 +24,8 @@ struct Certificate {
     /// The one URI SAN; `None` if there is none or more than one, which names nobody.
     uri: Option<String>,
     not_after_s: i64,
-    verified_under: Cell<u64>,
+    /// Generation of the CA files, and when, in seconds since 1970.
+    verified: Cell<(u64, u64)>,
 }
 
 impl Peer {
@@ -53,12 +54,14 @@ impl Peer {
             return None;
         }
         let generation = clients.generation();
-        if certificate.verified_under.get() != generation {
+        let (under, at_s) = certificate.verified.get();
+        // Again now and then, because a revocation list or a certificate of the chain may run out meanwhile.
+        if under != generation || now_s.abs_diff(at_s) >= VERIFIED_S {
             let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now_s));
             if !clients.still_trusted(&certificate.chain, now) {
                 return None;
             }
-            certificate.verified_under.set(generation);
+            certificate.verified.set((generation, now_s));
         }
         certificate.uri.as_deref()
     }
@@ -88,7 +91,10 @@ impl Certificate {
             uri,
             not_after_s: parsed.validity().not_after.timestamp(),
             chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
-            verified_under: Cell::new(generation),
+            verified: Cell::new((generation, 0)),
         })
     }
 }
+
+/// How long a verified chain is taken for good, in seconds.
+const VERIFIED_S: u64 = 60;

@@ -1,7 +1,7 @@
 //! The release listener: what orchestrators ask for, over mutual TLS.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -120,8 +120,18 @@ pub(super) async fn provision(call: Call, body: Body) -> Answer {
 }
 
 /// `GET /v1/audit/proofs/{index}`: the proof of an entry of the caller's own.
-pub(super) async fn proof(call: Call, path: web::Path<u64>) -> Answer {
-    json(StatusCode::OK, &audit::own_proof(&call.state.vault, &call.asker, *path).await?)
+pub(super) async fn proof(call: Call, request: HttpRequest) -> Answer {
+    let index = entry_index(&request)?;
+    json(StatusCode::OK, &audit::own_proof(&call.state.vault, &call.asker, index).await?)
+}
+
+/// The index in a path; its text is not repeated.
+pub(super) fn entry_index(request: &HttpRequest) -> Result<u64, Refusal> {
+    let text = request.match_info().get("index").unwrap_or_default();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number).ok_or_else(|| {
+        Refusal::new(Kind::InvalidField, "an index is a whole number, as Audit-Index gave it").at("index")
+    })
 }
 
 fn token(request: &HttpRequest) -> Result<Token, Refusal> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use strongroom_keys::SignRole;
 use strongroom_keys::note::Checkpoint;
-use strongroom_keys::root::{Root, ShareRefused, Step, dev};
+use strongroom_keys::root::dev::{self, DevRootError};
+use strongroom_keys::root::{Root, ShareRefused, Step};
 use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
@@ -84,8 +85,15 @@ pub async fn with_dev_root(vault: &Arc<Vault>) -> Result<(), FlowError> {
     if vault.root.descriptor.kind() != RootKind::Dev {
         return Err(FlowError::Crypto("root.dev_key goes with a root.json of kind dev only"));
     }
-    let root = dev::read(path, &vault.root.descriptor)
-        .map_err(|_| FlowError::Crypto("root.dev_key is not readable by its owner alone, or not this vault's Root"))?;
+    let root = dev::read(path, &vault.root.descriptor).map_err(|why| {
+        FlowError::Crypto(match why {
+            DevRootError::Unreadable => "root.dev_key cannot be read; check its path and owner",
+            DevRootError::Mode => "root.dev_key can be read by others than its owner; run chmod 600 on it",
+            DevRootError::Form => "root.dev_key is not a key file as `vaultctl init --dev` writes it",
+            DevRootError::NotDev => "root.dev_key goes with a root.json of kind dev only",
+            DevRootError::Wrong => "root.dev_key does not belong to this root.json; take the two from one folder",
+        })
+    })?;
     open(vault, root).await
 }
 
