@@ -1,6 +1,9 @@
 //! Cards that no payment needs any more leave the vault; a card that somebody still needs stays.
 
+use std::sync::Arc;
+
 use strongroom_wire::payment_method::Storage;
+use tokio::sync::Barrier;
 
 use super::rig::{AUTHENTICATE, DECLINED, GOOD, Rig, Trouble, card, new_payment};
 use super::{Asker, CvcInput, Fault, FutureUsage, MethodInput, NewPayment, Payment, State, Terms};
@@ -23,6 +26,15 @@ async fn confirm(rig: &Rig, method: Option<MethodInput>) -> Result<Payment, Faul
     rig.engine.update(&rig.merchant, "pay_1", Asker::Merchant, |_| Ok(()), method, true).await
 }
 
+/// Four confirms, each of which has read the payment before the card of any is stored.
+async fn confirm_together(rig: &Rig) -> [Result<Payment, Fault>; 4] {
+    rig.vault.state.lock().unwrap().gate = Some(Arc::new(Barrier::new(4)));
+    let one = || confirm(rig, card(GOOD));
+    let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
+    rig.vault.state.lock().unwrap().gate = None;
+    [a, b, c, d]
+}
+
 /// A minute later, so that everything that waits was done.
 async fn later(rig: &Rig) {
     rig.clock.advance(60_000);
@@ -33,15 +45,9 @@ async fn later(rig: &Rig) {
 async fn cards_of_confirms_that_came_too_late_are_shredded() {
     let rig = Rig::new().await;
     rig.engine.create(&rig.merchant, new_payment(|_| {}), None, false).await.unwrap();
-    let (a, b, c, d) = tokio::join!(
-        confirm(&rig, card(GOOD)),
-        confirm(&rig, card(GOOD)),
-        confirm(&rig, card(GOOD)),
-        confirm(&rig, card(GOOD))
-    );
-    let won = [a, b, c, d].iter().filter(|confirmed| confirmed.is_ok()).count();
-    assert_eq!((won, rig.charges()), (1, 1));
-    assert!(rig.cards_in_vault() > 0, "the cards of the others were typed in vain");
+    let confirmed = confirm_together(&rig).await;
+    assert_eq!((confirmed.iter().filter(|c| c.is_ok()).count(), rig.charges()), (1, 1));
+    assert_eq!(rig.cards_in_vault(), 3, "the cards of the others were typed in vain");
     later(&rig).await;
     assert_eq!(rig.cards_in_vault(), 0);
 }
@@ -51,8 +57,8 @@ async fn confirms_that_came_too_late_do_not_shred_the_card_that_was_kept() {
     for down in [false, true] {
         let rig = Rig::new().await;
         rig.engine.create(&rig.merchant, new_payment(saving), None, false).await.unwrap();
-        let (a, b, c) = tokio::join!(confirm(&rig, card(GOOD)), confirm(&rig, card(GOOD)), confirm(&rig, card(GOOD)));
-        let paid = [a, b, c].into_iter().find_map(Result::ok).unwrap();
+        let confirmed = confirm_together(&rig).await;
+        let paid = confirmed.into_iter().find_map(Result::ok).unwrap();
         let token = paid.method.unwrap().token;
         if down {
             // As if the vault had gone away before it could be told to keep the card.

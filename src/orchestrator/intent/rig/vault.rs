@@ -1,12 +1,13 @@
 //! A vault in memory.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use strongroom_wire::payment_method::{Brand, CardSummary, MethodKind, PaymentMethod, Session, Storage};
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
+use tokio::sync::Barrier;
 use zeroize::Zeroizing;
 
 use crate::vault::{Card, CardInput, Vault, VaultError};
@@ -22,6 +23,8 @@ pub(crate) struct VaultState {
     pub(crate) reveals: u32,
     pub(crate) pings: u32,
     pub(crate) down: bool,
+    /// Where tokenize waits until so many callers are there, all of whom have read what they are going to change.
+    pub(crate) gate: Option<Arc<Barrier>>,
     pub(crate) secrets: HashMap<SecretId, String>,
 }
 
@@ -47,6 +50,10 @@ impl Vault for FakeVault {
         let number = card.number.expose().to_owned();
         if number.len() < 12 {
             return Err(VaultError::InvalidCard { field: Some("card.number".into()) });
+        }
+        let gate = self.up()?.gate.clone();
+        if let Some(gate) = gate {
+            gate.wait().await;
         }
         let cvc_token = card.cvc.as_ref().map(|_| "cvc_sealed".to_owned());
         let mut state = self.up()?;
