@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::Unauthentic;
 use crate::context::{Context, Part};
 use crate::key::{Key, NoRandomness, Role};
+use crate::stack::wiped;
 
 /// Plaintext that wipes itself.
 pub type Unsealed = Zeroizing<Vec<u8>>;
@@ -39,7 +40,7 @@ impl<R: Role> Cipher<R> {
     /// # Errors
     /// [`NoRandomness`] if there is no nonce to be had.
     pub fn seal(&self, context: &Context<'_>, plaintext: &[u8]) -> Result<Vec<u8>, NoRandomness> {
-        self.seal_part(context, Part::Whole, 0, plaintext)
+        wiped(|| self.seal_part(context, Part::Whole, 0, plaintext))
     }
 
     /// Opens what [`Cipher::seal`] made for the same context.
@@ -47,7 +48,7 @@ impl<R: Role> Cipher<R> {
     /// # Errors
     /// [`Unauthentic`] for anything else.
     pub fn open(&self, context: &Context<'_>, sealed: &[u8]) -> Result<Unsealed, Unauthentic> {
-        self.open_part(context, Part::Whole, 0, sealed)
+        wiped(|| self.open_part(context, Part::Whole, 0, sealed))
     }
 
     /// A key of another role under this one, bound to the context: [`WRAPPED_KEY`] bytes.

@@ -13,6 +13,7 @@ use crate::Unauthentic;
 use crate::aead::{Cipher, NONCE, TAG, Unsealed, WRAPPED_KEY};
 use crate::context::{Context, Part};
 use crate::key::{Dek, Kek, Key, NoRandomness};
+use crate::stack::wiped;
 
 /// A sealed record as it is stored. The bytes have the right form; whether they are authentic shows when they are
 /// opened.
@@ -67,16 +68,18 @@ impl Envelope {
         if record.len() > RECORD_MAX || term == 0 {
             return Err(SealError::TooLong);
         }
-        let dek = Key::<Dek>::generate()?;
-        let mut out = Vec::with_capacity(SHORTEST + glance.len() + record.len());
-        out.push(VERSION);
-        out.extend_from_slice(&term.to_be_bytes());
-        out.extend_from_slice(&kek.wrap(context, term, &dek)?);
-        out.push(glance_length);
-        let cipher = Cipher::new(&dek);
-        cipher.append(&mut out, &GLANCE_NONCE, &context.associated_data(Part::Glance, 0), glance);
-        cipher.append(&mut out, &RECORD_NONCE, &context.associated_data(Part::Record, 0), record);
-        Ok(Self(out.into()))
+        wiped(|| {
+            let dek = Key::<Dek>::generate()?;
+            let mut out = Vec::with_capacity(SHORTEST + glance.len() + record.len());
+            out.push(VERSION);
+            out.extend_from_slice(&term.to_be_bytes());
+            out.extend_from_slice(&kek.wrap(context, term, &dek)?);
+            out.push(glance_length);
+            let cipher = Cipher::new(&dek);
+            cipher.append(&mut out, &GLANCE_NONCE, &context.associated_data(Part::Glance, 0), glance);
+            cipher.append(&mut out, &RECORD_NONCE, &context.associated_data(Part::Record, 0), record);
+            Ok(Self(out.into()))
+        })
     }
 
     /// The record.
@@ -85,7 +88,7 @@ impl Envelope {
     /// [`Unauthentic`] under another Kek, term or context, or after any change.
     pub fn open(&self, kek: &Cipher<Kek>, context: &Context<'_>) -> Result<Unsealed, Unauthentic> {
         let record = &self.0[GLANCE + self.glance_length() + TAG..];
-        self.dek(kek, context)?.open_with(&RECORD_NONCE, &context.associated_data(Part::Record, 0), record)
+        wiped(|| self.dek(kek, context)?.open_with(&RECORD_NONCE, &context.associated_data(Part::Record, 0), record))
     }
 
     /// The glance; the record stays closed.
@@ -94,7 +97,7 @@ impl Envelope {
     /// [`Unauthentic`] under another Kek, term or context, or after any change of the glance.
     pub fn open_glance(&self, kek: &Cipher<Kek>, context: &Context<'_>) -> Result<Unsealed, Unauthentic> {
         let glance = &self.0[GLANCE..GLANCE + self.glance_length() + TAG];
-        self.dek(kek, context)?.open_with(&GLANCE_NONCE, &context.associated_data(Part::Glance, 0), glance)
+        wiped(|| self.dek(kek, context)?.open_with(&GLANCE_NONCE, &context.associated_data(Part::Glance, 0), glance))
     }
 
     /// The same record with its Dek under another term's Kek. Neither glance nor record is decrypted.
@@ -108,13 +111,15 @@ impl Envelope {
         new_term: u32,
         context: &Context<'_>,
     ) -> Result<Self, RewrapError> {
-        let dek: Key<Dek> = old.unwrap_key(context, self.term(), &self.0[HEAD..HEAD + WRAPPED_KEY])?;
-        let mut out = Vec::with_capacity(self.0.len());
-        out.push(VERSION);
-        out.extend_from_slice(&new_term.to_be_bytes());
-        out.extend_from_slice(&new.wrap(context, new_term, &dek)?);
-        out.extend_from_slice(&self.0[HEAD + WRAPPED_KEY..]);
-        Ok(Self(out.into()))
+        wiped(|| {
+            let dek: Key<Dek> = old.unwrap_key(context, self.term(), &self.0[HEAD..HEAD + WRAPPED_KEY])?;
+            let mut out = Vec::with_capacity(self.0.len());
+            out.push(VERSION);
+            out.extend_from_slice(&new_term.to_be_bytes());
+            out.extend_from_slice(&new.wrap(context, new_term, &dek)?);
+            out.extend_from_slice(&self.0[HEAD + WRAPPED_KEY..]);
+            Ok(Self(out.into()))
+        })
     }
 
     fn dek(&self, kek: &Cipher<Kek>, context: &Context<'_>) -> Result<Cipher<Dek>, Unauthentic> {

@@ -11,6 +11,7 @@ pub mod note;
 pub mod root;
 pub mod share;
 pub mod sign;
+mod stack;
 pub mod tlog;
 
 pub use aead::{Cipher, Unsealed};

@@ -5,6 +5,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use crate::key::{Key, Mac};
+use crate::stack::wiped;
 
 /// What a MAC is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,15 +33,11 @@ pub fn mac(key: &Key<Mac>, for_use: Use, parts: &[&[u8]]) -> [u8; 32] {
         Use::Session => b"strongroom/session/1",
         Use::Binding => b"strongroom/binding/1",
     };
-    let made = made_below(key, label, parts);
-    wipe_stack_below();
-    made
+    // HMAC moves its state while it works, with up to a block of the message in it, and a card number is shorter.
+    wiped(|| compute(key, label, parts))
 }
 
-/// The MAC itself, in a frame of its own. HMAC moves its state while it works, and a move leaves the old place as it was,
-/// with up to a block of the message (a card number is shorter) and of the key in it.
-#[inline(never)]
-fn made_below(key: &Key<Mac>, label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+fn compute(key: &Key<Mac>, label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut hmac = Hmac::<Sha256>::new_from_slice(key.bytes()).expect("HMAC takes keys of any length");
     // A part's length always fits 4 bytes under the limits of `wire`.
     for part in std::iter::once(&label).chain(parts) {
@@ -49,15 +46,6 @@ fn made_below(key: &Key<Mac>, label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     }
     hmac.finalize().into_bytes().into()
 }
-
-/// Overwrites the part of the stack that [`made_below`] used. The black box keeps the compiler from leaving it out.
-#[inline(never)]
-fn wipe_stack_below() {
-    std::hint::black_box(&mut [0_u8; FRAMES_BYTES]);
-}
-
-/// More than the frames of an HMAC take, optimized or not; `tests/leaks` searches what is left.
-const FRAMES_BYTES: usize = 4096;
 
 /// Whether a MAC is right, in time that does not depend on where it differs.
 #[must_use]
