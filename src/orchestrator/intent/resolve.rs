@@ -14,6 +14,7 @@ use super::refund::{find, flight_of};
 use super::settle;
 use super::state::{Event, State};
 use crate::connector::{Connector, Doubt, Outcome, Refusal};
+use crate::ids;
 use crate::store::{Effects, StoreError, Version};
 
 impl Engine {
@@ -158,6 +159,7 @@ impl Engine {
                 // The first request may still travel; a moment later the question alone may answer it.
                 return self.leave_in_doubt(payment, version, None).await;
             }
+            let (payment, version) = self.with_fresh_key(payment, version, connector).await?;
             return self.drive(payment, version, CvcInput::None, Making::Again).await;
         }
         let tries = payment.pending.as_ref().map_or(0, |p| p.flight.tries);
@@ -165,6 +167,26 @@ impl Engine {
             return self.finish(payment, version, &not_done("not_processed", NOT_PROCESSED)).await;
         }
         self.leave_in_doubt(payment, version, None).await
+    }
+
+    /// A provider repeats a fault of its own under a key too, for as long as it knows the key. A capture or cancellation
+    /// that it says has not happened needs no key to happen once, because its payment allows it once: it gets a new one.
+    async fn with_fresh_key(
+        &self,
+        mut payment: Payment,
+        version: Version,
+        connector: &dyn Connector,
+    ) -> Result<(Payment, Version), Fault> {
+        let once = !connector.capabilities().multiple_captures;
+        let Some(pending) = payment.pending.as_mut().filter(|pending| {
+            let spent = pending.flight.doubt == Some(Doubt::ServerFault);
+            spent && once && matches!(pending.call, Call::Capture { .. } | Call::Cancel)
+        }) else {
+            return Ok((payment, version));
+        };
+        pending.flight.key = ids::fresh("key_", self.now_ms())?;
+        let version = self.save(&payment, version, &Effects::default()).await?;
+        Ok((payment, version))
     }
 
     /// Asks about a payer who was sent to authenticate.

@@ -32,6 +32,37 @@ async fn capture_or_cancellation_that_was_not_sent_can_be_asked_for_again() {
 }
 
 #[tokio::test]
+async fn fault_that_the_provider_repeats_does_not_hold_a_reservation_for_a_day() {
+    for (path, expected) in [("/capture", State::Succeeded), ("/cancel", State::Cancelled)] {
+        let rig = Rig::new().await;
+        rig.engine.create(&rig.merchant, new_payment(|t| t.automatic_capture = false), card(GOOD), true).await.unwrap();
+        rig.trouble(path, Trouble::Fault);
+        let payment = match path {
+            "/capture" => rig.engine.capture(&rig.merchant, "pay_1", None).await.unwrap(),
+            _ => rig.engine.cancel(&rig.merchant, "pay_1", None).await.unwrap(),
+        };
+        assert_eq!(payment.state, State::Processing);
+        rig.clock.advance(10_000);
+        let payment = rig.engine.resolve(&rig.merchant, "pay_1", true).await.unwrap();
+        assert_eq!(payment.state, expected);
+        assert!(rig.psp.state.lock().unwrap().captures <= 1);
+    }
+}
+
+#[tokio::test]
+async fn fault_that_the_provider_repeats_never_makes_a_second_charge() {
+    let rig = Rig::new().await;
+    rig.trouble("/pay", Trouble::Fault);
+    rig.engine.create(&rig.merchant, new_payment(|_| {}), card(GOOD), true).await.unwrap();
+    rig.clock.advance(10_000);
+    for _ in 0..4 {
+        let payment = rig.engine.resolve(&rig.merchant, "pay_1", true).await.unwrap();
+        assert_eq!(payment.state, State::Processing, "a charge may only be repeated under its own key");
+    }
+    assert_eq!(rig.charges(), 0);
+}
+
+#[tokio::test]
 async fn refunds_beside_each_other_say_what_became_of_each() {
     let rig = Rig::new().await;
     rig.engine.create(&rig.merchant, new_payment(|_| {}), card(GOOD), true).await.unwrap();

@@ -26,6 +26,8 @@ pub(crate) enum Trouble {
     LostRequest,
     /// The provider does it, the answer is lost.
     LostAnswer,
+    /// The provider has a fault of its own, does nothing and remembers that answer under the key.
+    Fault,
     /// Never comes back, with nothing done.
     Hang,
 }
@@ -63,6 +65,10 @@ impl Transport for FakePsp {
             Some(Trouble::LostRequest) => return Sent::InDoubt(Doubt::TimedOut),
             Some(Trouble::Hang) => std::future::pending().await,
             Some(Trouble::LostAnswer) | None => {}
+            Some(Trouble::Fault) => {
+                let key = request.idempotency_key.clone().unwrap();
+                self.state.lock().unwrap().answers.insert(key, json!({"status": "fault"}));
+            }
         }
         let answer = self.state.lock().unwrap().handle(request, card);
         if trouble == Some(Trouble::LostAnswer) {
@@ -245,6 +251,7 @@ impl Connector for RigConnector {
         let amount_minor = answer["amount"].as_u64().unwrap_or(0);
         Step::Done(match answer["status"].as_str().unwrap() {
             "absent" => return Step::Absent,
+            "fault" => return Step::InDoubt(Doubt::ServerFault),
             "authorized" => Outcome::Authorized { psp_id, network_transaction_id: Some("ntid".into()) },
             "captured" => Outcome::Captured { psp_id, amount_minor, network_transaction_id: Some("ntid".into()) },
             "cancelled" => Outcome::Cancelled { psp_id },
