@@ -110,6 +110,7 @@ async fn every_route_of_each_listener_is_in_the_matrix() {
     let known = [
         "/health/live",
         "/health/ready",
+        "/health/ready",
         "/openapi.json",
         "/openapi.json",
         "/v1/audit/checkpoint",

@@ -1,5 +1,5 @@
 //! Health: whether the process lives, and whether it can do its work. They answer while sealed, and need a certificate
-//! of this listener but no scope.
+//! of the listener's CA but no scope. An orchestrator asks `/health/ready` on the release listener.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

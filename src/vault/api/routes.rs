@@ -58,6 +58,7 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Release, "/v1/secrets/{id}/reveal", &[("POST", || web::post().to(release::reveal_secret))]),
     (Release, "/v1/tenants", &[("POST", || web::post().to(release::provision))]),
     (Release, "/v1/audit/proofs/{index}", &[("GET", || web::get().to(release::proof))]),
+    (Release, "/health/ready", &[("GET", || web::get().to(health::ready))]),
     (Release, "/openapi.json", &[("GET", || web::get().to(health::openapi))]),
     (Admin, "/health/live", &[("GET", || web::get().to(health::live))]),
     (Admin, "/health/ready", &[("GET", || web::get().to(health::ready))]),
