@@ -265,6 +265,18 @@ async fn what_was_stored_is_there_after_opening_again_and_one_process_at_a_time_
     assert!(store.payment(&shop(), "pay_1").await.unwrap().is_some());
 }
 
+#[tokio::test]
+async fn files_of_the_store_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("s.db")).unwrap();
+    with_merchant(&store).await;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", file.path().display());
+    }
+}
+
 #[test]
 fn store_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
