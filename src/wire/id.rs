@@ -193,18 +193,17 @@ impl FromStr for Reference {
 /// Whether a text holds 12 to 19 digits that stand alone, as a card number would, also when written in groups
 /// (`4242-4242-4242-4242`). Digits inside a longer word, such as a hexadecimal id, are not meant.
 fn holds_card_like_digits(text: &str) -> bool {
-    let mut digits = 0usize;
-    for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
-        if !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()) {
-            digits += word.len();
-            if (12..=19).contains(&digits) {
-                return true;
-            }
-        } else {
-            digits = 0;
-        }
-    }
-    false
+    let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    // Every run of neighbouring words that are all digits, wherever it begins.
+    (0..words.len()).any(|first| {
+        let digits = words[first..].iter().take_while(|word| word.bytes().all(|b| b.is_ascii_digit()));
+        digits
+            .scan(0usize, |total, word| {
+                *total += word.len();
+                Some(*total)
+            })
+            .any(|total| (12..=19).contains(&total))
+    })
 }
 
 #[cfg(test)]
@@ -240,6 +239,7 @@ mod tests {
         assert!("4242-4242-4242-4242".parse::<CustomerId>().is_err());
         assert!("pay_4242.4242.4242.4242".parse::<Reference>().is_err());
         assert!("424242424242".parse::<TenantId>().is_err());
+        assert!("0000000000-4242424242424242".parse::<Reference>().is_err());
         assert!("cus_424242424242".parse::<CustomerId>().is_err());
         assert!("cus_12345678901".parse::<CustomerId>().is_ok());
         assert!("pay_01912345678901234abcdef012345678".parse::<Reference>().is_ok());

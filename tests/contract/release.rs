@@ -80,6 +80,7 @@ async fn a_release_says_why_and_what_for() -> Result<()> {
         json!({"purpose": "curiosity", "reference": "pay_1"}),
         json!({"purpose": "authorize", "reference": ""}),
         json!({"purpose": "authorize", "reference": "4242424242424242"}),
+        json!({"purpose": "authorize", "reference": "x4242424242424242"}),
         json!({"purpose": "authorize", "reference": "pay_1", "more": 1}),
     ] {
         let answer = release.post(&path, &wrong).await?;

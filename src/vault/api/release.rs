@@ -13,6 +13,7 @@ use super::body::Body;
 use super::call::Call;
 use super::problem::Refusal;
 use super::whole::whole;
+use crate::card::text::holds_card_number;
 use crate::card::{SecretBody, TokenizeBody, UpdateBody};
 use crate::flow::{audit, delete, read, retain, reveal, secret, session, tenant, tokenize, update};
 
@@ -58,6 +59,13 @@ pub(super) async fn list(call: Call, request: HttpRequest) -> Answer {
 pub(super) async fn reveal(call: Call, request: HttpRequest, body: Body) -> Answer {
     let token = token(&request)?;
     let asked: RevealRequest = body.json()?;
+    if holds_card_number(asked.reference.as_str()) {
+        return Err(Refusal::new(
+            Kind::CardInText,
+            "a reference lands in the audit log; name the payment, not the card",
+        )
+        .at("reference"));
+    }
     let keyed = call.key.as_ref().map(|key| (key, &body.0[..]));
     let released = reveal::reveal(&call.state.vault, &call.asker, token, keyed, &asked).await?;
     Ok(written(StatusCode::OK, released.json, More { audit_index: Some(released.audit_index), is_replay: false }))
