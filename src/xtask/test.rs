@@ -11,7 +11,7 @@ use strongroom_tests::harness::{Fault, Result};
 use crate::fuzz::Fuzz;
 use crate::steps::{Steps, cargo, must, root, target};
 
-/// Format, lints, unit tests, laws, end to end, access, faults, leaks, documentation tests, fuzzing
+/// Format, lints, unit tests, laws, end to end, access, faults, leaks, documentation tests, the demo, fuzzing
 #[derive(Args)]
 pub(crate) struct Test {
     /// Run only the tests whose name contains this, without format, lints and fuzzing
@@ -47,6 +47,9 @@ impl Test {
         }
         steps.run("tests", tests.env("STRONGROOM_PYTHON", python_program()));
         if self.filter.is_none() {
+            // The newcomer's other command: it ends well only if every step did what it should.
+            let own = std::env::current_exe().map_err(|error| Fault::new(format!("xtask's own path: {error}")))?;
+            steps.run("demo", Command::new(own).arg("demo"));
             let began = Instant::now();
             let fuzzed = Fuzz { seconds: self.fuzz_seconds, only: None }.run_in(&mut steps);
             steps.note("fuzz targets", began.elapsed(), &fuzzed);
