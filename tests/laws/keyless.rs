@@ -24,7 +24,7 @@ const KNOWN: [(&str, &str); 10] = [
     ("keys/note.rs", "the published example of C2SP signed-note"),
     ("src/vault/card/text.rs", "SHA-256 of the word test, as an example of an id"),
     ("keys/sign.rs", "the published vectors of RFC 8032"),
-    ("keys/cli/tests/cmd/audit.in/audit.pub", "public key of a log that a test makes; its private half was never kept"),
+    ("keys/cli/tests/cmd/audit.in/audit.pub", "the published example key of C2SP signed-note"),
     ("keys/cli/tests/cmd/audit.trycmd", "the same public key in the snapshots"),
 ];
 
