@@ -11,7 +11,7 @@ use crate::limits;
 /// Why a text is not the identifier it should be. It never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadId(&'static str);
+pub struct BadId(pub(crate) &'static str);
 
 /// The name of a stored card: `pm_` and a UUIDv7 as 32 lower-case hexadecimal digits. It says nothing about the card.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

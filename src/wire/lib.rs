@@ -1,13 +1,15 @@
-//! What Strongroom's processes may say to each other: types, limits and codes. No secret, no I/O, no cryptography.
+//! What Strongroom's processes may say to each other: types, limits and codes. No card, no I/O, no cryptography.
 
 pub mod admin;
 pub mod entry;
+pub mod forward;
 pub mod header;
 pub mod id;
 pub mod limits;
 pub mod payment_method;
 pub mod problem;
 pub mod scope;
+pub mod template;
 
 pub use entry::Entry;
 pub use id::{BadId, CustomerId, Reference, RequestId, SecretId, TenantId, Token};

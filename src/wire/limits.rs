@@ -177,3 +177,21 @@ pub const STORED_ENVELOPE_BYTES_MAX: usize = 20 * 1024;
 pub const WRAPPED_KEY_BYTES_MAX: usize = 1024;
 /// Longest fault or completion proof of a rotation, in bytes.
 pub const ROTATION_TEXT_BYTES_MAX: usize = 8 * 1024;
+/// Longest name of a destination, in characters.
+pub const DESTINATION_CHARS_MAX: usize = 32;
+/// Longest path of a request to be forwarded, in bytes.
+pub const FORWARD_PATH_BYTES_MAX: usize = 1024;
+/// Most pairs in the query of a request to be forwarded.
+pub const FORWARD_QUERY_MAX: usize = 32;
+/// Most headers of a request to be forwarded.
+pub const FORWARD_HEADERS_MAX: usize = 32;
+/// Longest name of a header, pair or member of a request to be forwarded, in bytes.
+pub const FORWARD_NAME_BYTES_MAX: usize = 256;
+/// Longest value of a header or of a pair of the query of a request to be forwarded, in bytes.
+pub const FORWARD_VALUE_BYTES_MAX: usize = 4 * 1024;
+/// Most values of a JSON body, members of one object or pairs of a form of a request to be forwarded.
+pub const FORWARD_FIELDS_MAX: usize = 500;
+/// Deepest nesting of a JSON body of a request to be forwarded, in levels: a value in the outermost object stands on 1.
+pub const FORWARD_DEPTH_MAX: usize = 32;
+/// Most text in the body of a request to be forwarded, names and values together, in bytes.
+pub const FORWARD_BODY_BYTES_MAX: usize = 32 * 1024;
