@@ -252,6 +252,7 @@ fn credentials(details: DetailsBody) -> Result<Credentials, Fault> {
         api_key: details.api_key.into_inner(),
         key1: details.key1.map(SecretText::into_inner),
         api_secret: details.api_secret.map(SecretText::into_inner),
+        webhook_secret: None,
     })
 }
 

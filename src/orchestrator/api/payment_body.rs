@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use strongroom_wire::limits;
 
 use super::body;
+use crate::connector::MitCategory;
 use crate::ids;
-use crate::intent::{Asker, CvcInput, Fault, FutureUsage, MethodInput, NewPayment, Terms};
+use crate::intent::{Asker, CapturePlan, CvcInput, Fault, FutureUsage, MethodInput, NewPayment, PaymentKind, Terms};
 use crate::money::Currency;
 use crate::vault::{CardInput, SecretText};
 
@@ -209,7 +210,12 @@ impl PaymentBody {
         let mut terms = Terms {
             amount_minor,
             currency: parse_currency(currency)?,
-            automatic_capture: true,
+            capture: CapturePlan::Automatic,
+            capture_on_ms: None,
+            amount_to_capture_minor: None,
+            incremental: false,
+            kind: PaymentKind::Normal,
+            mit_category: MitCategory::Unscheduled,
             three_ds: true,
             customer_id: None,
             description: None,
@@ -220,6 +226,7 @@ impl PaymentBody {
             metadata: Map::new(),
             extra: Map::new(),
             connectors: Vec::new(),
+            accounts: Vec::new(),
         };
         self.apply(&mut terms, Asker::Merchant)?;
         Ok(NewPayment { payment_id, terms, session_expiry_s })
@@ -241,8 +248,8 @@ impl PaymentBody {
         }
         match self.capture_method {
             None => {}
-            Some(CaptureWord::Automatic) => terms.automatic_capture = true,
-            Some(CaptureWord::Manual) => terms.automatic_capture = false,
+            Some(CaptureWord::Automatic) => terms.capture = CapturePlan::Automatic,
+            Some(CaptureWord::Manual) => terms.capture = CapturePlan::Manual,
             Some(_) => return Err(Fault::NotSupported("capture_method: automatic and manual are offered")),
         }
         if matches!(self.payment_type, Some(PaymentTypeWord::SetupMandate)) {
@@ -262,7 +269,7 @@ impl PaymentBody {
         }
         // Whoever asks for a part to be taken must not be charged the whole.
         let part = terms.extra.get("amount_to_capture").and_then(Value::as_u64);
-        if terms.automatic_capture && part.is_some_and(|part| part != terms.amount_minor) {
+        if terms.capture == CapturePlan::Automatic && part.is_some_and(|part| part != terms.amount_minor) {
             return Err(Fault::Precondition(
                 "amount_to_capture must be equal to amount when capture_method is automatic",
             ));

@@ -39,7 +39,7 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "return_url": terms.return_url,
         "setup_future_usage": terms.setup_future_usage,
         "off_session": terms.off_session.then_some(true),
-        "capture_method": if terms.automatic_capture { "automatic" } else { "manual" },
+        "capture_method": terms.capture.word(),
         "authentication_type": if terms.three_ds { "three_ds" } else { "no_three_ds" },
         "statement_descriptor_name": terms.statement_descriptor,
         "metadata": terms.metadata,

@@ -29,11 +29,17 @@ mod operation;
 mod outcome;
 mod request;
 mod stripe;
+mod webhook;
 
-pub use operation::{Authorize, Cancel, Capture, CaptureMethod, Credential, Operation, Refund, Sync, SyncRefund};
+pub use operation::{
+    Address, Authorize, Browser, Cancel, Capture, CaptureMethod, Complete, Credential, Handles, Increment, MitCategory,
+    Operation, Payer, Refund, Sync, SyncRefund,
+};
 pub use outcome::{Decline, DeclineKind, Doubt, Outcome, Progress, Refusal, Step};
-pub use request::{Auth, Body, Field, Method, PspAnswer, PspRequest, Slot};
+pub use request::{AccountPart, Auth, Body, Field, Json, Method, PspAnswer, PspRequest, Slot};
+pub use webhook::{About, DisputeStage, DisputeStatus, PspDispute, PspEvent, Told, WebhookCall, WebhookRefusal};
 
+use strongroom_wire::payment_method::Brand;
 use zeroize::Zeroizing;
 
 /// A pure mapping for one payment service provider.
@@ -60,6 +66,17 @@ pub trait Connector: Send + std::marker::Sync {
 
     /// What the answer to that request means. `progress` is the one that `request` was given.
     fn outcome(&self, operation: &Operation, progress: &Progress, answer: &PspAnswer) -> Step;
+
+    /// Verifies a webhook with `credentials.webhook_secret` and reads its events, oldest first.
+    ///
+    /// # Errors
+    /// [`WebhookRefusal`]; nothing of the body may be believed then.
+    fn webhook(&self, call: &WebhookCall<'_>, credentials: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal>;
+
+    /// The body that tells the provider its webhook was taken (status 200).
+    fn webhook_receipt(&self) -> &'static str {
+        ""
+    }
 }
 
 /// What a provider can do and promises.
@@ -69,6 +86,21 @@ pub struct Capabilities {
     pub partial_capture: bool,
     /// An authorization can be captured several times.
     pub multiple_captures: bool,
+    /// What is reserved can be raised.
+    pub incremental: bool,
+    /// A card can be proven good without money.
+    pub zero_amount: bool,
+    /// A payment made by the merchant may carry a card and the scheme's id of an earlier payment at another provider.
+    pub foreign_network_id: bool,
+    /// The provider can be asked about a payment or refund. Where it cannot, only its webhooks and a repetition under the
+    /// same idempotency key tell what became of a call.
+    pub can_sync: bool,
+    /// For how many days an authorization holds, where the scheme says nothing else.
+    pub authorization_days: u16,
+    /// Currencies that it takes; empty: every one.
+    pub currencies: &'static [&'static str],
+    /// Card networks that it takes.
+    pub networks: &'static [Brand],
     /// The provider can send the payer to an authentication page.
     pub three_ds: bool,
     /// For how many seconds a repeated request with the same idempotency key and body is answered from memory instead of
@@ -84,6 +116,8 @@ pub struct Credentials {
     pub key1: Option<Zeroizing<String>>,
     /// A third part (SignatureKey).
     pub api_secret: Option<Zeroizing<String>>,
+    /// What the provider signs its webhooks with; the account takes no webhooks without it.
+    pub webhook_secret: Option<Zeroizing<String>>,
 }
 
 /// Why credentials cannot be a provider's. Holds no part of them.
@@ -114,3 +148,6 @@ pub fn all() -> &'static [&'static dyn Connector] {
 }
 
 const CONNECTORS: &[&dyn Connector] = &[&stripe::Stripe];
+
+#[cfg(test)]
+mod golden_tests;

@@ -1,12 +1,24 @@
 //! What the engine may ask of a provider.
 
+use std::collections::BTreeMap;
+
 use crate::money::Money;
+
+/// Opaque texts that a provider gave with a payment and wants back with what follows (links, references), by a name that
+/// the connector chose. Stored with the attempt; never a secret.
+pub type Handles = BTreeMap<String, String>;
 
 /// One thing to be done or asked at a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Reserve (and with automatic capture take) money from a card.
     Authorize(Authorize),
+    /// Prove a card good without money (zero amount) so that it can be kept and charged later.
+    Verify(Authorize),
+    /// Raise what is reserved.
+    Increment(Increment),
+    /// Hand over what the payer's browser brought back from authentication, where a provider needs that to go on.
+    Complete(Complete),
     /// Ask what became of an authorization: after a redirect, after a time-out, after a crash.
     Sync(Sync),
     /// Take reserved money.
@@ -30,10 +42,12 @@ pub struct Authorize {
     /// Base of the idempotency keys; a connector of several steps appends a suffix for each (`{key}-pi`). At most 64
     /// characters of `A-Z a-z 0-9 _ -`.
     pub idempotency_key: String,
-    /// How much; at least 1 minor unit.
+    /// How much; at least 1 minor unit, and 0 for [`Operation::Verify`].
     pub amount: Money,
     /// When the money is taken.
     pub capture: CaptureMethod,
+    /// Whether the merchant may raise the amount before it captures.
+    pub incremental: bool,
     /// Whether the merchant wishes the payer to be authenticated (`authentication_type: three_ds`).
     pub three_ds: bool,
     /// Where the payer's browser comes back to after authentication: an address of ours.
@@ -44,6 +58,61 @@ pub struct Authorize {
     pub description: Option<String>,
     /// What the payer reads on the statement, already within the provider-neutral limit of 22 characters.
     pub statement_descriptor: Option<String>,
+    /// What is known about the payer, for the issuer's and the provider's checks.
+    pub payer: Payer,
+}
+
+/// What is known about the payer. Every part may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Payer {
+    /// The merchant's name for the customer.
+    pub customer_id: Option<String>,
+    /// Mail address.
+    pub email: Option<String>,
+    /// Address of the browser, IPv4 or IPv6.
+    pub ip: Option<String>,
+    /// The browser, for authentication in it.
+    pub browser: Option<Browser>,
+    /// Where the card's bills go.
+    pub billing: Option<Address>,
+}
+
+/// A browser as 3-D Secure wants to know it (EMVCo 3-D Secure 2, browser data elements).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Browser {
+    /// `Accept` header.
+    pub accept_header: String,
+    /// `User-Agent` header.
+    pub user_agent: String,
+    /// BCP 47.
+    pub language: String,
+    /// In bits: 1, 4, 8, 15, 16, 24, 32, 48.
+    pub color_depth: u16,
+    /// In pixels.
+    pub screen_height: u32,
+    /// In pixels.
+    pub screen_width: u32,
+    /// Minutes between UTC and local time, positive west of Greenwich.
+    pub time_zone_offset_min: i32,
+    /// Whether Java runs in it.
+    pub java_enabled: bool,
+}
+
+/// A postal address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Address {
+    /// Street and number.
+    pub line1: Option<String>,
+    /// More of it.
+    pub line2: Option<String>,
+    /// Town.
+    pub city: Option<String>,
+    /// State or province.
+    pub state: Option<String>,
+    /// Postal code.
+    pub zip: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub country: Option<String>,
 }
 
 /// When authorized money is taken.
@@ -53,6 +122,8 @@ pub enum CaptureMethod {
     Automatic,
     /// By a later [`Operation::Capture`].
     Manual,
+    /// By several later captures.
+    ManualMultiple,
 }
 
 /// Which credential-on-file case a payment is (what the schemes call stored-credential indicators).
@@ -74,7 +145,24 @@ pub enum Credential {
     StoredByMerchant {
         /// The scheme's id of the first payment, where known.
         network_transaction_id: Option<String>,
+        /// Why the merchant charges.
+        category: MitCategory,
     },
+}
+
+/// Why a merchant charges without the payer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MitCategory {
+    /// A fixed number of parts of one price.
+    Installment,
+    /// When something agreed on happens.
+    #[default]
+    Unscheduled,
+    /// At fixed times.
+    Recurring,
+    /// Once more after a decline.
+    Resubmission,
 }
 
 /// See [`Operation::Sync`]. With `psp_id`: retrieve. Without (the answer that carried the id was lost): find by
@@ -87,8 +175,53 @@ pub struct Sync {
     pub attempt_id: String,
     /// The provider's id, once learnt.
     pub psp_id: Option<String>,
+    /// What the provider gave with the payment.
+    pub handles: Handles,
+    /// What was authorized or asked for.
+    pub amount: Money,
     /// When the attempt began, in seconds since 1970, less a minute for clocks that differ.
     pub since_unix_s: i64,
+}
+
+/// See [`Operation::Increment`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Increment {
+    /// Our payment id.
+    pub payment_id: String,
+    /// The provider's id of the authorization.
+    pub psp_id: String,
+    /// What the provider gave with the payment.
+    pub handles: Handles,
+    /// The idempotency key.
+    pub idempotency_key: String,
+    /// What is reserved now.
+    pub before: Money,
+    /// What shall be reserved in all.
+    pub total: Money,
+    /// The merchant's reason.
+    pub reason: Option<String>,
+}
+
+/// See [`Operation::Complete`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complete {
+    /// Our payment id.
+    pub payment_id: String,
+    /// Our attempt id.
+    pub attempt_id: String,
+    /// The provider's id, once learnt.
+    pub psp_id: Option<String>,
+    /// What the provider gave with the payment.
+    pub handles: Handles,
+    /// The idempotency key.
+    pub idempotency_key: String,
+    /// What is to be authorized.
+    pub amount: Money,
+    /// When the money is taken.
+    pub capture: CaptureMethod,
+    /// The query that the browser came back with: names and values as text, within limits. Nobody's word for anything; the
+    /// provider judges it.
+    pub returned: BTreeMap<String, String>,
 }
 
 /// See [`Operation::Capture`].
@@ -100,10 +233,18 @@ pub struct Capture {
     pub psp_id: String,
     /// The idempotency key.
     pub idempotency_key: String,
-    /// How much to take; at most what was authorized.
+    /// What the provider gave with the payment.
+    pub handles: Handles,
+    /// Our capture id, unique for each capture; where a provider keeps references, a lost answer is found by it.
+    pub capture_id: String,
+    /// How much to take; at most what was authorized and not taken yet.
     pub amount: Money,
     /// What was authorized.
     pub authorized: Money,
+    /// What was taken by earlier captures.
+    pub taken: Money,
+    /// Whether this is the last capture, so that the rest is released.
+    pub is_final: bool,
 }
 
 /// See [`Operation::Cancel`].
@@ -113,6 +254,12 @@ pub struct Cancel {
     pub payment_id: String,
     /// The provider's id of the authorization.
     pub psp_id: String,
+    /// What the provider gave with the payment.
+    pub handles: Handles,
+    /// What was authorized.
+    pub authorized: Money,
+    /// What was taken by earlier captures; the rest is to be released.
+    pub taken: Money,
     /// The idempotency key.
     pub idempotency_key: String,
     /// The merchant's reason.
@@ -128,10 +275,14 @@ pub struct Refund {
     pub refund_id: String,
     /// The provider's id of the payment.
     pub psp_id: String,
+    /// What the provider gave with the payment.
+    pub handles: Handles,
     /// The idempotency key.
     pub idempotency_key: String,
     /// How much to give back.
     pub amount: Money,
+    /// How much was taken in all.
+    pub captured: Money,
     /// The merchant's reason.
     pub reason: Option<String>,
 }
@@ -144,6 +295,10 @@ pub struct SyncRefund {
     pub refund_id: String,
     /// The provider's id of the payment.
     pub psp_id: String,
+    /// What the provider gave with the payment.
+    pub handles: Handles,
+    /// How much was to be given back.
+    pub amount: Money,
     /// The provider's id of the refund, once learnt.
     pub psp_refund_id: Option<String>,
 }

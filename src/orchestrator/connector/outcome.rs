@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::operation::Handles;
+
 /// What to do after one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -38,15 +40,31 @@ pub enum Outcome {
         psp_id: String,
         /// The scheme's id, which later merchant-initiated payments refer to.
         network_transaction_id: Option<String>,
+        /// What the provider wants back with what follows; merged into what is known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        handles: Handles,
+    },
+    /// The card was proven good without money, and may be kept.
+    Verified {
+        /// The provider's id of the verification.
+        psp_id: String,
+        /// The scheme's id, which later merchant-initiated payments refer to.
+        network_transaction_id: Option<String>,
+        /// What the provider wants back with what follows; merged into what is known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        handles: Handles,
     },
     /// Money is taken.
     Captured {
         /// The provider's id of the payment.
         psp_id: String,
-        /// How much, in minor units.
+        /// How much in all captures of this payment together, in minor units.
         amount_minor: u64,
         /// The scheme's id.
         network_transaction_id: Option<String>,
+        /// What the provider wants back with what follows; merged into what is known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        handles: Handles,
     },
     /// The reservation, or the payment that waited, is gone.
     Cancelled {
@@ -66,11 +84,17 @@ pub enum Outcome {
         psp_id: String,
         /// An `https` address at the provider or the card's issuer.
         redirect_url: String,
+        /// What the provider wants back with what follows; merged into what is known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        handles: Handles,
     },
     /// The provider works on it; a later `Sync` or `SyncRefund` tells the rest.
     Pending {
         /// The provider's id of the payment or refund.
         psp_id: String,
+        /// What the provider wants back with what follows; merged into what is known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        handles: Handles,
     },
     /// The issuer or the provider's risk check said no. No money moved.
     Declined(Decline),

@@ -28,6 +28,7 @@ impl PspRequest {
         match &self.body {
             Body::Empty => false,
             Body::Form(pairs) => pairs.iter().any(|(_, field)| matches!(field, Field::Slot(_))),
+            Body::Json(json) => json.wants_card(),
         }
     }
 }
@@ -50,6 +51,8 @@ pub enum Auth {
     Bearer,
     /// The API key alone in this header.
     Header(&'static str),
+    /// `Authorization: Basic` with `api_key` as the user name and `key1` as the password.
+    Basic,
 }
 
 /// The body of a request.
@@ -59,6 +62,77 @@ pub enum Body {
     Empty,
     /// `application/x-www-form-urlencoded`, in this order; names such as `card[number]` are encoded by `transport`.
     Form(Vec<(String, Field)>),
+    /// JSON; sent as `application/json` unless the request's headers name another `Content-Type`.
+    Json(Json),
+}
+
+/// A JSON value with slots. Members keep their order, so that the same arguments give the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Json {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number; providers' amounts, months and years are.
+    Number(i64),
+    /// Sent as it is; see [`Field::Text`].
+    Text(String),
+    /// Filled by `transport` from the card; see [`Field::Slot`].
+    Slot(Slot),
+    /// Filled by `transport` from the account's credentials.
+    Account(AccountPart),
+    /// Values in order.
+    List(Vec<Json>),
+    /// Members in order. A member whose slot has nothing to fill it is left out.
+    Object(Vec<(String, Json)>),
+}
+
+/// A part of the credentials that a provider wants inside the body (a merchant account, an entity).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AccountPart {
+    /// `key1`.
+    Key1,
+    /// `api_secret`.
+    ApiSecret,
+}
+
+impl Json {
+    /// An object of these members.
+    #[must_use]
+    pub fn object<const N: usize>(members: [(&str, Json); N]) -> Self {
+        Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Json::Text(text.into())
+    }
+
+    /// Adds a member to an object; anything else stays as it is.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Json) -> Self {
+        if let Json::Object(members) = &mut self {
+            members.push((name.to_owned(), value));
+        }
+        self
+    }
+
+    /// As [`Json::with`], where there is a value.
+    #[must_use]
+    pub fn with_some(self, name: &str, value: Option<Json>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    fn wants_card(&self) -> bool {
+        match self {
+            Json::Slot(_) => true,
+            Json::List(values) => values.iter().any(Json::wants_card),
+            Json::Object(members) => members.iter().any(|(_, value)| value.wants_card()),
+            Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::Account(_) => false,
+        }
+    }
 }
 
 /// A value of a form pair.
@@ -84,6 +158,10 @@ pub enum Slot {
     Cvc,
     /// As embossed; may be absent.
     HolderName,
+    /// The month as a JSON number; in JSON alone.
+    ExpMonthNumber,
+    /// The year of four digits as a JSON number; in JSON alone.
+    ExpYearNumber,
 }
 
 impl Slot {
@@ -96,6 +174,8 @@ impl Slot {
             Slot::ExpYear => "{{card.exp_year}}",
             Slot::Cvc => "{{card.cvc}}",
             Slot::HolderName => "{{card.holder_name}}",
+            Slot::ExpMonthNumber => "{{card.exp_month_number}}",
+            Slot::ExpYearNumber => "{{card.exp_year_number}}",
         }
     }
 }

@@ -40,7 +40,8 @@ impl Engine {
         if amount_minor < all && !partial {
             return Err(Fault::NotSupported("This connector cannot capture a part of the amount"));
         }
-        self.begin(payment, version, Event::Capture, Call::Capture { amount_minor }).await
+        let call = Call::Capture { amount_minor, capture_id: String::new(), is_final: true };
+        self.begin(payment, version, Event::Capture, call).await
     }
 
     /// Gives the payment up: at once where nothing was asked of a provider, else by releasing the money there.

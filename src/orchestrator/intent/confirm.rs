@@ -6,8 +6,9 @@ use strongroom_wire::{TenantId, Token, limits};
 use super::drive::Making;
 use super::engine::{CvcInput, Engine};
 use super::fault::Fault;
-use super::payment::{Attempt, AttemptStatus, Call, Flight, FutureUsage, Method, Payment, Pending, Stored, Terms};
+use super::payment::{Attempt, AttemptStatus, Call, Flight, Method, Payment, Pending, Stored};
 use super::state::{Event, State};
+use super::terms::{FutureUsage, Terms};
 use crate::account::{ConnectorAccount, Customer};
 use crate::ids;
 use crate::store::{Effects, StoreError};
@@ -79,6 +80,13 @@ impl Engine {
             watch: None,
             asked_ms: None,
             refunds: Vec::new(),
+            captures: Vec::new(),
+            increments: Vec::new(),
+            disputes: Vec::new(),
+            plan: Vec::new(),
+            authorized_until_ms: None,
+            capture_due_ms: None,
+            told: None,
             cancellation_reason: None,
             client_secret,
             created_ms: now,
@@ -214,6 +222,7 @@ impl Engine {
             error_code: None,
             error_message: None,
             decline_kind: None,
+            handles: Default::default(),
             created_ms: now,
         });
         let back_to = payment.state;

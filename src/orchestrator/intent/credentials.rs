@@ -43,7 +43,8 @@ impl CredentialCache {
     }
 }
 
-/// The form in which credentials are kept as a secret of the vault: a JSON object with `api_key`, `key1`, `api_secret`.
+/// The form in which credentials are kept as a secret of the vault: a JSON object with `api_key`, `key1`, `api_secret`,
+/// `webhook_secret`.
 #[must_use]
 pub fn to_secret_text(credentials: &Credentials) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(strongroom_wire::limits::SECRET_BYTES_MAX));
@@ -52,6 +53,7 @@ pub fn to_secret_text(credentials: &Credentials) -> Zeroizing<String> {
         ("api_key", Some(&credentials.api_key)),
         ("key1", credentials.key1.as_ref()),
         ("api_secret", credentials.api_secret.as_ref()),
+        ("webhook_secret", credentials.webhook_secret.as_ref()),
     ];
     for (name, value) in parts {
         if let Some(value) = value {
@@ -74,6 +76,7 @@ fn parse(text: &str) -> Option<Credentials> {
         api_key: stored.api_key.into_inner(),
         key1: stored.key1.map(SecretText::into_inner),
         api_secret: stored.api_secret.map(SecretText::into_inner),
+        webhook_secret: stored.webhook_secret.map(SecretText::into_inner),
     })
 }
 
@@ -85,6 +88,8 @@ struct StoredCredentials {
     key1: Option<SecretText>,
     #[serde(default)]
     api_secret: Option<SecretText>,
+    #[serde(default)]
+    webhook_secret: Option<SecretText>,
 }
 
 /// How long a credential stays in memory, in milliseconds.
@@ -100,6 +105,7 @@ mod tests {
             api_key: Zeroizing::new("sk_test_1".into()),
             key1: None,
             api_secret: Some(Zeroizing::new("x y".into())),
+            webhook_secret: None,
         };
         let back = parse(&to_secret_text(&credentials)).unwrap();
         assert_eq!(*back.api_key, "sk_test_1");

@@ -4,9 +4,10 @@ use super::engine::{CardSource, CvcInput, Engine, Exchanged};
 use super::fault::{Fault, Flow};
 use super::payment::{Call, Payment, Refund};
 use super::settle::{self, Settled};
+use super::terms::CapturePlan;
 use crate::connector::{
-    Authorize, Cancel, Capture, CaptureMethod, Connector, Doubt, Operation, Outcome, Refund as RefundCall, Refusal,
-    Sync, SyncRefund,
+    Authorize, Cancel, Capture, CaptureMethod, Complete, Connector, Doubt, Increment, Operation, Outcome, Payer,
+    Refund as RefundCall, Refusal, Sync, SyncRefund,
 };
 use crate::store::{Effects, StoreError, Version};
 
@@ -138,31 +139,72 @@ impl Engine {
         let attempt = payment.last_attempt()?;
         let payment_id = payment.payment_id.clone();
         let idempotency_key = pending.flight.key.clone();
+        let handles = attempt.handles.clone();
+        let authorized = payment.money(payment.terms.amount_minor);
+        let taken = payment.money(payment.captured_minor);
         Some(match &pending.call {
-            Call::Authorize { credential } => Operation::Authorize(Authorize {
+            Call::Authorize { credential } | Call::Verify { credential } => {
+                let authorize = Authorize {
+                    attempt_id: attempt.attempt_id.clone(),
+                    idempotency_key,
+                    amount: authorized,
+                    capture: capture_method(payment),
+                    incremental: payment.terms.incremental,
+                    three_ds: payment.terms.three_ds,
+                    return_url: (!payment.terms.off_session
+                        && (payment.terms.three_ds || payment.terms.return_url.is_some()))
+                    .then(|| self.redirect_back_url(payment)),
+                    credential: payment.credential(*credential),
+                    description: payment.terms.description.clone(),
+                    statement_descriptor: payment.terms.statement_descriptor.clone(),
+                    payer: Payer::default(),
+                    payment_id,
+                };
+                match &pending.call {
+                    Call::Verify { .. } => Operation::Verify(authorize),
+                    _ => Operation::Authorize(authorize),
+                }
+            }
+            Call::Complete { returned } => Operation::Complete(Complete {
+                payment_id,
                 attempt_id: attempt.attempt_id.clone(),
+                psp_id: attempt.psp_id.clone(),
+                handles,
                 idempotency_key,
-                amount: payment.money(payment.terms.amount_minor),
-                capture: if payment.terms.automatic_capture { CaptureMethod::Automatic } else { CaptureMethod::Manual },
-                three_ds: payment.terms.three_ds,
-                return_url: (!payment.terms.off_session
-                    && (payment.terms.three_ds || payment.terms.return_url.is_some()))
-                .then(|| self.redirect_back_url(payment)),
-                credential: payment.credential(*credential),
-                description: payment.terms.description.clone(),
-                statement_descriptor: payment.terms.statement_descriptor.clone(),
-                payment_id,
+                amount: authorized,
+                capture: capture_method(payment),
+                returned: returned.clone(),
             }),
-            Call::Capture { amount_minor } => Operation::Capture(Capture {
+            Call::Capture { amount_minor, capture_id, is_final } => Operation::Capture(Capture {
                 payment_id,
                 psp_id: attempt.psp_id.clone()?,
+                handles,
                 idempotency_key,
+                capture_id: capture_id.clone(),
                 amount: payment.money(*amount_minor),
-                authorized: payment.money(payment.terms.amount_minor),
+                authorized,
+                taken,
+                is_final: *is_final,
             }),
-            Call::Cancel => Operation::Cancel(Cancel {
+            Call::Increment { total_minor, increment_id } => Operation::Increment(Increment {
                 payment_id,
                 psp_id: attempt.psp_id.clone()?,
+                handles,
+                idempotency_key,
+                before: authorized,
+                total: payment.money(*total_minor),
+                reason: payment
+                    .increments
+                    .iter()
+                    .find(|increment| increment.increment_id == *increment_id)
+                    .and_then(|increment| increment.reason.clone()),
+            }),
+            Call::Cancel | Call::Expire => Operation::Cancel(Cancel {
+                payment_id,
+                psp_id: attempt.psp_id.clone()?,
+                handles,
+                authorized,
+                taken,
                 idempotency_key,
                 reason: payment.cancellation_reason.clone(),
             }),
@@ -176,6 +218,8 @@ impl Engine {
             payment_id: payment.payment_id.clone(),
             attempt_id: attempt.attempt_id.clone(),
             psp_id: attempt.psp_id.clone(),
+            handles: attempt.handles.clone(),
+            amount: payment.money(payment.terms.amount_minor),
             since_unix_s: attempt.created_ms / 1000 - 60,
         }))
     }
@@ -186,8 +230,10 @@ impl Engine {
             payment_id: payment.payment_id.clone(),
             refund_id: refund.refund_id.clone(),
             psp_id: payment.last_attempt()?.psp_id.clone()?,
+            handles: payment.last_attempt()?.handles.clone(),
             idempotency_key: refund.flight.as_ref()?.key.clone(),
             amount: payment.money(refund.amount_minor),
+            captured: payment.money(payment.captured_minor),
             reason: refund.reason.clone(),
         }))
     }
@@ -197,6 +243,8 @@ impl Engine {
         Some(Operation::SyncRefund(SyncRefund {
             refund_id: refund.refund_id.clone(),
             psp_id: payment.last_attempt()?.psp_id.clone()?,
+            handles: payment.last_attempt()?.handles.clone(),
+            amount: payment.money(refund.amount_minor),
             psp_refund_id: refund.psp_refund_id.clone(),
         }))
     }
@@ -214,6 +262,14 @@ impl Engine {
             .idempotent_replay_s
             .and_then(|s| i64::try_from(s).ok())
             .is_some_and(|s| age_ms < s * 1000 - REPLAY_MARGIN_MS)
+    }
+}
+
+fn capture_method(payment: &Payment) -> CaptureMethod {
+    match payment.terms.capture {
+        CapturePlan::Automatic => CaptureMethod::Automatic,
+        CapturePlan::Manual | CapturePlan::Scheduled => CaptureMethod::Manual,
+        CapturePlan::ManualMultiple => CaptureMethod::ManualMultiple,
     }
 }
 

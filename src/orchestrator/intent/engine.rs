@@ -292,6 +292,9 @@ impl Exchanged {
 pub(crate) fn operation_word(operation: &Operation) -> &'static str {
     match operation {
         Operation::Authorize(_) => "authorize",
+        Operation::Verify(_) => "verify",
+        Operation::Increment(_) => "increment",
+        Operation::Complete(_) => "complete",
         Operation::Sync(_) => "sync",
         Operation::Capture(_) => "capture",
         Operation::Cancel(_) => "cancel",

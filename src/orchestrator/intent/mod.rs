@@ -13,18 +13,20 @@ mod resolve;
 mod saved;
 mod settle;
 mod state;
+mod terms;
 
 pub use confirm::{Asker, MethodInput, NewPayment};
 pub use credentials::to_secret_text;
 pub use engine::{CvcInput, Engine, Parts};
 pub use fault::{Fault, Flow};
 pub use payment::{
-    Attempt, AttemptStatus, Call, Flight, FutureUsage, IllegalMove, Method, Payment, Pending, Refund, RefundStatus,
-    Stored, Terms, Watch,
+    Attempt, AttemptStatus, Call, CaptureRow, CaptureStatus, Dispute, Flight, IllegalMove, IncrementRow, Method,
+    Payment, Pending, Refund, RefundStatus, Stored, Watch,
 };
 pub use refund::NewRefund;
 pub use saved::SavedCard;
 pub use state::{Event, State};
+pub use terms::{CapturePlan, FutureUsage, PaymentKind, Terms};
 
 #[cfg(test)]
 pub(crate) mod rig;

@@ -1,13 +1,16 @@
 //! A payment with its attempts and refunds: the unit that is stored, with a version, in one piece.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_wire::payment_method::CardSummary;
-use strongroom_wire::{CustomerId, TenantId, Token};
+use strongroom_wire::{TenantId, Token};
 
 use super::state::{Event, State};
-use crate::connector::{Credential, DeclineKind, Doubt, Progress};
-use crate::money::{Currency, Money};
+use super::terms::Terms;
+use crate::connector::{Credential, DeclineKind, DisputeStage, DisputeStatus, Doubt, Handles, Progress};
+use crate::money::Money;
 
 /// A payment. Holds no card: `method` names one in the vault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +40,27 @@ pub struct Payment {
     pub asked_ms: Option<i64>,
     /// Refunds, oldest first.
     pub refunds: Vec<Refund>,
+    /// Captures of a payment that may have several, oldest first.
+    #[serde(default)]
+    pub captures: Vec<CaptureRow>,
+    /// Increments of what is reserved, oldest first.
+    #[serde(default)]
+    pub increments: Vec<IncrementRow>,
+    /// Disputes, oldest first.
+    #[serde(default)]
+    pub disputes: Vec<Dispute>,
+    /// Connector accounts that may still be tried, in order, should the attempt that runs be declined softly or not sent.
+    #[serde(default)]
+    pub plan: Vec<String>,
+    /// When the authorization ends, milliseconds since 1970.
+    #[serde(default)]
+    pub authorized_until_ms: Option<i64>,
+    /// When to capture by ourselves, milliseconds since 1970; only a scheduled payment that is authorized has one.
+    #[serde(default)]
+    pub capture_due_ms: Option<i64>,
+    /// The last thing that the merchant was told about this payment (a type of event).
+    #[serde(default)]
+    pub told: Option<String>,
     /// Why it was cancelled, in the merchant's words.
     pub cancellation_reason: Option<String>,
     /// What a browser needs to act on this payment.
@@ -47,47 +71,6 @@ pub struct Payment {
     pub modified_ms: i64,
     /// When the client secret stops working, milliseconds since 1970.
     pub expires_ms: i64,
-}
-
-/// What merchant and payer agreed; changes until confirmed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Terms {
-    /// How much, in minor units.
-    pub amount_minor: u64,
-    /// In which currency.
-    pub currency: Currency,
-    /// When money is taken: `true` at once, `false` by a later capture.
-    pub automatic_capture: bool,
-    /// Whether authentication is wished.
-    pub three_ds: bool,
-    /// Who pays.
-    pub customer_id: Option<CustomerId>,
-    /// What for.
-    pub description: Option<String>,
-    /// For the payer's statement.
-    pub statement_descriptor: Option<String>,
-    /// Where the payer ends.
-    pub return_url: Option<String>,
-    /// Whether and how the card is kept after success.
-    pub setup_future_usage: Option<FutureUsage>,
-    /// The merchant initiates, the payer is away.
-    pub off_session: bool,
-    /// The merchant's notes.
-    pub metadata: Map<String, Value>,
-    /// Free-form parts that are kept and given back (`billing`, `shipping`, ...).
-    pub extra: Map<String, Value>,
-    /// Only these connectors may be used, where named.
-    pub connectors: Vec<String>,
-}
-
-/// How a kept card will be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FutureUsage {
-    /// With the payer.
-    OnSession,
-    /// Without the payer.
-    OffSession,
 }
 
 /// The chosen card.
@@ -128,6 +111,9 @@ pub struct Attempt {
     pub error_message: Option<String>,
     /// What kind of no it was.
     pub decline_kind: Option<DeclineKind>,
+    /// What the provider wants back with what follows.
+    #[serde(default)]
+    pub handles: Handles,
     /// Milliseconds since 1970.
     pub created_ms: i64,
 }
@@ -170,13 +156,116 @@ pub enum Call {
         /// Which credential-on-file case.
         credential: Stored,
     },
+    /// Proves the card good without money.
+    Verify {
+        /// Which credential-on-file case.
+        credential: Stored,
+    },
+    /// Hands over what the browser brought back from authentication.
+    Complete {
+        /// The query that it came with.
+        returned: BTreeMap<String, String>,
+    },
     /// Takes this much.
     Capture {
         /// In minor units.
         amount_minor: u64,
+        /// Which capture; empty where a payment has only one.
+        #[serde(default)]
+        capture_id: String,
+        /// Whether the rest is released with it.
+        #[serde(default = "yes")]
+        is_final: bool,
     },
-    /// Releases the authorization.
+    /// Raises what is reserved.
+    Increment {
+        /// To this, in minor units.
+        total_minor: u64,
+        /// Which increment.
+        increment_id: String,
+    },
+    /// Releases the authorization, or what is left of it.
     Cancel,
+    /// Releases an authorization that is over its time.
+    Expire,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A capture of a payment that may have several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaptureRow {
+    /// `{payment_id}_{n}` of its attempt and `_cap_{n}`.
+    pub capture_id: String,
+    /// How much, in minor units.
+    pub amount_minor: u64,
+    /// How it stands.
+    pub status: CaptureStatus,
+    /// The provider's error code.
+    pub error_code: Option<String>,
+    /// Its message.
+    pub error_message: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+}
+
+/// How a capture or an increment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureStatus {
+    /// Runs, in doubt, or accepted and not done.
+    Pending,
+    /// Done.
+    Charged,
+    /// Did not happen.
+    Failed,
+}
+
+/// A raise of what is reserved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IncrementRow {
+    /// `{payment_id}_inc_{n}`.
+    pub increment_id: String,
+    /// What was reserved before, in minor units.
+    pub before_minor: u64,
+    /// What was to be reserved then, in minor units.
+    pub total_minor: u64,
+    /// How it stands.
+    pub status: CaptureStatus,
+    /// The merchant's words.
+    pub reason: Option<String>,
+    /// The provider's error code.
+    pub error_code: Option<String>,
+    /// Its message.
+    pub error_message: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+}
+
+/// A dispute of the payer, as the provider told it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// The provider's id.
+    pub dispute_id: String,
+    /// How far it is.
+    pub stage: DisputeStage,
+    /// How it stands.
+    pub status: DisputeStatus,
+    /// How much, in minor units of the payment's currency, where told.
+    pub amount_minor: Option<u64>,
+    /// The reason code.
+    pub reason: Option<String>,
+    /// Until when evidence is taken, milliseconds since 1970.
+    pub evidence_due_ms: Option<i64>,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+    /// Milliseconds since 1970.
+    pub modified_ms: i64,
+    /// The last thing that the merchant was told about it (a type of event).
+    #[serde(default)]
+    pub told: Option<String>,
 }
 
 /// [`Credential`] in a form that is stored.
@@ -248,6 +337,9 @@ pub struct Refund {
     pub error_message: Option<String>,
     /// The call, while it runs or is in doubt.
     pub flight: Option<Flight>,
+    /// The last thing that the merchant was told about it (a type of event).
+    #[serde(default)]
+    pub told: Option<String>,
     /// Milliseconds since 1970.
     pub created_ms: i64,
     /// Milliseconds since 1970.
@@ -333,7 +425,7 @@ impl Payment {
     #[must_use]
     pub fn capturable_minor(&self) -> u64 {
         match self.state {
-            State::Succeeded | State::PartiallyCaptured | State::Failed | State::Cancelled => 0,
+            State::Succeeded | State::PartiallyCaptured | State::Failed | State::Cancelled | State::Expired => 0,
             _ => self.terms.amount_minor.saturating_sub(self.captured_minor),
         }
     }
@@ -359,7 +451,9 @@ impl Payment {
             Stored::FirstOnSession => Credential::FirstToStore { off_session: false },
             Stored::FirstOffSession => Credential::FirstToStore { off_session: true },
             Stored::ByPayer => Credential::StoredByPayer { network_transaction_id },
-            Stored::ByMerchant => Credential::StoredByMerchant { network_transaction_id },
+            Stored::ByMerchant => {
+                Credential::StoredByMerchant { network_transaction_id, category: self.terms.mit_category }
+            }
         }
     }
 
@@ -368,6 +462,8 @@ impl Payment {
     pub fn due_ms(&self) -> Option<i64> {
         let pending = self.pending.as_ref().map(|p| p.flight.lease_ms);
         let refunds = self.refunds.iter().filter_map(|r| r.flight.as_ref()).map(|f| f.lease_ms);
-        refunds.chain(pending).chain(self.watch.map(|w| w.next_ms)).min()
+        let is_reserved = matches!(self.state, State::RequiresCapture | State::PartiallyCapturedAndCapturable);
+        let reserved = [self.capture_due_ms, self.authorized_until_ms].into_iter().flatten().filter(|_| is_reserved);
+        refunds.chain(pending).chain(self.watch.map(|w| w.next_ms)).chain(reserved).min()
     }
 }

@@ -67,6 +67,7 @@ impl Engine {
             error_code: None,
             error_message: None,
             flight: Some(Flight::begin(ids::fresh("key_", now)?, &self.run, now, self.lease_ms)),
+            told: None,
             created_ms: now,
             modified_ms: now,
         });

@@ -2,7 +2,7 @@
 //! cards of a former customer, cards that are gone before they could be kept.
 
 use super::rig::{AUTHENTICATE, GOOD, Rig, Trouble, card, new_payment};
-use super::{Asker, CvcInput, Fault, FutureUsage, MethodInput, NewRefund, RefundStatus, State};
+use super::{Asker, CapturePlan, CvcInput, Fault, FutureUsage, MethodInput, NewRefund, RefundStatus, State};
 
 fn refund(id: &str, amount_minor: u64) -> NewRefund {
     NewRefund {
@@ -18,7 +18,10 @@ fn refund(id: &str, amount_minor: u64) -> NewRefund {
 async fn capture_or_cancellation_that_was_not_sent_can_be_asked_for_again() {
     for path in ["/capture", "/cancel"] {
         let rig = Rig::new().await;
-        rig.engine.create(&rig.merchant, new_payment(|t| t.automatic_capture = false), card(GOOD), true).await.unwrap();
+        rig.engine
+            .create(&rig.merchant, new_payment(|t| t.capture = CapturePlan::Manual), card(GOOD), true)
+            .await
+            .unwrap();
         rig.trouble(path, Trouble::Unreachable);
         let again = async || match path {
             "/capture" => rig.engine.capture(&rig.merchant, "pay_1", None).await,
@@ -35,7 +38,10 @@ async fn capture_or_cancellation_that_was_not_sent_can_be_asked_for_again() {
 async fn fault_that_the_provider_repeats_does_not_hold_a_reservation_for_a_day() {
     for (path, expected) in [("/capture", State::Succeeded), ("/cancel", State::Cancelled)] {
         let rig = Rig::new().await;
-        rig.engine.create(&rig.merchant, new_payment(|t| t.automatic_capture = false), card(GOOD), true).await.unwrap();
+        rig.engine
+            .create(&rig.merchant, new_payment(|t| t.capture = CapturePlan::Manual), card(GOOD), true)
+            .await
+            .unwrap();
         rig.trouble(path, Trouble::Fault);
         let payment = match path {
             "/capture" => rig.engine.capture(&rig.merchant, "pay_1", None).await.unwrap(),

@@ -2,9 +2,10 @@
 
 use strongroom_wire::{CustomerId, Token};
 
-use super::payment::{AttemptStatus, Call, FutureUsage, IllegalMove, Payment, RefundStatus, Watch};
+use super::payment::{AttemptStatus, Call, IllegalMove, Payment, RefundStatus, Watch};
 use super::state::{Event, State};
-use crate::connector::{Decline, Outcome, Refusal};
+use super::terms::FutureUsage;
+use crate::connector::{Decline, Handles, Outcome, Refusal};
 use crate::store::{ChoreKind, Effects, NewChore, SavedUse};
 
 /// What is left to say to the caller after an outcome was applied.
@@ -32,35 +33,40 @@ pub(super) fn payment(
     let Some(pending) = payment.pending.clone() else {
         return Ok((Settled::Strange, Effects::default()));
     };
-    let was_authorized = !matches!(pending.call, Call::Authorize { .. });
+    let was_authorized = !matches!(pending.call, Call::Authorize { .. } | Call::Verify { .. } | Call::Complete { .. });
     payment.modified_ms = now_ms;
     let settled = match outcome {
-        Outcome::Authorized { psp_id, network_transaction_id } if !was_authorized => {
-            note(payment, AttemptStatus::Authorized, Some(psp_id), network_transaction_id.clone());
+        Outcome::Authorized { psp_id, network_transaction_id, handles } if !was_authorized => {
+            note(payment, AttemptStatus::Authorized, Some(psp_id), network_transaction_id.clone(), handles);
             payment.step(Event::Authorized)?;
             Settled::Ended
         }
-        Outcome::Captured { psp_id, amount_minor, network_transaction_id } => {
-            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone());
+        Outcome::Captured { psp_id, amount_minor, network_transaction_id, handles } => {
+            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone(), handles);
             payment.captured_minor = *amount_minor;
             let all = *amount_minor >= payment.terms.amount_minor;
             payment.step(if all { Event::Captured } else { Event::CapturedInPart })?;
             Settled::Ended
         }
+        Outcome::Verified { psp_id, network_transaction_id, handles } if !was_authorized => {
+            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone(), handles);
+            payment.step(Event::Captured)?;
+            Settled::Ended
+        }
         Outcome::Cancelled { psp_id } => {
-            note(payment, AttemptStatus::Voided, Some(psp_id), None);
+            note(payment, AttemptStatus::Voided, Some(psp_id), None, &Handles::new());
             payment.step(Event::Cancelled)?;
             Settled::Ended
         }
-        Outcome::RequiresAction { psp_id, redirect_url } if !was_authorized => {
-            note(payment, AttemptStatus::AuthenticationPending, Some(psp_id), None);
+        Outcome::RequiresAction { psp_id, redirect_url, handles } if !was_authorized => {
+            note(payment, AttemptStatus::AuthenticationPending, Some(psp_id), None, handles);
             payment.step(Event::ActionNeeded)?;
             payment.redirect_url = Some(redirect_url.clone());
             payment.watch = Some(Watch { tries: 0, next_ms: now_ms + WATCH_FIRST_MS });
             Settled::Ended
         }
-        Outcome::Pending { psp_id } => {
-            note(payment, AttemptStatus::Pending, Some(psp_id), None);
+        Outcome::Pending { psp_id, handles } => {
+            note(payment, AttemptStatus::Pending, Some(psp_id), None, handles);
             Settled::Waiting
         }
         Outcome::Declined(decline) if !was_authorized => {
@@ -74,14 +80,17 @@ pub(super) fn payment(
             Settled::Ended
         }
         Outcome::Declined(Decline { message, .. }) | Outcome::Refused(Refusal { message, .. }) => {
-            payment.step(match (&pending.call, pending.back_to) {
-                (Call::Capture { .. }, _) => Event::CaptureRefused,
-                (_, State::RequiresCustomerAction) => Event::ActionNeeded,
-                _ => Event::CancelRefused,
+            payment.step(match pending.back_to {
+                State::RequiresCustomerAction => Event::ActionNeeded,
+                State::PartiallyCapturedAndCapturable => Event::RestStillReserved,
+                _ => Event::StillReserved,
             })?;
             Settled::Refused(message.clone())
         }
-        Outcome::Authorized { .. } | Outcome::RequiresAction { .. } | Outcome::Refunded { .. } => Settled::Strange,
+        Outcome::Authorized { .. }
+        | Outcome::Verified { .. }
+        | Outcome::RequiresAction { .. }
+        | Outcome::Refunded { .. } => Settled::Strange,
     };
     if matches!(settled, Settled::Waiting | Settled::Strange) {
         return Ok((settled, Effects::default()));
@@ -125,7 +134,7 @@ pub(super) fn refund(payment: &mut Payment, refund_id: &str, outcome: &Outcome, 
             refund.psp_refund_id = Some(psp_id.clone());
             refund.status = RefundStatus::Succeeded;
         }
-        Outcome::Pending { psp_id } => {
+        Outcome::Pending { psp_id, .. } => {
             refund.psp_refund_id = Some(psp_id.clone());
             return Settled::Waiting;
         }
@@ -140,8 +149,15 @@ pub(super) fn refund(payment: &mut Payment, refund_id: &str, outcome: &Outcome, 
     Settled::Ended
 }
 
-fn note(payment: &mut Payment, status: AttemptStatus, psp_id: Option<&String>, network: Option<String>) {
+fn note(
+    payment: &mut Payment,
+    status: AttemptStatus,
+    psp_id: Option<&String>,
+    network: Option<String>,
+    handles: &Handles,
+) {
     if let Some(attempt) = payment.attempts.last_mut() {
+        attempt.handles.extend(handles.iter().map(|(name, text)| (name.clone(), text.clone())));
         attempt.status = status;
         if let Some(psp_id) = psp_id {
             attempt.psp_id = Some(psp_id.clone());
@@ -151,7 +167,7 @@ fn note(payment: &mut Payment, status: AttemptStatus, psp_id: Option<&String>, n
 }
 
 fn failed(payment: &mut Payment, decline: &Decline) {
-    note(payment, AttemptStatus::Failure, decline.psp_id.as_ref(), None);
+    note(payment, AttemptStatus::Failure, decline.psp_id.as_ref(), None, &Handles::new());
     if let Some(attempt) = payment.attempts.last_mut() {
         attempt.error_code = Some(decline.code.clone());
         attempt.error_message = Some(match &decline.decline_code {
@@ -163,7 +179,7 @@ fn failed(payment: &mut Payment, decline: &Decline) {
 }
 
 fn refused(payment: &mut Payment, refusal: &Refusal) {
-    note(payment, AttemptStatus::Failure, None, None);
+    note(payment, AttemptStatus::Failure, None, None, &Handles::new());
     if let Some(attempt) = payment.attempts.last_mut() {
         attempt.error_code = Some(refusal.code.clone());
         attempt.error_message = Some(refusal.message.clone());

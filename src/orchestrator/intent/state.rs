@@ -20,10 +20,14 @@ pub enum State {
     Succeeded,
     /// Part of the money is taken, the rest released.
     PartiallyCaptured,
+    /// Part of the money is taken, the rest still reserved.
+    PartiallyCapturedAndCapturable,
     /// Declined or refused.
     Failed,
     /// Given up; nothing is reserved.
     Cancelled,
+    /// What was reserved was not taken in time.
+    Expired,
 }
 
 /// What may happen to a payment.
@@ -41,29 +45,37 @@ pub enum Event {
     ActionDone,
     /// Money is reserved.
     Authorized,
-    /// All is taken.
+    /// All is taken, or a card was proven good without money.
     Captured,
-    /// Part is taken.
+    /// Part is taken and the rest released.
     CapturedInPart,
+    /// Part is taken and the rest still reserved.
+    CapturedSome,
     /// The authorization ended in a no.
     Failed,
     /// A capture begins.
     Capture,
-    /// The capture did not happen; money is still reserved.
-    CaptureRefused,
+    /// Raising what is reserved begins.
+    Increment,
+    /// The capture, cancellation or increment did not happen; all of the money is still reserved.
+    StillReserved,
+    /// The capture or cancellation did not happen; the rest of the money is still reserved.
+    RestStillReserved,
     /// Given up before anything was asked of a provider.
     Abandon,
     /// A cancellation at the provider begins.
     Cancel,
     /// The provider released the money.
     Cancelled,
-    /// The cancellation did not happen; money is still reserved.
-    CancelRefused,
+    /// The authorization is over its time; releasing it begins.
+    Expire,
+    /// The authorization ended before anything was taken.
+    Expired,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [State; 9] = [
+    pub const ALL: [State; 11] = [
         State::RequiresPaymentMethod,
         State::RequiresConfirmation,
         State::Processing,
@@ -71,8 +83,10 @@ impl State {
         State::RequiresCapture,
         State::Succeeded,
         State::PartiallyCaptured,
+        State::PartiallyCapturedAndCapturable,
         State::Failed,
         State::Cancelled,
+        State::Expired,
     ];
 
     /// Where `event` leads from here; `None` if it may not happen here.
@@ -106,15 +120,17 @@ impl State {
             State::RequiresCapture => "requires_capture",
             State::Succeeded => "succeeded",
             State::PartiallyCaptured => "partially_captured",
+            State::PartiallyCapturedAndCapturable => "partially_captured_and_capturable",
             State::Failed => "failed",
             State::Cancelled => "cancelled",
+            State::Expired => "expired",
         }
     }
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 15] = [
+    pub const ALL: [Event; 19] = [
         Event::MethodChosen,
         Event::Update,
         Event::Confirm,
@@ -123,13 +139,17 @@ impl Event {
         Event::Authorized,
         Event::Captured,
         Event::CapturedInPart,
+        Event::CapturedSome,
         Event::Failed,
         Event::Capture,
-        Event::CaptureRefused,
+        Event::Increment,
+        Event::StillReserved,
+        Event::RestStillReserved,
         Event::Abandon,
         Event::Cancel,
         Event::Cancelled,
-        Event::CancelRefused,
+        Event::Expire,
+        Event::Expired,
     ];
 }
 
@@ -149,20 +169,28 @@ const TABLE: &[(State, Event, State)] = {
         (S::RequiresConfirmation,   E::Confirm,        S::Processing),
         (S::RequiresConfirmation,   E::Abandon,        S::Cancelled),
 
-        (S::Processing,             E::ActionNeeded,   S::RequiresCustomerAction),
-        (S::Processing,             E::Authorized,     S::RequiresCapture),
-        (S::Processing,             E::Captured,       S::Succeeded),
-        (S::Processing,             E::CapturedInPart, S::PartiallyCaptured),
-        (S::Processing,             E::Failed,         S::Failed),
-        (S::Processing,             E::CaptureRefused, S::RequiresCapture),
-        (S::Processing,             E::Cancelled,      S::Cancelled),
-        (S::Processing,             E::CancelRefused,  S::RequiresCapture),
+        (S::Processing,             E::ActionNeeded,      S::RequiresCustomerAction),
+        (S::Processing,             E::Authorized,        S::RequiresCapture),
+        (S::Processing,             E::Captured,          S::Succeeded),
+        (S::Processing,             E::CapturedInPart,    S::PartiallyCaptured),
+        (S::Processing,             E::CapturedSome,      S::PartiallyCapturedAndCapturable),
+        (S::Processing,             E::Failed,            S::Failed),
+        (S::Processing,             E::StillReserved,     S::RequiresCapture),
+        (S::Processing,             E::RestStillReserved, S::PartiallyCapturedAndCapturable),
+        (S::Processing,             E::Cancelled,         S::Cancelled),
+        (S::Processing,             E::Expired,           S::Expired),
 
-        (S::RequiresCustomerAction, E::ActionDone,     S::Processing),
-        (S::RequiresCustomerAction, E::Cancel,         S::Processing),
+        (S::RequiresCustomerAction, E::ActionDone,        S::Processing),
+        (S::RequiresCustomerAction, E::Cancel,            S::Processing),
 
-        (S::RequiresCapture,        E::Capture,        S::Processing),
-        (S::RequiresCapture,        E::Cancel,         S::Processing),
+        (S::RequiresCapture,        E::Capture,           S::Processing),
+        (S::RequiresCapture,        E::Increment,         S::Processing),
+        (S::RequiresCapture,        E::Cancel,            S::Processing),
+        (S::RequiresCapture,        E::Expire,            S::Processing),
+
+        (S::PartiallyCapturedAndCapturable, E::Capture,   S::Processing),
+        (S::PartiallyCapturedAndCapturable, E::Cancel,    S::Processing),
+        (S::PartiallyCapturedAndCapturable, E::Expire,    S::Processing),
     ]
 };
 
@@ -184,14 +212,21 @@ mod tests {
         processing Authorized requires_capture
         processing Captured succeeded
         processing CapturedInPart partially_captured
+        processing CapturedSome partially_captured_and_capturable
         processing Failed failed
-        processing CaptureRefused requires_capture
-        processing CancelRefused requires_capture
+        processing StillReserved requires_capture
+        processing RestStillReserved partially_captured_and_capturable
         processing Cancelled cancelled
+        processing Expired expired
         requires_customer_action ActionDone processing
         requires_customer_action Cancel processing
         requires_capture Capture processing
-        requires_capture Cancel processing";
+        requires_capture Increment processing
+        requires_capture Cancel processing
+        requires_capture Expire processing
+        partially_captured_and_capturable Capture processing
+        partially_captured_and_capturable Cancel processing
+        partially_captured_and_capturable Expire processing";
 
     #[test]
     fn each_legal_move_leads_where_it_should_and_each_other_move_is_illegal() {
@@ -209,13 +244,13 @@ mod tests {
             }
         }
         assert_eq!(legal, TABLE.len(), "a row stands twice in the table");
-        assert_eq!(legal, 20);
+        assert_eq!(legal, 27);
     }
 
     #[test]
-    fn terminal_states_are_the_four_of_the_published_flow() {
+    fn terminal_states_are_the_four_of_the_published_flow_and_the_one_for_time() {
         let terminal: Vec<_> = State::ALL.into_iter().filter(|s| s.is_terminal()).map(State::word).collect();
-        assert_eq!(terminal, ["succeeded", "partially_captured", "failed", "cancelled"]);
+        assert_eq!(terminal, ["succeeded", "partially_captured", "failed", "cancelled", "expired"]);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use strongroom_wire::limits;
 use super::rig::{GOOD, Rig, card, new_payment};
 use super::{Engine, Parts, State};
 use crate::connector::{
-    Auth, BadCredentials, Body, Capabilities, Connector, Credentials, Method, Operation, Progress, PspAnswer,
-    PspRequest, Step, Unsupported,
+    Auth, BadCredentials, Body, Capabilities, Connector, Credentials, Method, Operation, Progress, PspAnswer, PspEvent,
+    PspRequest, Step, Unsupported, WebhookCall, WebhookRefusal,
 };
 use crate::transport::{Sent, Transport};
 use crate::vault::Card;
@@ -27,6 +27,13 @@ impl Connector for Endless {
         const CAPABILITIES: Capabilities = Capabilities {
             partial_capture: false,
             multiple_captures: false,
+            incremental: false,
+            zero_amount: false,
+            foreign_network_id: false,
+            can_sync: true,
+            authorization_days: 7,
+            currencies: &[],
+            networks: &[],
             three_ds: false,
             idempotent_replay_s: None,
         };
@@ -53,6 +60,10 @@ impl Connector for Endless {
 
     fn outcome(&self, _: &Operation, progress: &Progress, _: &PspAnswer) -> Step {
         Step::Next(Progress { step: progress.step + 1, ..Progress::default() })
+    }
+
+    fn webhook(&self, _: &WebhookCall<'_>, _: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
+        Err(WebhookRefusal::NoSecret)
     }
 }
 

@@ -6,7 +6,7 @@ use strongroom_wire::payment_method::Storage;
 use tokio::sync::Barrier;
 
 use super::rig::{AUTHENTICATE, DECLINED, GOOD, Rig, Trouble, card, new_payment};
-use super::{Asker, CvcInput, Fault, FutureUsage, MethodInput, NewPayment, Payment, State, Terms};
+use super::{Asker, CapturePlan, CvcInput, Fault, FutureUsage, MethodInput, NewPayment, Payment, State, Terms};
 use crate::vault::{CardInput, SecretText, Vault as _};
 
 fn saving(terms: &mut Terms) {
@@ -96,7 +96,7 @@ async fn refused_payment_does_not_shred_the_card_that_another_one_is_using() {
     let of_customer = |terms: &mut Terms| terms.customer_id = Some("cus_1".parse().unwrap());
     let manual = |terms: &mut Terms| {
         saving(terms);
-        terms.automatic_capture = false;
+        terms.capture = CapturePlan::Manual;
     };
     rig.trouble("/pay", Trouble::LostRequest);
     assert_eq!(pay(&rig, "pay_1", GOOD, manual).await.unwrap().state, State::Processing);

@@ -1,7 +1,7 @@
 //! The engine against a provider that loses requests and answers, and against crashes: money moves once or not at all.
 
 use super::rig::{AUTHENTICATE, DECLINED, GOOD, Rig, Trouble, card, new_payment};
-use super::{Asker, Fault, FutureUsage, MethodInput, NewRefund, Payment, RefundStatus, State, Terms};
+use super::{Asker, CapturePlan, Fault, FutureUsage, MethodInput, NewRefund, Payment, RefundStatus, State, Terms};
 use strongroom_wire::payment_method::Storage;
 
 async fn pay(rig: &Rig, number: &str, change: impl FnOnce(&mut Terms)) -> Payment {
@@ -217,7 +217,7 @@ async fn invalid_card_makes_no_payment() {
 #[tokio::test]
 async fn manual_capture_takes_a_part_and_releases_the_rest() {
     let rig = Rig::new().await;
-    assert_eq!(pay(&rig, GOOD, |t| t.automatic_capture = false).await.state, State::RequiresCapture);
+    assert_eq!(pay(&rig, GOOD, |t| t.capture = CapturePlan::Manual).await.state, State::RequiresCapture);
     let above = rig.engine.capture(&rig.merchant, "pay_1", Some(1001)).await;
     assert!(matches!(above, Err(Fault::Unprocessable { .. })));
     let payment = rig.engine.capture(&rig.merchant, "pay_1", Some(400)).await.unwrap();
@@ -228,7 +228,7 @@ async fn manual_capture_takes_a_part_and_releases_the_rest() {
 async fn capture_in_doubt_is_found_done_or_done_once() {
     for (trouble, captures) in [(Trouble::LostAnswer, 1), (Trouble::LostRequest, 1)] {
         let rig = Rig::new().await;
-        pay(&rig, GOOD, |t| t.automatic_capture = false).await;
+        pay(&rig, GOOD, |t| t.capture = CapturePlan::Manual).await;
         rig.trouble("/capture", trouble);
         let payment = rig.engine.capture(&rig.merchant, "pay_1", None).await.unwrap();
         assert_eq!(payment.state, State::Processing);
@@ -242,7 +242,7 @@ async fn capture_in_doubt_is_found_done_or_done_once() {
 #[tokio::test]
 async fn cancelled_payment_holds_no_money_and_no_card() {
     let rig = Rig::new().await;
-    pay(&rig, GOOD, |t| t.automatic_capture = false).await;
+    pay(&rig, GOOD, |t| t.capture = CapturePlan::Manual).await;
     let payment = rig.engine.cancel(&rig.merchant, "pay_1", Some("changed mind".into())).await.unwrap();
     assert_eq!((payment.state, rig.cards_in_vault()), (State::Cancelled, 0));
     let after = rig.engine.capture(&rig.merchant, "pay_1", None).await;

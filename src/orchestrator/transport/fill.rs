@@ -27,11 +27,11 @@ pub(super) fn form(pairs: &[(String, Field)], card: Option<&Card>) -> Option<Zer
     Some(out)
 }
 
-fn part(card: &Card, slot: Slot) -> Option<Zeroizing<String>> {
+pub(super) fn part(card: &Card, slot: Slot) -> Option<Zeroizing<String>> {
     match slot {
         Slot::Number => Some(card.number.clone()),
-        Slot::ExpMonth => Some(Zeroizing::new(format!("{:02}", card.exp_month))),
-        Slot::ExpYear => Some(Zeroizing::new(format!("{:04}", card.exp_year))),
+        Slot::ExpMonth | Slot::ExpMonthNumber => Some(Zeroizing::new(format!("{:02}", card.exp_month))),
+        Slot::ExpYear | Slot::ExpYearNumber => Some(Zeroizing::new(format!("{:04}", card.exp_year))),
         Slot::Cvc => card.cvc.clone(),
         Slot::HolderName => card.holder_name.clone(),
     }
@@ -61,7 +61,7 @@ fn encode(out: &mut Vec<u8>, text: &str) {
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// The longest part of a card: the holder's name.
-const SLOT_BYTES_MAX: usize = strongroom_wire::limits::HOLDER_NAME_BYTES_MAX;
+pub(super) const SLOT_BYTES_MAX: usize = strongroom_wire::limits::HOLDER_NAME_BYTES_MAX;
 
 #[cfg(test)]
 mod tests {

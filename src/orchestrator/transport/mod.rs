@@ -1,6 +1,7 @@
 //! The only I/O to payment service providers: fills slots, sends, and says truthfully whether a request may have arrived.
 
 mod fill;
+mod fill_json;
 mod http;
 
 pub use http::{Destination, HttpTransport};

@@ -40,7 +40,9 @@ fn within(base_url: &str, tls: rustls::ClientConfig, connect: Duration, total: D
 
 async fn send(transport: &HttpTransport, request: &PspRequest, card: Option<&Card>) -> Sent {
     let api_key = Zeroizing::new("sk_test_transport".to_owned());
-    transport.send("psp", request, &Credentials { api_key, key1: None, api_secret: None }, card).await
+    transport
+        .send("psp", request, &Credentials { api_key, key1: None, api_secret: None, webhook_secret: None }, card)
+        .await
 }
 
 /// The end of one request to a peer that acts so.
@@ -159,7 +161,8 @@ async fn request_that_cannot_be_built_is_not_sent() {
     let mut slotted = request("/card");
     slotted.body = Body::Form(vec![("number".into(), Field::Slot(Slot::Number))]);
     assert_eq!(not_sent(&send(&transport, &slotted, None).await), Some(NotSent::Unbuildable));
-    let credentials = Credentials { api_key: Zeroizing::new("sk\n".into()), key1: None, api_secret: None };
+    let credentials =
+        Credentials { api_key: Zeroizing::new("sk\n".into()), key1: None, api_secret: None, webhook_secret: None };
     let ended = transport.send("psp", &request("/pay"), &credentials, None).await;
     assert_eq!(not_sent(&ended), Some(NotSent::Unbuildable));
     let ended = transport.send("nowhere", &request("/pay"), &credentials, None).await;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::amount::from_stripe;
 use super::decline::kind;
-use crate::connector::{Decline, Doubt, Outcome, PspAnswer, Refusal, Step};
+use crate::connector::{Decline, Doubt, Handles, Outcome, PspAnswer, Refusal, Step};
 use crate::money::Money;
 
 /// What an answer says.
@@ -136,7 +136,7 @@ pub(super) fn read<T: DeserializeOwned>(answer: &PspAnswer) -> Said<T> {
 impl Intent {
     /// What a payment intent proves.
     pub(super) fn step(&self) -> Step {
-        let psp_id = self.id.clone();
+        let (psp_id, handles) = (self.id.clone(), Handles::new());
         let done = |outcome| Step::Done(outcome);
         if !is_id(&self.id) {
             return Step::InDoubt(Doubt::Unreadable);
@@ -145,17 +145,18 @@ impl Intent {
             "succeeded" => match self.received() {
                 Some(amount_minor) => {
                     let network_transaction_id = self.network_transaction_id();
-                    done(Outcome::Captured { psp_id, amount_minor, network_transaction_id })
+                    done(Outcome::Captured { psp_id, amount_minor, network_transaction_id, handles })
                 }
                 None => Step::InDoubt(Doubt::Unreadable),
             },
             "requires_capture" => {
-                done(Outcome::Authorized { psp_id, network_transaction_id: self.network_transaction_id() })
+                let network_transaction_id = self.network_transaction_id();
+                done(Outcome::Authorized { psp_id, network_transaction_id, handles })
             }
-            "processing" => done(Outcome::Pending { psp_id }),
+            "processing" => done(Outcome::Pending { psp_id, handles }),
             "canceled" => done(Outcome::Cancelled { psp_id }),
             "requires_action" => match self.redirect() {
-                Some(redirect_url) => done(Outcome::RequiresAction { psp_id, redirect_url }),
+                Some(redirect_url) => done(Outcome::RequiresAction { psp_id, redirect_url, handles }),
                 // Only a browser with Stripe's library and the client secret could go on, and we hand that out to nobody.
                 None => done(Outcome::Declined(Decline {
                     psp_id: Some(psp_id),
@@ -224,7 +225,7 @@ impl Refund {
                 Some(money) => Step::Done(Outcome::Refunded { psp_id, amount_minor: money.minor }),
                 None => Step::InDoubt(Doubt::Unreadable),
             },
-            "pending" | "requires_action" => Step::Done(Outcome::Pending { psp_id }),
+            "pending" | "requires_action" => Step::Done(Outcome::Pending { psp_id, handles: Handles::new() }),
             "failed" | "canceled" => {
                 let code = self.failure_reason.as_deref().map_or("refund_failed".to_owned(), word);
                 Step::Done(Outcome::Refused(refusal(&code, "The refund failed; the money stayed with the merchant.")))

@@ -35,6 +35,7 @@ fn payment(authorize: &Authorize, method: &str) -> Result<PspRequest, Unsupporte
     let capture = match authorize.capture {
         CaptureMethod::Automatic => "automatic",
         CaptureMethod::Manual => "manual",
+        CaptureMethod::ManualMultiple => return Err(Unsupported("Stripe captures once")),
     };
     let mut form = Form::default()
         .text("amount", to_stripe(authorize.amount)?.to_string())

@@ -24,11 +24,11 @@ pub(super) fn outcome(capture: &Capture, answer: &PspAnswer) -> Step {
         }
         Said::Object(intent) => match intent.step() {
             // Where the answer names no amount, it is the one of the request: Stripe captures that or nothing.
-            Step::Done(Outcome::Captured { psp_id, network_transaction_id, .. }) => {
+            Step::Done(Outcome::Captured { psp_id, network_transaction_id, handles, .. }) => {
                 let amount_minor = capture.amount.minor;
-                Step::Done(Outcome::Captured { psp_id, amount_minor, network_transaction_id })
+                Step::Done(Outcome::Captured { psp_id, amount_minor, network_transaction_id, handles })
             }
-            Step::Done(Outcome::Pending { psp_id }) => Step::Done(Outcome::Pending { psp_id }),
+            Step::Done(pending @ Outcome::Pending { .. }) => Step::Done(pending),
             _ => Step::InDoubt(Doubt::Unreadable),
         },
         Said::Problem(402, problem) => Step::Done(Outcome::Declined(problem.decline(Some(capture.psp_id.clone())))),

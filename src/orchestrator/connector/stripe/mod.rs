@@ -18,8 +18,8 @@ mod refund;
 mod sync;
 
 use super::{
-    Auth, BadCredentials, Body, Capabilities, Connector, Credentials, Field, Method, Operation, Progress, PspAnswer,
-    PspRequest, Step, Unsupported,
+    Auth, BadCredentials, Body, Capabilities, Connector, Credentials, Doubt, Field, Method, Operation, Progress,
+    PspAnswer, PspEvent, PspRequest, Step, Unsupported, WebhookCall, WebhookRefusal,
 };
 
 /// Stripe (docs.stripe.com/api).
@@ -67,6 +67,9 @@ impl Connector for Stripe {
             Operation::Cancel(cancel) => cancel::request(cancel),
             Operation::Refund(refund) => refund::request(refund),
             Operation::SyncRefund(sync) => sync::refund_request(sync, progress),
+            Operation::Verify(_) | Operation::Increment(_) | Operation::Complete(_) => {
+                Err(Unsupported("this is not offered with Stripe yet"))
+            }
         }
     }
 
@@ -78,7 +81,12 @@ impl Connector for Stripe {
             Operation::Cancel(_) => cancel::outcome(answer),
             Operation::Refund(refund) => refund::outcome(refund, answer),
             Operation::SyncRefund(sync) => sync::refund_outcome(sync, progress, answer),
+            Operation::Verify(_) | Operation::Increment(_) | Operation::Complete(_) => Step::InDoubt(Doubt::Unreadable),
         }
+    }
+
+    fn webhook(&self, _: &WebhookCall<'_>, _: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
+        Err(WebhookRefusal::NoSecret)
     }
 }
 
@@ -143,6 +151,13 @@ fn reason_of<'a>(reason: Option<&'a String>, known: &[&str]) -> Option<&'a Strin
 const CAPABILITIES: Capabilities = Capabilities {
     partial_capture: true,
     multiple_captures: false,
+    incremental: false,
+    zero_amount: false,
+    foreign_network_id: false,
+    can_sync: true,
+    authorization_days: 7,
+    currencies: &[],
+    networks: &[],
     three_ds: true,
     // Stripe: "You can remove keys from the system automatically after they're at least 24 hours old."
     idempotent_replay_s: Some(24 * 3600),
@@ -154,9 +169,6 @@ const VERSION: &str = "2022-08-01";
 const KEY_CHARS_MAX: usize = 255;
 
 #[cfg(test)]
-mod golden_tests;
-
-#[cfg(test)]
 mod tests {
     use zeroize::Zeroizing;
 
@@ -164,7 +176,8 @@ mod tests {
 
     fn check(api_key: &str, key1: Option<&str>) -> Option<&'static str> {
         let part = |text: &str| Zeroizing::new(text.to_owned());
-        let credentials = Credentials { api_key: part(api_key), key1: key1.map(part), api_secret: None };
+        let credentials =
+            Credentials { api_key: part(api_key), key1: key1.map(part), api_secret: None, webhook_secret: None };
         Stripe.check_credentials(&credentials).err().map(|bad| bad.field)
     }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use serde_json::Map;
 use strongroom_wire::TenantId;
 
-use super::{Engine, MethodInput, NewPayment, Parts, Terms};
+use super::{CapturePlan, Engine, MethodInput, NewPayment, Parts, PaymentKind, Terms};
 use crate::account::{ConnectorAccount, Merchant};
 use crate::clock::ManualClock;
+use crate::connector::MitCategory;
 use crate::store::{SqliteStore, Store};
 use crate::telemetry::Metrics;
 use crate::vault::{CardInput, SecretText, Vault as _};
@@ -108,7 +109,12 @@ pub(crate) fn new_payment(change: impl FnOnce(&mut Terms)) -> NewPayment {
     let mut terms = Terms {
         amount_minor: 1000,
         currency: "USD".parse().unwrap(),
-        automatic_capture: true,
+        capture: CapturePlan::Automatic,
+        capture_on_ms: None,
+        amount_to_capture_minor: None,
+        incremental: false,
+        kind: PaymentKind::Normal,
+        mit_category: MitCategory::Unscheduled,
         three_ds: false,
         customer_id: None,
         description: None,
@@ -119,6 +125,7 @@ pub(crate) fn new_payment(change: impl FnOnce(&mut Terms)) -> NewPayment {
         metadata: Map::new(),
         extra: Map::new(),
         connectors: Vec::new(),
+        accounts: Vec::new(),
     };
     change(&mut terms);
     NewPayment { payment_id: Some("pay_1".into()), terms, session_expiry_s: 900 }

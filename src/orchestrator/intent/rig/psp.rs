@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::connector::{
     Auth, BadCredentials, Body, Capabilities, CaptureMethod, Connector, Credentials, Decline, DeclineKind, Doubt,
-    Field, Method, Operation, Outcome, Progress, PspAnswer, PspRequest, Refusal, Slot, Step, Unsupported,
+    Field, Method, Operation, Outcome, Progress, PspAnswer, PspEvent, PspRequest, Refusal, Slot, Step, Unsupported,
+    WebhookCall, WebhookRefusal,
 };
 use crate::transport::{NotSent, Sent, Transport};
 use crate::vault::Card;
@@ -97,7 +98,7 @@ impl PspState {
                 Field::Text(text) if n == name => Some(text.clone()),
                 _ => None,
             }),
-            Body::Empty => None,
+            Body::Empty | Body::Json(_) => None,
         };
         let number = |name: &str| field(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
         let query = |name: &str| request.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
@@ -177,6 +178,13 @@ impl Connector for RigConnector {
         const CAPABILITIES: Capabilities = Capabilities {
             partial_capture: true,
             multiple_captures: false,
+            incremental: false,
+            zero_amount: false,
+            foreign_network_id: false,
+            can_sync: true,
+            authorization_days: 7,
+            currencies: &[],
+            networks: &[],
             three_ds: true,
             idempotent_replay_s: Some(86_400),
         };
@@ -237,6 +245,9 @@ impl Connector for RigConnector {
                 let fields = vec![text("refund_id", &r.refund_id), text("amount", &r.amount.minor.to_string())];
                 tell("/refund", &r.idempotency_key, fields, true)
             }
+            Operation::Verify(_) | Operation::Increment(_) | Operation::Complete(_) => {
+                return Err(Unsupported("not offered here"));
+            }
             Operation::SyncRefund(s) => ask("/look", "id", &format!("refund {}", s.refund_id)),
         })
     }
@@ -247,18 +258,21 @@ impl Connector for RigConnector {
             let values = [("card".to_owned(), answer["card"].to_string())].into();
             return Step::Next(Progress { step: 1, values });
         }
+        let handles = Default::default();
         let psp_id = answer["id"].as_str().unwrap_or_default().to_owned();
         let amount_minor = answer["amount"].as_u64().unwrap_or(0);
         Step::Done(match answer["status"].as_str().unwrap() {
             "absent" => return Step::Absent,
             "fault" => return Step::InDoubt(Doubt::ServerFault),
-            "authorized" => Outcome::Authorized { psp_id, network_transaction_id: Some("ntid".into()) },
-            "captured" => Outcome::Captured { psp_id, amount_minor, network_transaction_id: Some("ntid".into()) },
+            "authorized" => Outcome::Authorized { psp_id, network_transaction_id: Some("ntid".into()), handles },
+            "captured" => {
+                Outcome::Captured { psp_id, amount_minor, network_transaction_id: Some("ntid".into()), handles }
+            }
             "cancelled" => Outcome::Cancelled { psp_id },
             "refunded" => Outcome::Refunded { psp_id, amount_minor },
-            "pending" => Outcome::Pending { psp_id },
+            "pending" => Outcome::Pending { psp_id, handles },
             "failed" => Outcome::Refused(Refusal { code: "refund_failed".into(), message: "It failed.".into() }),
-            "action" => Outcome::RequiresAction { psp_id, redirect_url: "https://psp.test/3ds".into() },
+            "action" => Outcome::RequiresAction { psp_id, redirect_url: "https://psp.test/3ds".into(), handles },
             _ => Outcome::Declined(Decline {
                 psp_id: Some(psp_id),
                 code: "card_declined".into(),
@@ -267,6 +281,10 @@ impl Connector for RigConnector {
                 kind: DeclineKind::Soft,
             }),
         })
+    }
+
+    fn webhook(&self, _: &WebhookCall<'_>, _: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
+        Err(WebhookRefusal::NoSecret)
     }
 }
 

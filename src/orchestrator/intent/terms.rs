@@ -1,0 +1,142 @@
+//! What merchant and payer agreed about a payment.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use strongroom_wire::CustomerId;
+
+use crate::connector::MitCategory;
+use crate::money::Currency;
+
+/// What merchant and payer agreed; changes until confirmed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// How much, in minor units.
+    pub amount_minor: u64,
+    /// In which currency.
+    pub currency: Currency,
+    /// When money is taken. Stored as `true` (at once) or `false` (by one capture) before there were more ways.
+    #[serde(rename = "capture", alias = "automatic_capture", deserialize_with = "capture_plan")]
+    pub capture: CapturePlan,
+    /// When to capture by ourselves, milliseconds since 1970; a scheduled payment has one.
+    #[serde(default)]
+    pub capture_on_ms: Option<i64>,
+    /// How much to capture, in minor units, where the merchant said so beforehand.
+    #[serde(default)]
+    pub amount_to_capture_minor: Option<u64>,
+    /// Whether what is reserved may be raised later.
+    #[serde(default)]
+    pub incremental: bool,
+    /// Payment, or proof of a card without one.
+    #[serde(default)]
+    pub kind: PaymentKind,
+    /// Why the merchant charges without the payer.
+    #[serde(default)]
+    pub mit_category: MitCategory,
+    /// Whether authentication is wished.
+    pub three_ds: bool,
+    /// Who pays.
+    pub customer_id: Option<CustomerId>,
+    /// What for.
+    pub description: Option<String>,
+    /// For the payer's statement.
+    pub statement_descriptor: Option<String>,
+    /// Where the payer ends.
+    pub return_url: Option<String>,
+    /// Whether and how the card is kept after success.
+    pub setup_future_usage: Option<FutureUsage>,
+    /// The merchant initiates, the payer is away.
+    pub off_session: bool,
+    /// The merchant's notes.
+    pub metadata: Map<String, Value>,
+    /// Free-form parts that are kept and given back (`billing`, `shipping`, ...).
+    pub extra: Map<String, Value>,
+    /// Only these connectors may be used, where named.
+    pub connectors: Vec<String>,
+    /// Connector accounts (ids or labels) to try in this order, where the merchant chose for this payment.
+    #[serde(default)]
+    pub accounts: Vec<String>,
+}
+
+/// How a kept card will be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FutureUsage {
+    /// With the payer.
+    OnSession,
+    /// Without the payer.
+    OffSession,
+}
+
+/// When money is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapturePlan {
+    /// At once.
+    Automatic,
+    /// By one capture of the merchant, which may be for a part; the rest is released then.
+    Manual,
+    /// By several captures of the merchant, until all is taken or the rest is released.
+    ManualMultiple,
+    /// By a capture of ours at a set time.
+    Scheduled,
+}
+
+impl CapturePlan {
+    /// The word in the API.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            CapturePlan::Automatic => "automatic",
+            CapturePlan::Manual => "manual",
+            CapturePlan::ManualMultiple => "manual_multiple",
+            CapturePlan::Scheduled => "scheduled",
+        }
+    }
+}
+
+/// Payment, or proof of a card without one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentKind {
+    /// Money moves.
+    #[default]
+    Normal,
+    /// The amount is zero: the card is proven good and kept for payments without the payer.
+    SetupMandate,
+}
+
+fn capture_plan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CapturePlan, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Plan(CapturePlan),
+        IsAutomatic(bool),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Plan(plan) => plan,
+        Either::IsAutomatic(true) => CapturePlan::Automatic,
+        Either::IsAutomatic(false) => CapturePlan::Manual,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capture_plans_are_read_in_the_form_of_the_first_version_too() {
+        let old = |capture: &str| {
+            format!(
+                r#"{{"amount_minor":1,"currency":"USD","automatic_capture":{capture},"three_ds":false,"customer_id":null,
+                "description":null,"statement_descriptor":null,"return_url":null,"setup_future_usage":null,
+                "off_session":false,"metadata":{{}},"extra":{{}},"connectors":[]}}"#
+            )
+        };
+        for (text, plan) in [("true", CapturePlan::Automatic), ("false", CapturePlan::Manual)] {
+            let terms: Terms = serde_json::from_str(&old(text)).unwrap();
+            assert_eq!(terms.capture, plan);
+            let again: Terms = serde_json::from_str(&serde_json::to_string(&terms).unwrap()).unwrap();
+            assert_eq!(again, terms);
+        }
+    }
+}
