@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use reqwest::Client;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{HeaderName, HeaderValue};
 use strongroom_wire::limits;
 use zeroize::Zeroizing;
 
-use super::{NotSent, Sent, Transport, fill, fill_json};
-use crate::connector::{Auth, Body, Credentials, Doubt, Method, PspAnswer, PspRequest};
+use super::{NotSent, Rendered, Sent, Transport};
+use crate::connector::{Credentials, Doubt, Method, PspAnswer, PspRequest};
 use crate::vault::Card;
 
 /// Where a connector's requests go.
@@ -85,55 +83,20 @@ impl Peer {
         card: Option<&Card>,
     ) -> Option<(Client, reqwest::Request)> {
         let client = if request.wants_card() { &self.single_use } else { &self.pooled };
-        let mut url = reqwest::Url::parse(&format!("{}{}", self.base_url, request.path)).ok()?;
-        if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&request.query);
-        }
+        let rendered = Rendered::of(request, credentials, card)?;
+        let url = reqwest::Url::parse(&format!("{}{}", self.base_url, rendered.target)).ok()?;
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Delete => reqwest::Method::DELETE,
         };
         let mut built = client.request(method, url);
-        for (name, value) in &request.headers {
-            built = built.header(*name, value);
+        for (name, value) in &rendered.headers {
+            built = built.header(HeaderName::from_bytes(name.as_bytes()).ok()?, secret_header(value)?);
         }
-        if let Some(key) = &request.idempotency_key {
-            built = built.header("Idempotency-Key", key);
+        if let Some(body) = rendered.body {
+            built = built.body(Bytes::from_owner(Wiped(body)));
         }
-        built = match request.auth {
-            Auth::Bearer => {
-                let mut text = Zeroizing::new(String::with_capacity(credentials.api_key.len() + 7));
-                text.push_str("Bearer ");
-                text.push_str(&credentials.api_key);
-                built.header(AUTHORIZATION, secret_header(&text)?)
-            }
-            Auth::Basic => {
-                let password = credentials.key1.as_ref().map_or("", |key1| key1.as_str());
-                let mut pair = Zeroizing::new(String::with_capacity(credentials.api_key.len() + password.len() + 1));
-                pair.push_str(&credentials.api_key);
-                pair.push(':');
-                pair.push_str(password);
-                let mut text = Zeroizing::new(String::with_capacity(pair.len().div_ceil(3) * 4 + 6));
-                text.push_str("Basic ");
-                STANDARD.encode_string(pair.as_bytes(), &mut text);
-                built.header(AUTHORIZATION, secret_header(&text)?)
-            }
-            Auth::Header(name) => built.header(HeaderName::from_static(name), secret_header(&credentials.api_key)?),
-        };
-        built = match &request.body {
-            Body::Empty => built,
-            Body::Form(pairs) => {
-                let bytes = Bytes::from_owner(Wiped(fill::form(pairs, card)?));
-                built.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(bytes)
-            }
-            Body::Json(json) => {
-                let bytes = Bytes::from_owner(Wiped(fill_json::json(json, card, credentials)?));
-                let named = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-                let built = if named { built } else { built.header(CONTENT_TYPE, "application/json") };
-                built.body(bytes)
-            }
-        };
         Some((client.clone(), built.build().ok()?))
     }
 }

@@ -3,8 +3,10 @@
 mod fill;
 mod fill_json;
 mod http;
+mod render;
 
 pub use http::{Destination, HttpTransport};
+pub use render::Rendered;
 
 use async_trait::async_trait;
 
