@@ -14,6 +14,7 @@ pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod vault;
+mod view;
 
 #[cfg(test)]
 mod tls_peer;

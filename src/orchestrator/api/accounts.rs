@@ -8,7 +8,7 @@ use strongroom_wire::{TenantId, limits};
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
-use super::{Api, body, view, who};
+use super::{Api, body, who};
 use crate::account::{ApiKey, ConnectorAccount, Merchant};
 use crate::clock::rfc3339;
 use crate::connector::Credentials;
@@ -16,6 +16,7 @@ use crate::ids;
 use crate::intent::{Fault, to_secret_text};
 use crate::store::StoreError;
 use crate::vault::SecretText;
+use crate::view;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

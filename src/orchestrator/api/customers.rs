@@ -8,11 +8,12 @@ use strongroom_wire::{CustomerId, limits};
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
-use super::{Api, body, view, who};
+use super::{Api, body, who};
 use crate::account::Customer;
 use crate::ids;
 use crate::intent::{Asker, Fault};
 use crate::store::StoreError;
+use crate::view;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -12,7 +12,6 @@ mod payments;
 mod refunds;
 mod server;
 mod tls;
-mod view;
 mod who;
 
 pub use server::{Listening, ServeError, ServerSettings, serve};
@@ -26,6 +25,7 @@ use strongroom_wire::{TenantId, limits};
 
 use crate::intent::{Engine, Event, Fault};
 use crate::telemetry::Metrics;
+use crate::view;
 use answer::{Answer, Refusal};
 
 /// What handlers share.

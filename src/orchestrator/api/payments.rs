@@ -10,10 +10,11 @@ use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::once::{Subject, once};
 use super::payment_body::PaymentBody;
-use super::{Api, body, view, who};
+use super::{Api, body, who};
 use crate::ids;
 use crate::intent::{Event, Fault, State};
 use crate::vault::VaultError;
+use crate::view;
 
 /// `POST /payments`.
 pub(crate) async fn create(

@@ -9,9 +9,10 @@ use strongroom_wire::limits;
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::once::{Subject, once};
-use super::{Api, body, view, who};
+use super::{Api, body, who};
 use crate::ids;
 use crate::intent::{Fault, NewRefund, Payment};
+use crate::view;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
