@@ -51,6 +51,10 @@ pub struct VaultConfig {
     pub client_certificate: PathBuf,
     /// PEM file: its private key.
     pub client_key: PathBuf,
+    /// Who fills cards into requests to providers: `release` (default: the vault releases the card to this process for one
+    /// call) or `forward` (the vault fills and sends the request itself, and this process never holds a card).
+    #[serde(default)]
+    pub cards: CardsMode,
     /// Base URL of the vault's intake as browsers reach it; handed out with vault sessions.
     #[serde(default)]
     pub intake_url: Option<String>,
@@ -60,6 +64,17 @@ pub struct VaultConfig {
     /// Time limit for a call, in milliseconds; 5000 when absent.
     #[serde(default = "vault_total_ms")]
     pub total_timeout_ms: u64,
+}
+
+/// See [`VaultConfig::cards`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CardsMode {
+    /// The vault releases cards to this process.
+    #[default]
+    Release,
+    /// The vault sends cards to providers.
+    Forward,
 }
 
 /// How to reach a provider.
@@ -288,6 +303,7 @@ ca = "ca.pem"
             ("https://localhost:8444", "not an address"),
             ("abab", "zz"),
             ("[vault]", "[vault]\ntotal_timeout_ms = 0"),
+            ("[vault]", "[vault]\ncards = \"keep\""),
             ("[vault]", "workers = 0\n[vault]"),
         ] {
             assert!(Config::parse(&example().replace(from, to)).is_err(), "{to}");

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::api::{self, Api, Listening, ServerSettings};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{CardsMode, Config};
 use crate::connector;
 use crate::intent::{Engine, Parts};
 use crate::store::{SqliteStore, StoreError};
 use crate::telemetry::Metrics;
-use crate::transport::{Destination, HttpTransport};
+use crate::transport::{Destination, ForwardTransport, HttpTransport};
 use crate::vault::{VaultClient, VaultSettings};
 
 /// Why the server does not start.
@@ -43,15 +43,21 @@ pub enum StartError {
 /// [`StartError`].
 pub fn start(config: Config) -> Result<Listening, StartError> {
     let store = Arc::new(SqliteStore::open(&config.database)?);
-    let (vault, transport) = outgoing(&config)?;
+    let Outgoing { vault, direct } = outgoing(&config)?;
     let slowest = config.psp.values().map(|psp| psp.total_timeout_ms).max().unwrap_or(0);
     // An exchange reveals a credential and a card and then calls the provider.
     let exchange_ms = slowest + 2 * config.vault.total_timeout_ms;
     let metrics = Arc::new(Metrics::new());
     let engine = Engine::new(Parts {
         store,
-        vault: Arc::new(vault),
-        transport: Arc::new(transport),
+        transport: match config.vault.cards {
+            CardsMode::Release => Arc::new(direct),
+            CardsMode::Forward => {
+                let patience = Duration::from_millis(slowest + config.vault.total_timeout_ms);
+                Arc::new(ForwardTransport::new(direct, vault.clone(), patience))
+            }
+        },
+        vault,
         clock: Arc::new(SystemClock),
         connectors: connector::all(),
         metrics: metrics.clone(),
@@ -83,7 +89,14 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-fn outgoing(config: &Config) -> Result<(VaultClient, HttpTransport), StartError> {
+/// The ways out of this process.
+struct Outgoing {
+    vault: Arc<VaultClient>,
+    /// Straight to providers.
+    direct: HttpTransport,
+}
+
+fn outgoing(config: &Config) -> Result<Outgoing, StartError> {
     let vault = &config.vault;
     let settings = VaultSettings {
         url: vault.url.clone(),
@@ -102,6 +115,6 @@ fn outgoing(config: &Config) -> Result<(VaultClient, HttpTransport), StartError>
         destinations.insert(name.clone(), destination);
     }
     let vault = VaultClient::new(settings).map_err(|_| StartError::Client)?;
-    let transport = HttpTransport::new(destinations).map_err(|_| StartError::Client)?;
-    Ok((vault, transport))
+    let direct = HttpTransport::new(destinations).map_err(|_| StartError::Client)?;
+    Ok(Outgoing { vault: Arc::new(vault), direct })
 }

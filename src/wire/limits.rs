@@ -195,3 +195,5 @@ pub const FORWARD_FIELDS_MAX: usize = 500;
 pub const FORWARD_DEPTH_MAX: usize = 32;
 /// Most text in the body of a request to be forwarded, names and values together, in bytes.
 pub const FORWARD_BODY_BYTES_MAX: usize = 32 * 1024;
+/// Largest body of `POST /v1/forward`, in bytes.
+pub const FORWARD_BYTES_MAX: usize = 64 * 1024;

@@ -148,8 +148,8 @@ enum RecurringWord {
 }
 
 impl PaymentBody {
-    /// The card that the body names, taken out of it.
-    pub(crate) fn take_method(&mut self) -> Result<Option<MethodInput>, Fault> {
+    /// The card that the body names, taken out of it. Without `takes_cards` a card number or CVC in clear is refused.
+    pub(crate) fn take_method(&mut self, takes_cards: bool) -> Result<Option<MethodInput>, Fault> {
         let (card, card_token) = match self.payment_method_data.take() {
             Some(MethodBody { card, card_token, billing }) => {
                 self.billing = self.billing.take().or(billing);
@@ -175,6 +175,9 @@ impl PaymentBody {
             Some(CardTokenBody { card_cvc: Some(typed), .. }) => CvcInput::Plain(checked_cvc(typed)?),
             _ => plain.map(checked_cvc).transpose()?.map_or(CvcInput::None, CvcInput::Plain),
         };
+        if !takes_cards && (card.is_some() || matches!(cvc, CvcInput::Plain(_))) {
+            return Err(Fault::NotSupported(NO_CARDS_HERE));
+        }
         if let Some(card) = card {
             return Ok(Some(MethodInput::Card(Box::new(card.read()?))));
         }
@@ -392,6 +395,9 @@ impl CardBody {
         })
     }
 }
+
+const NO_CARDS_HERE: &str = "This orchestrator takes no card numbers or CVCs: post them to the vault's intake (see POST \
+    /payments/{id}/vault_session) and send payment_method_id and payment_method_data.card_token.cvc_token";
 
 fn checked_cvc(cvc: SecretText) -> Result<zeroize::Zeroizing<String>, Fault> {
     let text = cvc.expose();

@@ -25,7 +25,7 @@ pub(crate) async fn create(
     let merchant = who::caller(&api, &request).await?.server()?;
     let mut asked: PaymentBody = body::read(&bytes)?;
     let confirm = asked.confirm.unwrap_or(false);
-    let method = asked.take_method()?;
+    let method = asked.take_method(api.engine.takes_cards())?;
     let mut new = asked.into_new()?;
     let payment_id = match new.payment_id.take() {
         Some(id) => id,
@@ -102,7 +102,7 @@ async fn change(
         return Err(Fault::Invalid { field: "payment_id", reason: "it must be the one in the path" }.into());
     }
     let confirm = confirm || asked.confirm.unwrap_or(false);
-    let method = asked.take_method()?;
+    let method = asked.take_method(api.engine.takes_cards())?;
     let (engine, merchant, asker, name) = (api.engine.clone(), caller.merchant.clone(), caller.asker, id.to_owned());
     let work = async move {
         let changed =

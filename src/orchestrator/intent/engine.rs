@@ -14,7 +14,7 @@ use crate::connector::{Connector, Credentials, Doubt, Operation, Outcome, Progre
 use crate::ids;
 use crate::store::{Effects, Store, StoreError, Version};
 use crate::telemetry::Metrics;
-use crate::transport::{Sent, Transport};
+use crate::transport::{CardPass, Handover, NotSent, Sent, Transport};
 use crate::vault::{SecretText, Vault, VaultError};
 
 /// Runs payments. Cheap to share behind an `Arc`.
@@ -148,6 +148,13 @@ impl Engine {
         &*self.vault
     }
 
+    /// Whether requests may bring card numbers and CVCs in clear. Where the vault sends cards to providers itself, they may
+    /// not: this process shall never hold one.
+    #[must_use]
+    pub fn takes_cards(&self) -> bool {
+        self.transport.needs_card()
+    }
+
     /// The connector with this name.
     #[must_use]
     pub fn connector(&self, name: &str) -> Option<&'static dyn Connector> {
@@ -203,17 +210,26 @@ impl Engine {
             Ok(credentials) => credentials,
             Err(_) => return Exchanged::NotDone(NO_CREDENTIALS),
         };
-        let card = if request.wants_card() {
+        let (mut card, mut handover) = (None, None);
+        if request.wants_card() && self.transport.needs_card() {
             match self.reveal(source).await {
-                Ok(card) => Some(card),
+                Ok(released) => card = Some(released),
                 Err(not_done) => return Exchanged::NotDone(not_done),
             }
-        } else {
-            None
+        } else if request.wants_card() {
+            match hand_over(source) {
+                Ok(handed) => handover = Some(handed),
+                Err(not_done) => return Exchanged::NotDone(not_done),
+            }
+        }
+        let pass = match (&card, &handover) {
+            (Some(card), _) => CardPass::Released(card),
+            (None, Some(handover)) => CardPass::ByVault(handover),
+            (None, None) => CardPass::None,
         };
         let began = self.now_ms();
-        let sent = self.transport.send(&account.connector, &request, &credentials, card.as_ref()).await;
-        drop(card);
+        let sent = self.transport.send(&account.connector, &request, &credentials, pass).await;
+        drop((card, handover));
         let ended = match sent {
             Sent::Answer(answer) => match connector.outcome(operation, progress, &answer) {
                 Step::Next(next) if next.step <= progress.step || next.step >= requests_max(operation) => {
@@ -226,7 +242,10 @@ impl Engine {
             },
             Sent::NotSent(why) => {
                 tracing::warn!(connector = account.connector.as_str(), reason = %why, "a request was not sent");
-                Exchanged::NotDone(UNREACHABLE)
+                Exchanged::NotDone(match why {
+                    NotSent::Vault(why) => not_released(&why),
+                    NotSent::Unreachable | NotSent::NoDestination | NotSent::Unbuildable => UNREACHABLE,
+                })
             }
             Sent::InDoubt(doubt) => Exchanged::InDoubt(doubt),
         };
@@ -249,12 +268,7 @@ impl Engine {
         };
         let payment = source.payment;
         let revealed = self.vault.reveal(&payment.merchant_id, method.token, &payment.payment_id, sealed).await;
-        let mut card = revealed.map_err(|error| match error {
-            VaultError::NotFound => NotDone { code: "payment_method_gone", message: "The card is no longer stored" },
-            VaultError::CvcGone => NotDone { code: "cvc_gone", message: "The CVC was used or expired" },
-            VaultError::Refused => NotDone { code: "vault_refused", message: "The vault's policy refuses the release" },
-            _ => NotDone { code: "vault_unavailable", message: "The vault did not release the card" },
-        })?;
+        let mut card = revealed.map_err(|error| not_released(&error))?;
         if let CvcInput::Plain(text) = cvc {
             card.cvc = Some(text);
         }
@@ -272,6 +286,33 @@ impl Engine {
         }
         Exchanged::InDoubt(Doubt::Unreadable)
     }
+}
+
+/// Why a card was not released or filled in.
+fn not_released(error: &VaultError) -> NotDone {
+    match error {
+        VaultError::NotFound => NotDone { code: "payment_method_gone", message: "The card is no longer stored" },
+        VaultError::CvcGone => NotDone { code: "cvc_gone", message: "The CVC was used or expired" },
+        VaultError::Refused => NotDone { code: "vault_refused", message: "The vault's policy refuses the release" },
+        _ => NotDone { code: "vault_unavailable", message: "The vault did not release the card" },
+    }
+}
+
+/// What the vault needs to fill in the card itself. A CVC in clear never gets this far where that is so: see
+/// [`Engine::takes_cards`].
+fn hand_over(source: Option<&mut CardSource<'_>>) -> Result<Handover, NotDone> {
+    let source = source.ok_or(NO_CARD)?;
+    let method = source.payment.method.as_ref().ok_or(NO_CARD)?;
+    let cvc_token = match std::mem::take(&mut source.cvc) {
+        CvcInput::Sealed(token) => Some(token),
+        CvcInput::None | CvcInput::Plain(_) => None,
+    };
+    Ok(Handover {
+        tenant: source.payment.merchant_id.clone(),
+        token: method.token,
+        cvc_token,
+        reference: source.payment.payment_id.clone(),
+    })
 }
 
 impl Exchanged {

@@ -12,8 +12,7 @@ use crate::connector::{
     Auth, BadCredentials, Body, Capabilities, Connector, Credentials, Method, Operation, Progress, PspAnswer, PspEvent,
     PspRequest, Step, Unsupported, WebhookCall, WebhookRefusal,
 };
-use crate::transport::{Sent, Transport};
-use crate::vault::Card;
+use crate::transport::{CardPass, Sent, Transport};
 
 /// Always wants one request more.
 struct Endless;
@@ -72,7 +71,7 @@ struct Counted(AtomicU32);
 
 #[async_trait]
 impl Transport for Counted {
-    async fn send(&self, _: &str, _: &PspRequest, _: &Credentials, _: Option<&Card>) -> Sent {
+    async fn send(&self, _: &str, _: &PspRequest, _: &Credentials, _: CardPass<'_>) -> Sent {
         self.0.fetch_add(1, Ordering::SeqCst);
         Sent::Answer(PspAnswer { status: 200, body: Vec::new() })
     }

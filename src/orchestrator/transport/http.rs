@@ -10,7 +10,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use strongroom_wire::limits;
 use zeroize::Zeroizing;
 
-use super::{NotSent, Rendered, Sent, Transport};
+use super::{CardPass, NotSent, Rendered, Sent, Transport};
 use crate::connector::{Credentials, Doubt, Method, PspAnswer, PspRequest};
 use crate::vault::Card;
 
@@ -103,13 +103,11 @@ impl Peer {
 
 #[async_trait]
 impl Transport for HttpTransport {
-    async fn send(
-        &self,
-        connector: &str,
-        request: &PspRequest,
-        credentials: &Credentials,
-        card: Option<&Card>,
-    ) -> Sent {
+    async fn send(&self, connector: &str, request: &PspRequest, credentials: &Credentials, card: CardPass<'_>) -> Sent {
+        let card = match card {
+            CardPass::Released(card) => Some(card),
+            CardPass::None | CardPass::ByVault(_) => None,
+        };
         let Some(peer) = self.destinations.get(connector) else {
             return Sent::NotSent(NotSent::NoDestination);
         };

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-use super::{Destination, HttpTransport, NotSent, Sent, Transport};
+use super::{CardPass, Destination, HttpTransport, NotSent, Sent, Transport};
 use crate::connector::{Auth, Body, Credentials, Doubt, Field, Method, PspRequest, Slot};
 use crate::tls_peer::{Act, TlsPeer};
 use crate::vault::Card;
@@ -40,6 +40,7 @@ fn within(base_url: &str, tls: rustls::ClientConfig, connect: Duration, total: D
 
 async fn send(transport: &HttpTransport, request: &PspRequest, card: Option<&Card>) -> Sent {
     let api_key = Zeroizing::new("sk_test_transport".to_owned());
+    let card = card.map_or(CardPass::None, CardPass::Released);
     transport
         .send("psp", request, &Credentials { api_key, key1: None, api_secret: None, webhook_secret: None }, card)
         .await
@@ -61,7 +62,7 @@ fn doubt(sent: &Sent) -> Option<Doubt> {
 
 fn not_sent(sent: &Sent) -> Option<NotSent> {
     match sent {
-        Sent::NotSent(why) => Some(*why),
+        Sent::NotSent(why) => Some(why.clone()),
         _ => None,
     }
 }
@@ -163,9 +164,9 @@ async fn request_that_cannot_be_built_is_not_sent() {
     assert_eq!(not_sent(&send(&transport, &slotted, None).await), Some(NotSent::Unbuildable));
     let credentials =
         Credentials { api_key: Zeroizing::new("sk\n".into()), key1: None, api_secret: None, webhook_secret: None };
-    let ended = transport.send("psp", &request("/pay"), &credentials, None).await;
+    let ended = transport.send("psp", &request("/pay"), &credentials, CardPass::None).await;
     assert_eq!(not_sent(&ended), Some(NotSent::Unbuildable));
-    let ended = transport.send("nowhere", &request("/pay"), &credentials, None).await;
+    let ended = transport.send("nowhere", &request("/pay"), &credentials, CardPass::None).await;
     assert_eq!(not_sent(&ended), Some(NotSent::NoDestination));
     assert!(peer.requests().is_empty());
 }

@@ -7,13 +7,15 @@ use bytes::Bytes;
 use reqwest::{Client, Method, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use strongroom_wire::forward::{ForwardRequest, Forwarded};
 use strongroom_wire::payment_method::{
     Page, PaymentMethod, Purpose, RevealRequest, Session, SessionRequest, Storage, StoredSecret, TenantRequest,
 };
 use strongroom_wire::{CustomerId, Kind, Problem, SecretId, TenantId, Token, header, limits};
 use zeroize::Zeroizing;
 
-use super::{Card, CardInput, SecretText, Vault, VaultError};
+use super::{Card, CardInput, ForwardFault, Forwarder, SecretText, Vault, VaultError};
+use crate::connector::Doubt;
 
 /// Where the vault is and who we are to it.
 pub struct VaultSettings {
@@ -228,6 +230,48 @@ impl Vault for VaultClient {
     }
 }
 
+#[async_trait]
+impl Forwarder for VaultClient {
+    async fn forward(
+        &self,
+        tenant: &TenantId,
+        request: &ForwardRequest,
+        patience: Duration,
+    ) -> Result<Forwarded, ForwardFault> {
+        let body = to_wiped_json_within(request, limits::FORWARD_BYTES_MAX).map_err(ForwardFault::NotSent)?;
+        let asked = self
+            .pooled
+            .post(format!("{}/v1/forward", self.url))
+            .timeout(patience)
+            .header(header::TENANT, tenant.as_str())
+            .header("content-type", "application/json")
+            .body(Bytes::from_owner(Wiped(body)));
+        let response = asked.send().await.map_err(|error| {
+            if error.is_connect() {
+                ForwardFault::NotSent(VaultError::Unavailable)
+            } else if error.is_timeout() {
+                ForwardFault::InDoubt(Doubt::TimedOut)
+            } else {
+                ForwardFault::InDoubt(Doubt::ConnectionLost)
+            }
+        })?;
+        let status = response.status().as_u16();
+        let body = read_limited(response).await.map_err(|_| ForwardFault::InDoubt(Doubt::ConnectionLost))?;
+        match status {
+            200 => serde_json::from_slice(&body).map_err(|_| ForwardFault::InDoubt(Doubt::Unreadable)),
+            // The same key is at work, or was used for another template: either way an earlier request may have moved money.
+            409 if kind_of(&body) == Some(Kind::IdempotencyConflict) => Err(ForwardFault::InDoubt(Doubt::StillRunning)),
+            // A problem document says that nothing was sent, except for a fault of the vault's own.
+            400..=499 | 503 if kind_of(&body).is_some() => Err(ForwardFault::NotSent(refusal(status, &body))),
+            _ => Err(ForwardFault::InDoubt(Doubt::ServerFault)),
+        }
+    }
+}
+
+fn kind_of(body: &[u8]) -> Option<Kind> {
+    Kind::from_type_uri(&serde_json::from_slice::<Problem>(body).ok()?.type_uri)
+}
+
 #[derive(Serialize)]
 struct TokenizeBody<'a> {
     #[serde(rename = "type")]
@@ -287,7 +331,11 @@ impl AsRef<[u8]> for Wiped {
 
 /// Serializes into a buffer that never grows, because growing would leave an unwiped copy behind.
 fn to_wiped_json<T: Serialize>(body: &T) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let mut buffer = Zeroizing::new(Vec::with_capacity(limits::BODY_BYTES_MAX));
+    to_wiped_json_within(body, limits::BODY_BYTES_MAX)
+}
+
+fn to_wiped_json_within<T: Serialize>(body: &T, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let mut buffer = Zeroizing::new(Vec::with_capacity(bytes_max));
     serde_json::to_writer(&mut *buffer, body).map_err(|_| VaultError::Unavailable)?;
     Ok(buffer)
 }

@@ -9,9 +9,12 @@ pub use client::{VaultClient, VaultSettings};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use strongroom_wire::forward::{ForwardRequest, Forwarded};
 use strongroom_wire::payment_method::{PaymentMethod, Session};
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 use zeroize::Zeroizing;
+
+use crate::connector::Doubt;
 
 /// What the engine asks of the vault. Every call names the tenant it is for.
 #[async_trait]
@@ -56,6 +59,32 @@ pub trait Vault: Send + Sync {
 
     /// Whether the vault answers within this time. Changes nothing and names no tenant.
     async fn ping(&self, patience: Duration) -> Result<(), VaultError>;
+}
+
+/// Sends templates through the vault.
+#[async_trait]
+pub trait Forwarder: Send + Sync {
+    /// Has the vault fill and send a template, within this time.
+    ///
+    /// # Errors
+    /// [`ForwardFault`] says whether the request may have left the vault.
+    async fn forward(
+        &self,
+        tenant: &TenantId,
+        request: &ForwardRequest,
+        patience: Duration,
+    ) -> Result<Forwarded, ForwardFault>;
+}
+
+/// Why a template has no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ForwardFault {
+    /// Proven: the vault sent nothing.
+    #[error(transparent)]
+    NotSent(VaultError),
+    /// The vault may have sent it.
+    #[error("the vault gave no answer to a template")]
+    InDoubt(Doubt),
 }
 
 /// Why the vault did not do it.

@@ -11,7 +11,7 @@ use crate::connector::{
     Field, Method, Operation, Outcome, Progress, PspAnswer, PspEvent, PspRequest, Refusal, Slot, Step, Unsupported,
     WebhookCall, WebhookRefusal,
 };
-use crate::transport::{NotSent, Sent, Transport};
+use crate::transport::{CardPass, NotSent, Sent, Transport};
 use crate::vault::Card;
 
 pub(crate) const GOOD: &str = "4242424242424242";
@@ -54,7 +54,7 @@ pub(crate) struct PspState {
 
 #[async_trait]
 impl Transport for FakePsp {
-    async fn send(&self, _: &str, request: &PspRequest, credentials: &Credentials, card: Option<&Card>) -> Sent {
+    async fn send(&self, _: &str, request: &PspRequest, credentials: &Credentials, card: CardPass<'_>) -> Sent {
         assert_eq!(*credentials.api_key, "sk_test_rig");
         let trouble = {
             let mut state = self.state.lock().unwrap();
@@ -71,6 +71,10 @@ impl Transport for FakePsp {
                 self.state.lock().unwrap().answers.insert(key, json!({"status": "fault"}));
             }
         }
+        let card = match card {
+            CardPass::Released(card) => Some(card),
+            CardPass::None | CardPass::ByVault(_) => None,
+        };
         let answer = self.state.lock().unwrap().handle(request, card);
         if trouble == Some(Trouble::LostAnswer) {
             return Sent::InDoubt(Doubt::ConnectionLost);
