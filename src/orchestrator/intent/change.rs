@@ -60,7 +60,7 @@ impl Engine {
             payment.step(Event::Abandon)?;
             payment.modified_ms = self.now_ms();
             let effects = settle::abandoned(&mut payment);
-            self.save(&payment, version, &effects).await?;
+            self.save(&mut payment, version, &effects).await?;
             self.metrics.payment(payment.state.word());
             return Ok(payment);
         }
@@ -82,7 +82,7 @@ impl Engine {
             flight: Flight::begin(ids::fresh("key_", now)?, &self.run, now, self.lease_ms),
             back_to,
         });
-        let version = self.save(&payment, version, &Effects::default()).await?;
+        let version = self.save(&mut payment, version, &Effects::default()).await?;
         self.drive(payment, version, CvcInput::None, Making::First).await
     }
 }

@@ -45,7 +45,7 @@ impl Engine {
                         pending.flight.lease_ms = lease;
                     }
                     // The next request may move money, so it is not made unless how far it came is stored.
-                    version = match self.save(&payment, version, &Effects::default()).await {
+                    version = match self.save(&mut payment, version, &Effects::default()).await {
                         Ok(version) => version,
                         Err(StoreError::Conflict) => return self.reload(&payment).await,
                         Err(other) => return Err(other.into()),
@@ -94,7 +94,7 @@ impl Engine {
             Settled::Strange => return self.leave_in_doubt(payment, version, Some(Doubt::Unreadable)).await,
             Settled::Ended | Settled::Refused(_) => {}
         }
-        match self.save(&payment, version, &effects).await {
+        match self.save(&mut payment, version, &effects).await {
             Ok(_) => {}
             // Somebody took the call over when the lease had run out; what they stored counts.
             Err(StoreError::Conflict) => return self.reload(&payment).await,
@@ -122,7 +122,7 @@ impl Engine {
             tracing::warn!(payment_id = payment.payment_id.as_str(), doubt = ?pending.flight.doubt, "a call waits");
         }
         payment.modified_ms = now;
-        match self.save(&payment, version, &Effects::default()).await {
+        match self.save(&mut payment, version, &Effects::default()).await {
             Ok(_) => Ok(payment),
             Err(StoreError::Conflict) => self.reload(&payment).await,
             Err(other) => Err(other.into()),

@@ -169,9 +169,11 @@ impl Engine {
         self.store.payment(merchant, id).await?.ok_or(Fault::NotFound("Payment"))
     }
 
+    /// Stores a changed payment and does at once what its change leaves to do at the vault. What the merchant is told by it
+    /// is noted in the payment, so save no older copy afterwards.
     pub(crate) async fn save(
         &self,
-        payment: &Payment,
+        payment: &mut Payment,
         seen: Version,
         effects: &Effects,
     ) -> Result<Version, StoreError> {

@@ -71,7 +71,7 @@ impl Engine {
             created_ms: now,
             modified_ms: now,
         });
-        let version = self.save(&payment, version, &Effects::default()).await.map_err(|error| match error {
+        let version = self.save(&mut payment, version, &Effects::default()).await.map_err(|error| match error {
             StoreError::Duplicate => Fault::Duplicate("refund"),
             other => other.into(),
         })?;
@@ -106,7 +106,7 @@ impl Engine {
                         flight.progress = next;
                         flight.lease_ms = lease_ms;
                     }
-                    version = self.save(&payment, version, &Effects::default()).await?;
+                    version = self.save(&mut payment, version, &Effects::default()).await?;
                 }
                 // A refusal of the repetition says nothing about the first request.
                 Exchanged::Done(Outcome::Refused(_)) if making == Making::Again => {
@@ -149,7 +149,7 @@ impl Engine {
         }
         let mut version = version;
         for _ in 0..SAVES_MAX {
-            match self.save(&payment, version, &Effects::default()).await {
+            match self.save(&mut payment, version, &Effects::default()).await {
                 Ok(_) => return Ok(payment),
                 // Another refund of the same payment was stored meanwhile: apply this outcome to what is stored now.
                 Err(StoreError::Conflict) => {
@@ -179,7 +179,7 @@ impl Engine {
             flight.wait(now);
             tracing::warn!(refund_id, doubt = ?flight.doubt, "a refund waits");
         }
-        match self.save(&payment, version, &Effects::default()).await {
+        match self.save(&mut payment, version, &Effects::default()).await {
             Ok(_) => Ok(payment),
             Err(StoreError::Conflict) => self.reload(&payment).await,
             Err(other) => Err(other.into()),

@@ -84,7 +84,7 @@ impl Engine {
         }
         // Stored before the question, so that of many at once one asks.
         payment.asked_ms = Some(now);
-        match self.save(&payment, version, &Effects::default()).await {
+        match self.save(&mut payment, version, &Effects::default()).await {
             Ok(_) => self.resolve(merchant, payment_id, true).await,
             Err(StoreError::Conflict) => self.reload(&payment).await,
             Err(other) => Err(other.into()),
@@ -103,7 +103,7 @@ impl Engine {
             pending.flight.run.clone_from(&self.run);
             pending.flight.lease_ms = now + self.lease_ms * 2;
         }
-        match self.save(&payment, version, &Effects::default()).await {
+        match self.save(&mut payment, version, &Effects::default()).await {
             Ok(version) => Ok(Some((payment, version))),
             Err(StoreError::Conflict) => Ok(None),
             Err(other) => Err(other.into()),
@@ -185,7 +185,7 @@ impl Engine {
             return Ok((payment, version));
         };
         pending.flight.key = ids::fresh("key_", self.now_ms())?;
-        let version = self.save(&payment, version, &Effects::default()).await?;
+        let version = self.save(&mut payment, version, &Effects::default()).await?;
         Ok((payment, version))
     }
 
@@ -215,7 +215,7 @@ impl Engine {
             next_ms: now + backoff_ms(watch.tries).max(WATCH_MS_MIN),
         });
         let effects = if gone { settle::given_up(&mut payment) } else { Effects::default() };
-        match self.save(&payment, version, &effects).await {
+        match self.save(&mut payment, version, &effects).await {
             Ok(_) => Ok(payment),
             Err(StoreError::Conflict) => self.reload(&payment).await,
             Err(other) => Err(other.into()),
@@ -237,7 +237,7 @@ impl Engine {
         flight.run.clone_from(&self.run);
         flight.lease_ms = now + self.lease_ms * 2;
         let (began_ms, accepted, tries) = (flight.began_ms, flight.accepted, flight.tries);
-        let version = match self.save(&payment, version, &Effects::default()).await {
+        let version = match self.save(&mut payment, version, &Effects::default()).await {
             Ok(version) => version,
             Err(StoreError::Conflict) => return self.reload(&payment).await,
             Err(other) => return Err(other.into()),
