@@ -2,10 +2,11 @@
 
 use strongroom_wire::TenantId;
 
+use super::call::{Call, Flight, Pending};
 use super::drive::Making;
 use super::engine::{CvcInput, Engine};
 use super::fault::Fault;
-use super::payment::{Call, Flight, Payment, Pending};
+use super::payment::Payment;
 use super::settle;
 use super::state::{Event, State};
 use crate::ids;

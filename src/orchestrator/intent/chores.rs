@@ -2,8 +2,9 @@
 
 use strongroom_wire::Token;
 
+use super::call::backoff_ms;
 use super::engine::Engine;
-use super::payment::{Payment, backoff_ms};
+use super::payment::Payment;
 use crate::store::{Chore, ChoreKind, Effects, NewChore, StoreError};
 use crate::vault::VaultError;
 

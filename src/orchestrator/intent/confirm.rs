@@ -3,10 +3,12 @@
 use strongroom_wire::payment_method::Storage;
 use strongroom_wire::{TenantId, Token, limits};
 
+use super::call::{Call, Flight, Pending, Stored};
 use super::drive::Making;
 use super::engine::{CvcInput, Engine};
 use super::fault::Fault;
-use super::payment::{Attempt, AttemptStatus, Call, Flight, Method, Payment, Pending, Stored};
+use super::payment::{Method, Payment};
+use super::rows::{Attempt, AttemptStatus};
 use super::state::{Event, State};
 use super::terms::{FutureUsage, Terms};
 use crate::account::{ConnectorAccount, Customer};

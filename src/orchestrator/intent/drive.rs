@@ -1,8 +1,10 @@
 //! Runs the call that is pending on a payment until its outcome is known or in doubt.
 
+use super::call::Call;
 use super::engine::{CardSource, CvcInput, Engine, Exchanged};
 use super::fault::{Fault, Flow};
-use super::payment::{Call, Payment, Refund};
+use super::payment::Payment;
+use super::rows::Refund;
 use super::settle::{self, Settled};
 use super::terms::CapturePlan;
 use crate::connector::{

@@ -1,5 +1,6 @@
 //! Payments: the state machine, attempts, idempotency, recovery.
 
+mod call;
 mod change;
 mod chores;
 mod confirm;
@@ -10,20 +11,20 @@ mod fault;
 mod payment;
 mod refund;
 mod resolve;
+mod rows;
 mod saved;
 mod settle;
 mod state;
 mod terms;
 
+pub use call::{Call, Flight, Pending, Stored, Watch};
 pub use confirm::{Asker, MethodInput, NewPayment};
 pub use credentials::to_secret_text;
 pub use engine::{CvcInput, Engine, Parts};
 pub use fault::{Fault, Flow};
-pub use payment::{
-    Attempt, AttemptStatus, Call, CaptureRow, CaptureStatus, Dispute, Flight, IllegalMove, IncrementRow, Method,
-    Payment, Pending, Refund, RefundStatus, Stored, Watch,
-};
+pub use payment::{IllegalMove, Method, Payment};
 pub use refund::NewRefund;
+pub use rows::{Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, IncrementRow, Refund, RefundStatus};
 pub use saved::SavedCard;
 pub use state::{Event, State};
 pub use terms::{CapturePlan, FutureUsage, PaymentKind, Terms};

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 use strongroom_wire::{TenantId, limits};
 
+use super::call::Flight;
 use super::drive::Making;
 use super::engine::{Engine, Exchanged};
 use super::fault::Fault;
-use super::payment::{Flight, Payment, Refund, RefundStatus};
+use super::payment::Payment;
+use super::rows::{Refund, RefundStatus};
 use super::settle::{self, Settled};
 use super::state::State;
 use crate::connector::{Doubt, Outcome, Refusal};

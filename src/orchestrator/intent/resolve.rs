@@ -6,11 +6,13 @@
 
 use strongroom_wire::TenantId;
 
+use super::call::{Call, Flight, Pending, Stored, Watch, backoff_ms};
 use super::drive::Making;
 use super::engine::{CvcInput, Engine, Exchanged};
 use super::fault::Fault;
-use super::payment::{Call, Flight, Payment, Pending, RefundStatus, Stored, Watch, backoff_ms};
+use super::payment::Payment;
 use super::refund::{find, flight_of};
+use super::rows::RefundStatus;
 use super::settle;
 use super::state::{Event, State};
 use crate::connector::{Connector, Doubt, Outcome, Refusal};

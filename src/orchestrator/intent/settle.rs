@@ -2,7 +2,9 @@
 
 use strongroom_wire::{CustomerId, Token};
 
-use super::payment::{AttemptStatus, Call, IllegalMove, Payment, RefundStatus, Watch};
+use super::call::{Call, Watch};
+use super::payment::{IllegalMove, Payment};
+use super::rows::{AttemptStatus, RefundStatus};
 use super::state::{Event, State};
 use super::terms::FutureUsage;
 use crate::connector::{Decline, Handles, Outcome, Refusal};
