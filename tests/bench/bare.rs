@@ -1,11 +1,11 @@
-//! The bare endpoint as a process.
+//! What the servers are compared with, as processes.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Binary, Credentials, Pki, Process, Result, because, binary_path};
+use crate::harness::{API_KEY, Binary, Credentials, Pki, Process, Result, because, binary_path};
 
 /// A running bare endpoint.
 pub(super) struct Bare {
@@ -24,6 +24,18 @@ impl Bare {
         command.arg("--key").arg(&server.key).arg("--client-ca").arg(pki.ca()).arg("--ready-file").arg(&ready);
         let mut process = Process::start("bare-endpoint", &mut command, &folder.join("bare.log"))?;
         let at = process.ready(&ready).await?.trim().parse().map_err(because("the bare endpoint's address"))?;
+        Ok(Self { _process: process, at })
+    }
+
+    /// Starts a proxy to a provider.
+    pub(super) async fn proxy(folder: &Path, pki: &Pki, server: &Credentials, psp: &str) -> Result<Self> {
+        let ready = folder.join("proxy-ready");
+        let _ = fs::remove_file(&ready);
+        let mut command = Command::new(binary_path(Binary::BareProxy)?);
+        command.args(["--listen", "127.0.0.1:0", "--psp", psp, "--api-key", API_KEY]).arg("--ready-file").arg(&ready);
+        command.arg("--certificate").arg(&server.certificate).arg("--key").arg(&server.key).arg("--ca").arg(pki.ca());
+        let mut process = Process::start("bare-proxy", &mut command, &folder.join("proxy.log"))?;
+        let at = process.ready(&ready).await?.trim().parse().map_err(because("the proxy's address"))?;
         Ok(Self { _process: process, at })
     }
 }

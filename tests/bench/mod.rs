@@ -2,6 +2,7 @@
 
 mod bare;
 pub mod load;
+mod payments;
 mod report;
 mod run;
 

@@ -50,6 +50,13 @@ impl Row {
         }
     }
 
+    /// A figure beside its baseline, without a bound.
+    #[must_use]
+    pub fn compared(name: String, value: f64, unit: &'static str, baseline: f64) -> Self {
+        let ratio = (baseline > 0.0).then(|| value / baseline);
+        Self { name, value, unit, baseline: Some(baseline), ratio, target: None, met: None }
+    }
+
     /// A figure that should stay under a bound, where there is one.
     #[must_use]
     pub fn alone(name: String, value: f64, unit: &'static str, at_most: Option<f64>) -> Self {

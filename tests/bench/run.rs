@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::bare::Bare;
 use super::load::Measured;
+use super::payments;
 use super::report::{Report, Row};
 use crate::harness::{Binary, Client, Fault, Result, World, because, binary_path};
 
@@ -85,6 +86,7 @@ pub async fn run(quick: bool, mut tell: impl FnMut(&str)) -> Result<Report> {
         "bytes for each audit entry",
         Some(AUDIT_BYTES_MAX),
     )?);
+    payments::measure(quick, &mut report, &mut tell).await?;
     Ok(report)
 }
 
@@ -97,14 +99,14 @@ impl Report {
     }
 }
 
-struct Bench<'a> {
-    world: &'a World,
-    seconds: u64,
+pub(super) struct Bench<'a> {
+    pub(super) world: &'a World,
+    pub(super) seconds: u64,
 }
 
 impl Bench<'_> {
     /// Writes requests for the load generator.
-    fn requests(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<std::path::PathBuf> {
+    pub(super) fn requests(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<std::path::PathBuf> {
         let path = self.world.path().join(name);
         let mut text = String::new();
         for line in lines {
@@ -123,11 +125,24 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Runs the load generator as a process of its own.
+    /// Runs the load generator as a process of its own, as an orchestrator at the vault.
     fn load(&self, at: SocketAddr, requests: &Path, connections: usize, status: u16) -> Result<Measured> {
+        let tenant = format!("{}: {}", strongroom_wire::header::TENANT, self.world.tenant);
+        self.load_as(&tenant, at, requests, connections, status)
+    }
+
+    /// As [`Bench::load`], with this header in every request.
+    pub(super) fn load_as(
+        &self,
+        header: &str,
+        at: SocketAddr,
+        requests: &Path,
+        connections: usize,
+        status: u16,
+    ) -> Result<Measured> {
         let who = self.world.credentials("orchestrator", "main")?;
         let mut command = Command::new(binary_path(Binary::Load)?);
-        command.args(["--at", &at.to_string(), "--tenant", &self.world.tenant, "--status", &status.to_string()]);
+        command.args(["--at", &at.to_string(), "--header", header, "--status", &status.to_string()]);
         command.args(["--connections", &connections.to_string(), "--seconds", &self.seconds.to_string()]);
         command.arg("--requests").arg(requests).arg("--ca").arg(self.world.pki.ca());
         command.arg("--certificate").arg(&who.certificate).arg("--key").arg(&who.key);

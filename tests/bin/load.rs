@@ -29,9 +29,9 @@ struct Flags {
     /// A file with one request a line: method, path and body, with a tab between them.
     #[arg(long)]
     requests: PathBuf,
-    /// Value of the tenant header.
-    #[arg(long)]
-    tenant: String,
+    /// A header of every request, `Name: value`; may be given several times.
+    #[arg(long = "header")]
+    headers: Vec<String>,
     /// Open connections.
     #[arg(long, default_value_t = 64)]
     connections: usize,
@@ -59,7 +59,8 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<Measured> {
     let text = fs::read_to_string(&flags.requests).map_err(because(flags.requests.display()))?;
-    let headers = [(strongroom_wire::header::TENANT, flags.tenant.as_str())];
+    let headers: Vec<(&str, &str)> =
+        flags.headers.iter().map(|header| header.split_once(": ").unwrap_or((header, ""))).collect();
     let requests = text
         .lines()
         .map(|line| {

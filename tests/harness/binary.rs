@@ -19,18 +19,21 @@ pub enum Binary {
     Simulator,
     /// The endpoint without a vault that benches compare with.
     BareEndpoint,
+    /// The proxy without an orchestrator that benches compare with.
+    BareProxy,
     /// The load generator of the benches.
     Load,
 }
 
 impl Binary {
     /// Every program.
-    pub const ALL: [Binary; 6] = [
+    pub const ALL: [Binary; 7] = [
         Binary::Vaultd,
         Binary::Vaultctl,
         Binary::Orchestratord,
         Binary::Simulator,
         Binary::BareEndpoint,
+        Binary::BareProxy,
         Binary::Load,
     ];
 
@@ -43,6 +46,7 @@ impl Binary {
             Binary::Orchestratord => "orchestratord",
             Binary::Simulator => "psp-simulator",
             Binary::BareEndpoint => "bare-endpoint",
+            Binary::BareProxy => "bare-proxy",
             Binary::Load => "load",
         }
     }
