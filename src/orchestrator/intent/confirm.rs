@@ -148,7 +148,7 @@ impl Engine {
             // A card that came for this payment and that another one has replaced.
             let replaced = before.filter(|before| payment.method.as_ref().is_none_or(|now| now.token != *before));
             let chores = replaced.map(|token| self.stray(&payment, token)).into_iter().collect();
-            let effects = Effects { chores, used: None };
+            let effects = Effects { chores, ..Effects::default() };
             let version = self.store.save_payment(&payment, version, &effects).await?;
             Ok((version, cvc))
         };

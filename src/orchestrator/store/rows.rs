@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use strongroom_wire::{CustomerId, TenantId, Token};
 
+use super::{NewEvent, SeenEvent};
+
 /// What a change to a payment brings with it, stored in the same transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -10,6 +12,10 @@ pub struct Effects {
     pub chores: Vec<NewChore>,
     /// A kept card was used.
     pub used: Option<SavedUse>,
+    /// What the merchant is told.
+    pub events: Vec<NewEvent>,
+    /// The provider's event that this change answers: one that was answered before changes nothing.
+    pub seen: Option<SeenEvent>,
 }
 
 /// A chore that is not stored yet.

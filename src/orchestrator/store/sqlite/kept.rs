@@ -1,10 +1,31 @@
 //! Idempotency keys in SQLite: reserved before work begins, answered after it.
 
+use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
+use strongroom_wire::TenantId;
 
-use super::{Kept, KeptState, StoreError};
+use super::super::{Kept, KeptAnswers, KeptState, StoreError};
+use super::SqliteStore;
 
-pub(super) fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError> {
+#[async_trait]
+impl KeptAnswers for SqliteStore {
+    async fn begin_kept(&self, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError> {
+        let kept = kept.clone();
+        self.write(move |tx| begin(tx, &kept, now_ms)).await
+    }
+
+    async fn finish_kept(&self, merchant: &TenantId, key: &str, status: u16, body: &[u8]) -> Result<(), StoreError> {
+        let (merchant, key, body) = (merchant.to_string(), key.to_owned(), body.to_vec());
+        self.write(move |tx| finish(tx, &merchant, &key, status, &body)).await
+    }
+
+    async fn drop_kept(&self, merchant: &TenantId, key: &str) -> Result<(), StoreError> {
+        let (merchant, key) = (merchant.to_string(), key.to_owned());
+        self.write(move |tx| give_up(tx, &merchant, &key)).await
+    }
+}
+
+fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError> {
     tx.execute("DELETE FROM kept_answers WHERE expires_ms <= ?1", params![now_ms])?;
     let sql = "SELECT digest, subject, status, body FROM kept_answers WHERE merchant_id = ?1 AND key = ?2";
     let merchant = kept.merchant_id.as_str();
@@ -18,7 +39,8 @@ pub(super) fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<Ke
     match found {
         None => {
             tx.execute(
-                "INSERT INTO kept_answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL)",
+                "INSERT INTO kept_answers (merchant_id, key, digest, run, subject, expires_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![merchant, kept.key, kept.digest, kept.run, kept.subject, kept.expires_ms],
             )?;
             Ok(KeptState::Fresh)
@@ -29,19 +51,13 @@ pub(super) fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<Ke
     }
 }
 
-pub(super) fn finish(
-    tx: &Transaction<'_>,
-    merchant: &str,
-    key: &str,
-    status: u16,
-    body: &[u8],
-) -> Result<(), StoreError> {
+fn finish(tx: &Transaction<'_>, merchant: &str, key: &str, status: u16, body: &[u8]) -> Result<(), StoreError> {
     let sql = "UPDATE kept_answers SET status = ?3, body = ?4 WHERE merchant_id = ?1 AND key = ?2";
     tx.execute(sql, params![merchant, key, status, body])?;
     Ok(())
 }
 
-pub(super) fn give_up(tx: &Transaction<'_>, merchant: &str, key: &str) -> Result<(), StoreError> {
+fn give_up(tx: &Transaction<'_>, merchant: &str, key: &str) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM kept_answers WHERE merchant_id = ?1 AND key = ?2 AND status IS NULL",
         params![merchant, key],

@@ -1,0 +1,153 @@
+//! [`Store`] in one SQLite file: WAL, `synchronous=FULL`, one connection behind a mutex on blocking threads.
+
+mod accounts;
+mod chores;
+mod kept;
+mod outbox;
+mod payments;
+mod saved;
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Store, StoreError};
+
+/// The embedded store.
+pub struct SqliteStore {
+    connection: Arc<Mutex<Connection>>,
+    /// Held for as long as the store is open, so that no second process works on the same payments.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens or makes the file and brings it to the newest schema.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`], [`StoreError::InUse`], [`StoreError::Unavailable`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push(".lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(PathBuf::from(lock_path))
+            .map_err(|_| StoreError::Unavailable)?;
+        lock.try_lock().map_err(|_| StoreError::InUse)?;
+        // Names, mail addresses and client secrets are nobody else's business; SQLite's own files follow this one.
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|_| StoreError::Unavailable)?;
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        migrate(&mut connection)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: lock })
+    }
+
+    /// Runs `work` in one transaction on a blocking thread; commits when it succeeds.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = self.connection.clone();
+        tokio::task::spawn_blocking(move || {
+            // A panic inside a transaction rolled it back, so the connection is still good.
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+        .await
+        .map_err(|_| StoreError::Unavailable)?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let connection = self.connection.clone();
+        tokio::task::spawn_blocking(move || work(&connection.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await
+            .map_err(|_| StoreError::Unavailable)?
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    for (number, sql) in (1u32..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|c| Ok(c.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+}
+
+fn one<T: DeserializeOwned>(c: &Connection, sql: &str, p: impl rusqlite::Params) -> Result<Option<T>, StoreError> {
+    let text: Option<String> = c.prepare_cached(sql)?.query_row(p, |row| row.get(0)).optional()?;
+    text.map(|text| from_text(&text)).transpose()
+}
+
+fn many<T: DeserializeOwned>(c: &Connection, sql: &str, p: impl rusqlite::Params) -> Result<Vec<T>, StoreError> {
+    let mut statement = c.prepare_cached(sql)?;
+    let rows = statement.query_map(p, |row| row.get::<_, String>(0))?;
+    rows.map(|text| from_text(&text?)).collect()
+}
+
+fn to_text<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::Unreadable)
+}
+
+fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Unreadable)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => StoreError::Duplicate,
+            code => {
+                // The code alone: the message of a constraint or a parameter could repeat what was stored.
+                tracing::error!(code = ?code, "the store refused");
+                StoreError::Unavailable
+            }
+        }
+    }
+}
+
+/// Numbered by place, from 1. A released row is never changed; a change is a new row.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_begin.sql"), include_str!("migrations/0002_find.sql")];
+
+#[cfg(test)]
+mod tests;
