@@ -1,6 +1,4 @@
-//! The published test cards: how each number behaves; any other number is refused.
-
-use crate::refusal::Refusal;
+//! The published test cards that all dialects take: how each number behaves; any other number is refused.
 
 /// One published test number and what happens when it is charged.
 pub(crate) struct TestCard {
@@ -19,9 +17,9 @@ pub(crate) enum Behaviour {
     /// Approves, although the security code check fails.
     ApproveBadCvc,
     /// Declines with this reason.
-    Decline(Decline),
+    Decline(Reason),
     /// Wants 3-D Secure every time; approves or declines after it.
-    Authenticate(Option<Decline>),
+    Authenticate(Option<Reason>),
     /// Supports 3-D Secure, and shows it only when the payment asks for it.
     AuthenticateWhenAsked,
     /// Approves; a refund is `pending` first and has succeeded when it is next read.
@@ -30,15 +28,29 @@ pub(crate) enum Behaviour {
     RefundFails,
 }
 
-/// Why an issuer declines, in Stripe's words.
+/// Why an issuer declines; each dialect has words of its own for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Decline {
-    /// Stripe's error code.
-    pub(crate) code: &'static str,
-    /// Stripe's decline code; a security code or expiry problem has it equal to the code.
-    pub(crate) decline_code: &'static str,
-    /// What Stripe tells the cardholder.
-    pub(crate) message: &'static str,
+pub(crate) enum Reason {
+    /// No reason given.
+    Generic,
+    /// Not enough money on the account.
+    InsufficientFunds,
+    /// Reported lost.
+    Lost,
+    /// Reported stolen.
+    Stolen,
+    /// The provider's risk check.
+    Fraudulent,
+    /// Too often or too much in a short time.
+    Velocity,
+    /// Past its expiry.
+    Expired,
+    /// Another security code.
+    IncorrectCvc,
+    /// Something went wrong at the issuer.
+    Processing,
+    /// The cardholder has to be there.
+    AuthenticationRequired,
 }
 
 impl TestCard {
@@ -47,7 +59,7 @@ impl TestCard {
         &self.number[self.number.len() - 4..]
     }
 
-    /// A stand-in for Stripe's card fingerprint: the row of the table, which says nothing about the number.
+    /// A stand-in for a card fingerprint: the row of the shared table, which says nothing about the number.
     pub(crate) fn fingerprint(&self) -> String {
         let row = CARDS.iter().position(|card| std::ptr::eq(card, self)).unwrap_or(CARDS.len());
         format!("simulatedcard{row:03}")
@@ -59,28 +71,29 @@ impl TestCard {
     }
 }
 
-/// The test card with this number.
+/// Why a number is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wrong {
+    /// Not 12 to 19 digits.
+    NoNumber,
+    /// The check digit does not fit.
+    CheckDigit,
+    /// A number that no provider publishes for tests.
+    NotPublished,
+}
+
+/// The test card with this number: from the dialect's own table first, then from the shared one.
 ///
 /// # Errors
-/// Stripe's own answers: `invalid_number` for what is no number, `incorrect_number` for a wrong check digit,
-/// `test_mode_live_card` for a number that is not a published test number.
-pub(crate) fn find(number: &str) -> Result<&'static TestCard, Refusal> {
+/// Why it is none; never with the number.
+pub(crate) fn find(number: &str, own: &'static [TestCard]) -> Result<&'static TestCard, Wrong> {
     if !(12..=19).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::card("invalid_number", None, "The card number is not a valid credit card number.")
-            .param("card[number]"));
+        return Err(Wrong::NoNumber);
     }
     if !luhn(number) {
-        return Err(Refusal::card("incorrect_number", None, "Your card number is incorrect.").param("card[number]"));
+        return Err(Wrong::CheckDigit);
     }
-    CARDS.iter().find(|card| card.number == number).ok_or_else(|| {
-        Refusal::card(
-            "card_declined",
-            Some("test_mode_live_card"),
-            "Your card was declined. This is a simulator: it takes the published Stripe test numbers alone, and this \
-             is not one of them. Never send it a real card.",
-        )
-        .param("card[number]")
-    })
+    own.iter().chain(CARDS).find(|card| card.number == number).ok_or(Wrong::NotPublished)
 }
 
 fn luhn(number: &str) -> bool {
@@ -96,44 +109,18 @@ fn luhn(number: &str) -> bool {
     sum.is_multiple_of(10)
 }
 
-const fn declined(decline_code: &'static str, message: &'static str) -> Decline {
-    Decline { code: "card_declined", decline_code, message }
-}
-
-/// The reasons that the published numbers stand for.
-pub(crate) const GENERIC: Decline = declined("generic_decline", "Your card was declined.");
-const INSUFFICIENT_FUNDS: Decline = declined("insufficient_funds", "Your card has insufficient funds.");
-const LOST: Decline = declined("lost_card", "Your card was declined.");
-const STOLEN: Decline = declined("stolen_card", "Your card was declined.");
-const FRAUDULENT: Decline = declined("fraudulent", "Your card was declined.");
-const VELOCITY: Decline = declined(
-    "card_velocity_exceeded",
-    "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.",
-);
-const EXPIRED: Decline =
-    Decline { code: "expired_card", decline_code: "expired_card", message: "Your card has expired." };
-const INCORRECT_CVC: Decline = Decline {
-    code: "incorrect_cvc",
-    decline_code: "incorrect_cvc",
-    message: "Your card's security code is incorrect.",
-};
-const PROCESSING: Decline = Decline {
-    code: "processing_error",
-    decline_code: "processing_error",
-    message: "An error occurred while processing your card. Try again in a little bit.",
-};
-/// The decline of a merchant-initiated payment that would have needed its cardholder.
-pub(crate) const AUTHENTICATION_REQUIRED: Decline = Decline {
-    code: "authentication_required",
-    decline_code: "authentication_required",
-    message: "Your card was declined. This transaction requires authentication.",
-};
-
-const fn card(number: &'static str, brand: &'static str, funding: &'static str, behaviour: Behaviour) -> TestCard {
+/// A row of a table of test cards.
+pub(crate) const fn card(
+    number: &'static str,
+    brand: &'static str,
+    funding: &'static str,
+    behaviour: Behaviour,
+) -> TestCard {
     TestCard { number, brand, funding, country: "US", behaviour }
 }
 
-/// The numbers that Stripe publishes for its test mode (docs.stripe.com/testing).
+/// The numbers that Stripe publishes for its test mode (docs.stripe.com/testing). Every dialect takes them, so that one
+/// payment can be tried at several providers with the same card.
 static CARDS: &[TestCard] = &[
     card("4242424242424242", "visa", "credit", Behaviour::Approve),
     card("4000056655665556", "visa", "debit", Behaviour::Approve),
@@ -153,22 +140,22 @@ static CARDS: &[TestCard] = &[
     card("6200000000000047", "unionpay", "debit", Behaviour::Approve),
     card("6205500000000000004", "unionpay", "credit", Behaviour::Approve),
     card("4000000000000101", "visa", "credit", Behaviour::ApproveBadCvc),
-    card("4000000000000002", "visa", "credit", Behaviour::Decline(GENERIC)),
-    card("4000000000000341", "visa", "credit", Behaviour::Decline(GENERIC)),
-    card("4000000000009995", "visa", "credit", Behaviour::Decline(INSUFFICIENT_FUNDS)),
-    card("4000000000009987", "visa", "credit", Behaviour::Decline(LOST)),
-    card("4000000000009979", "visa", "credit", Behaviour::Decline(STOLEN)),
-    card("4000000000000069", "visa", "credit", Behaviour::Decline(EXPIRED)),
-    card("4000000000000127", "visa", "credit", Behaviour::Decline(INCORRECT_CVC)),
-    card("4000000000000119", "visa", "credit", Behaviour::Decline(PROCESSING)),
-    card("4000000000006975", "visa", "credit", Behaviour::Decline(VELOCITY)),
-    card("4100000000000019", "visa", "credit", Behaviour::Decline(FRAUDULENT)),
+    card("4000000000000002", "visa", "credit", Behaviour::Decline(Reason::Generic)),
+    card("4000000000000341", "visa", "credit", Behaviour::Decline(Reason::Generic)),
+    card("4000000000009995", "visa", "credit", Behaviour::Decline(Reason::InsufficientFunds)),
+    card("4000000000009987", "visa", "credit", Behaviour::Decline(Reason::Lost)),
+    card("4000000000009979", "visa", "credit", Behaviour::Decline(Reason::Stolen)),
+    card("4000000000000069", "visa", "credit", Behaviour::Decline(Reason::Expired)),
+    card("4000000000000127", "visa", "credit", Behaviour::Decline(Reason::IncorrectCvc)),
+    card("4000000000000119", "visa", "credit", Behaviour::Decline(Reason::Processing)),
+    card("4000000000006975", "visa", "credit", Behaviour::Decline(Reason::Velocity)),
+    card("4100000000000019", "visa", "credit", Behaviour::Decline(Reason::Fraudulent)),
     card("4000002500003155", "visa", "credit", Behaviour::Authenticate(None)),
     card("4000002760003184", "visa", "credit", Behaviour::Authenticate(None)),
     card("4000000000003220", "visa", "credit", Behaviour::Authenticate(None)),
     card("4000000000003063", "visa", "credit", Behaviour::Authenticate(None)),
-    card("4000008260003178", "visa", "credit", Behaviour::Authenticate(Some(INSUFFICIENT_FUNDS))),
-    card("4000008400001629", "visa", "credit", Behaviour::Authenticate(Some(GENERIC))),
+    card("4000008260003178", "visa", "credit", Behaviour::Authenticate(Some(Reason::InsufficientFunds))),
+    card("4000008400001629", "visa", "credit", Behaviour::Authenticate(Some(Reason::Generic))),
     card("4000000000003055", "visa", "credit", Behaviour::AuthenticateWhenAsked),
     card("4000000000007726", "visa", "credit", Behaviour::RefundPending),
     card("4000000000005126", "visa", "credit", Behaviour::RefundFails),
@@ -182,26 +169,28 @@ mod tests {
     fn every_number_of_the_table_is_found_once_and_has_a_right_check_digit() {
         for (row, card) in CARDS.iter().enumerate() {
             assert!(luhn(card.number), "row {row}");
-            let found = find(card.number).map_err(|_| row).expect("a published number is found");
+            let found = find(card.number, &[]).map_err(|_| row).expect("a published number is found");
             assert!(std::ptr::eq(found, card), "row {row} is a duplicate");
             assert_eq!(card.last4().len(), 4);
         }
     }
 
     #[test]
-    fn number_that_is_not_published_is_refused_without_an_echo() {
+    fn number_that_is_not_published_and_number_that_is_none_are_told_apart() {
+        let wrong = |number: &str| find(number, &[]).err();
         // Another provider's published number.
-        let refusal = find("4111111111111111").err().expect("refused");
-        let text = refusal.body(None).to_string();
-        assert!(text.contains("test_mode_live_card") && !text.contains("4111"), "{text}");
+        assert_eq!(wrong("4111111111111111"), Some(Wrong::NotPublished));
+        assert_eq!(wrong("4242424242424241"), Some(Wrong::CheckDigit));
+        assert_eq!(wrong("4242 4242 4242 42"), Some(Wrong::NoNumber));
+        assert_eq!(wrong("42"), Some(Wrong::NoNumber));
     }
 
     #[test]
-    fn wrong_check_digit_and_letters_have_their_own_answers() {
-        let code = |number: &str| find(number).err().expect("refused").body(None)["error"]["code"].clone();
-        assert_eq!(code("4242424242424241"), "incorrect_number");
-        assert_eq!(code("4242 4242 4242 42"), "invalid_number");
-        assert_eq!(code("42"), "invalid_number");
-        assert_eq!(code("4111111111111111"), "card_declined");
+    fn number_of_a_dialects_own_table_is_taken_by_that_dialect_alone() {
+        static OWN: [TestCard; 1] = [card("4111111111111111", "visa", "credit", Behaviour::Decline(Reason::Lost))];
+        let found = find("4111111111111111", &OWN).map_err(|_| "refused").expect("found");
+        assert_eq!(found.behaviour, Behaviour::Decline(Reason::Lost));
+        assert!(find("4111111111111111", &[]).is_err());
+        assert!(find("4242424242424242", &OWN).is_ok());
     }
 }

@@ -1,9 +1,11 @@
 //! The ledger: one line for each operation that reserved, took, released or returned money, and sums for each payment.
+//! All dialects write into the same one.
 //!
 //! An automatically captured payment writes two lines, `authorize` and `capture`, so that sums mean the same whichever
 //! way a payment was captured.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -13,6 +15,8 @@ use serde::Serialize;
 pub(crate) enum Kind {
     /// Reserved on the card.
     Authorize,
+    /// More reserved on the card, for the same payment.
+    Increment,
     /// Taken from the card.
     Capture,
     /// A reservation released.
@@ -26,27 +30,31 @@ pub(crate) enum Kind {
 pub(crate) struct Line {
     /// `led_` and the line's number, from 1.
     pub(crate) id: String,
+    /// The dialect that was spoken.
+    pub(crate) provider: &'static str,
     /// What happened.
     pub(crate) kind: Kind,
     /// How much, in minor units.
     pub(crate) amount: i64,
-    /// Of a capture below the authorized amount: what was released with it, in minor units.
+    /// Of a capture below the reserved amount: what was released with it, in minor units.
     pub(crate) released: i64,
-    /// ISO 4217, lower case, as Stripe writes it.
+    /// ISO 4217, lower case.
     pub(crate) currency: String,
     /// The card's last four digits.
     pub(crate) last4: &'static str,
-    /// The payment intent.
+    /// The provider's id of the payment.
+    pub(crate) psp_id: String,
+    /// The same id, under the name that Stripe has for it.
     pub(crate) payment_intent: String,
-    /// The refund, of a refund.
+    /// The provider's id of the refund, of a refund.
     pub(crate) refund: Option<String>,
-    /// Of a refund: the bank sent the money back, so that the line counts in no sum.
+    /// The operation failed after all (a refund whose bank sent the money back), so that the line counts in no sum.
     pub(crate) reversed: bool,
-    /// The `Idempotency-Key` of the request that did it; none when the cardholder did, on the 3-D Secure page.
+    /// The idempotency key of the request that did it; none when the cardholder did, on the 3-D Secure page.
     pub(crate) idempotency_key: Option<String>,
-    /// `metadata[payment_id]` of the payment intent.
+    /// The merchant's name for the payment (at Stripe: `metadata[payment_id]`).
     pub(crate) payment_id: Option<String>,
-    /// `metadata[attempt_id]` of the payment intent.
+    /// The merchant's name for the attempt (at Stripe: `metadata[attempt_id]`).
     pub(crate) attempt_id: Option<String>,
     /// Seconds since 1970.
     pub(crate) created: i64,
@@ -57,6 +65,8 @@ pub(crate) struct Line {
 pub(crate) struct Sums {
     /// How many authorizations.
     pub(crate) authorizations: u64,
+    /// How many times more was reserved.
+    pub(crate) increments: u64,
     /// How many captures.
     pub(crate) captures: u64,
     /// How many released reservations.
@@ -81,6 +91,7 @@ impl Sums {
         self.released += line.released;
         let (count, sum) = match line.kind {
             Kind::Authorize => (&mut self.authorizations, &mut self.authorized),
+            Kind::Increment => (&mut self.increments, &mut self.authorized),
             Kind::Capture => (&mut self.captures, &mut self.captured),
             Kind::Cancel => (&mut self.cancels, &mut self.released),
             Kind::Refund => (&mut self.refunds, &mut self.refunded),
@@ -90,48 +101,60 @@ impl Sums {
     }
 }
 
-/// Every line, in order.
-#[derive(Default)]
+/// Every line, in order. A clone is another handle on the same ledger; its lock is held for one line at a time and
+/// nothing else is locked under it.
+#[derive(Clone, Default)]
 pub(crate) struct Ledger {
-    lines: Vec<Line>,
+    lines: Arc<Mutex<Vec<Line>>>,
 }
 
 /// What `GET /ledger` answers.
 #[derive(Serialize)]
-pub(crate) struct Statement<'a> {
+pub(crate) struct Statement {
     /// One item for each operation, oldest first.
-    pub(crate) entries: Vec<&'a Line>,
-    /// By `payment_id` of the metadata, or by payment intent where there is none.
-    pub(crate) payments: BTreeMap<&'a str, Sums>,
+    pub(crate) entries: Vec<Line>,
+    /// By the merchant's name for the payment, or by the provider's id where there is none.
+    pub(crate) payments: BTreeMap<String, Sums>,
     /// Over all entries; sums of money mean something only where there is one currency.
     pub(crate) totals: Sums,
 }
 
 impl Ledger {
     /// Writes one line and numbers it.
-    pub(crate) fn write(&mut self, mut line: Line) {
-        line.id = format!("led_{}", self.lines.len() + 1);
-        self.lines.push(line);
+    pub(crate) fn write(&self, mut line: Line) {
+        let mut lines = self.lock();
+        line.id = format!("led_{}", lines.len() + 1);
+        lines.push(line);
     }
 
     /// Marks the line of a refund that failed after all.
-    pub(crate) fn reverse(&mut self, refund: &str) {
-        if let Some(line) = self.lines.iter_mut().rfind(|line| line.refund.as_deref() == Some(refund)) {
+    pub(crate) fn reverse_refund(&self, provider: &str, refund: &str) {
+        let mut lines = self.lock();
+        let of = |line: &&mut Line| line.provider == provider && line.refund.as_deref() == Some(refund);
+        if let Some(line) = lines.iter_mut().rev().find(of) {
             line.reversed = true;
         }
     }
 
-    /// The lines of one payment (its `payment_id` or payment intent), or all of them, with their sums.
-    pub(crate) fn statement(&self, payment: Option<&str>) -> Statement<'_> {
-        let of = |line: &&Line| {
-            payment.is_none_or(|wanted| line.payment_id.as_deref() == Some(wanted) || line.payment_intent == wanted)
+    /// The dialect and the provider's id of the newest payment under this reference: the provider's id, or the
+    /// merchant's name for it.
+    pub(crate) fn find(&self, reference: &str) -> Option<(&'static str, String)> {
+        let lines = self.lock();
+        let found = lines.iter().rev().find(|line| line.is_of(reference))?;
+        Some((found.provider, found.psp_id.clone()))
+    }
+
+    /// The lines of one payment (the merchant's name for it, or the provider's id), or all of them, with their sums.
+    pub(crate) fn statement(&self, payment: Option<&str>) -> Statement {
+        let entries: Vec<Line> = {
+            let lines = self.lock();
+            lines.iter().filter(|line| payment.is_none_or(|wanted| line.is_of(wanted))).cloned().collect()
         };
-        let entries: Vec<&Line> = self.lines.iter().filter(of).collect();
-        let mut payments: BTreeMap<&str, Sums> = BTreeMap::new();
+        let mut payments: BTreeMap<String, Sums> = BTreeMap::new();
         let mut totals = Sums::default();
         for line in &entries {
-            let reference = line.payment_id.as_deref().unwrap_or(&line.payment_intent);
-            payments.entry(reference).or_default().add(line);
+            let reference = line.payment_id.as_ref().unwrap_or(&line.psp_id);
+            payments.entry(reference.clone()).or_default().add(line);
             totals.add(line);
         }
         Statement { entries, payments, totals }
@@ -140,6 +163,17 @@ impl Ledger {
     /// How many lines there are.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.lines.len()
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Line>> {
+        // Each change under the lock is one push or one assignment, so a panic elsewhere leaves nothing half done.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn is_of(&self, reference: &str) -> bool {
+        self.payment_id.as_deref() == Some(reference) || self.psp_id == reference
     }
 }

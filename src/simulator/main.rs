@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use strongroom_simulator::{Config, start};
+use strongroom_simulator::{Config, Webhook, start};
+use zeroize::Zeroizing;
 
-/// A payment service provider for demos and tests. It speaks a subset of Stripe's API over TLS on loopback, takes the
-/// published Stripe test cards alone, and moves no money.
+/// A payment service provider for demos and tests. It speaks a subset of Stripe's API over TLS on loopback, takes
+/// published test cards alone, and moves no money.
 ///
 /// Faults on purpose: POST /faults, metadata[simulator_fault]=NAME (or OPERATION:NAME), or an authorization of 9900.01
 /// (slow, 5 s), 9900.02 (drop_after), 9900.03 (error_after), 9900.04 (error_before), 9900.05 (drop_before).
-/// What was charged: GET /ledger.
+/// What was charged: GET /ledger. Where webhooks go: POST /webhooks. Disputes on purpose: POST /disputes.
 #[derive(Parser)]
 #[command(
     name = "psp-simulator",
@@ -29,9 +30,18 @@ struct Flags {
     /// The certificate's private key (PEM).
     #[arg(long)]
     key: PathBuf,
-    /// A secret key to accept; may be given several times.
+    /// A secret key that Stripe's dialect and the desk accept; may be given several times.
     #[arg(long = "api-key", env = "PSP_SIMULATOR_API_KEY", hide_env_values = true, required = true)]
     api_keys: Vec<String>,
+    /// Where Stripe's webhooks go: an address on this machine.
+    #[arg(long, requires = "stripe_webhook_secret")]
+    stripe_webhook_url: Option<String>,
+    /// What Stripe's webhooks are signed with.
+    #[arg(long, env = "PSP_SIMULATOR_STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    stripe_webhook_secret: Option<String>,
+    /// The authorities (PEM) that signed the certificates of webhook addresses.
+    #[arg(long)]
+    webhook_ca: Option<PathBuf>,
     /// A file that gets the bound address once requests are answered.
     #[arg(long)]
     ready_file: Option<PathBuf>,
@@ -39,8 +49,21 @@ struct Flags {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    let Flags { listen, cert, key, api_keys, ready_file } = Flags::parse();
-    let running = match start(&Config { listen, cert, key, api_keys, ready_file }) {
+    let flags = Flags::parse();
+    let webhooks = [("stripe", flags.stripe_webhook_url, flags.stripe_webhook_secret)];
+    let webhooks = webhooks
+        .into_iter()
+        .filter_map(|(provider, url, secret)| Some(Webhook { provider, url: url?, secret: Zeroizing::new(secret?) }));
+    let config = Config {
+        listen: flags.listen,
+        cert: flags.cert,
+        key: flags.key,
+        api_keys: flags.api_keys,
+        webhooks: webhooks.collect(),
+        webhook_ca: flags.webhook_ca,
+        ready_file: flags.ready_file,
+    };
+    let running = match start(&config) {
         Ok(running) => running,
         Err(error) => {
             eprintln!("psp-simulator: {error}");
@@ -60,6 +83,6 @@ async fn main() -> ExitCode {
 
 const BANNER: &str = "\
 *******************************************************************************
-*  PSP SIMULATOR, FOR DEMOS AND TESTS ONLY. No money moves. Published Stripe  *
-*  test cards alone are taken; never send it a real card.                     *
+*  PSP SIMULATOR, FOR DEMOS AND TESTS ONLY. No money moves. Published test    *
+*  cards alone are taken; never send it a real card.                          *
 *******************************************************************************";

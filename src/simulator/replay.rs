@@ -1,5 +1,5 @@
-//! Idempotency keys with Stripe's semantics: the first answer is the only one, another body is refused, and a request
-//! that still runs turns its double away.
+//! Idempotency keys as providers keep them: the first answer is the only one, another body is refused, and a request
+//! that still runs turns its double away. Each dialect has keys of its own and words of its own for a refusal.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use strongroom_wire::limits;
 
-use crate::book::room;
-use crate::refusal::Refusal;
+use crate::house::room;
 
 /// A finished answer: the HTTP status and the JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +22,19 @@ pub(crate) struct Answer {
 #[derive(Clone, Default)]
 pub(crate) struct Keys {
     known: Arc<Mutex<HashMap<Name, Known>>>,
+}
+
+/// Why a key is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KeyRefused {
+    /// Empty, or longer than 255 characters.
+    Length,
+    /// It belongs to another request.
+    Reused,
+    /// Its first request has not been answered yet.
+    InUse,
+    /// The simulator holds as many keys as it may.
+    Full,
 }
 
 /// An account's secret key and an idempotency key: accounts do not share keys.
@@ -47,19 +59,19 @@ impl Keys {
     /// Takes a key for a request with this path and body.
     ///
     /// # Errors
-    /// 400 for a key that belongs to another request, 409 while the first request runs, 503 when the simulator is full.
-    pub(crate) fn begin(&self, account: &str, key: &str, path: &str, body: &[u8]) -> Result<Begin, Refusal> {
+    /// See [`KeyRefused`].
+    pub(crate) fn begin(&self, account: &str, key: &str, path: &str, body: &[u8]) -> Result<Begin, KeyRefused> {
         if key.is_empty() || key.chars().count() > limits::SIMULATOR_KEY_CHARS_MAX {
-            return Err(Refusal::invalid("parameter_invalid", "An Idempotency-Key has 1 to 255 characters."));
+            return Err(KeyRefused::Length);
         }
         let name = (account.to_owned(), key.to_owned());
         let digest = Sha256::new().chain_update(path).chain_update([0]).chain_update(body).finalize().into();
         let mut known = self.lock();
         match known.get(&name) {
-            Some(first) if first.digest != digest => return Err(Refusal::key_reused()),
-            Some(first) if first.running => return Err(Refusal::key_in_use()),
+            Some(first) if first.digest != digest => return Err(KeyRefused::Reused),
+            Some(first) if first.running => return Err(KeyRefused::InUse),
             Some(Known { answer: Some(answer), .. }) => return Ok(Begin::Again(answer.clone())),
-            _ => room(known.len())?,
+            _ => room(known.len()).map_err(|_| KeyRefused::Full)?,
         }
         known.insert(name.clone(), Known { digest, answer: None, running: true });
         drop(known);
@@ -105,8 +117,8 @@ impl Drop for Hold {
 mod tests {
     use super::*;
 
-    fn begin(keys: &Keys, body: &str) -> Result<Begin, u16> {
-        keys.begin("sk_test_1", "key", "/v1/refunds", body.as_bytes()).map_err(|refusal| refusal.status)
+    fn begin(keys: &Keys, body: &str) -> Result<Begin, KeyRefused> {
+        keys.begin("sk_test_1", "key", "/v1/refunds", body.as_bytes())
     }
 
     fn fresh(keys: &Keys, body: &str) -> Hold {
@@ -122,7 +134,7 @@ mod tests {
         let answer = Answer { status: 402, body: "{}".to_owned() };
         fresh(&keys, "a=1").keep(&answer);
         assert!(matches!(begin(&keys, "a=1"), Ok(Begin::Again(again)) if again == answer));
-        assert!(matches!(begin(&keys, "a=2"), Err(400)));
+        assert!(matches!(begin(&keys, "a=2"), Err(KeyRefused::Reused)));
         assert!(matches!(keys.begin("sk_test_2", "key", "/v1/refunds", b"a=2"), Ok(Begin::Fresh(_))));
         assert!(keys.begin("sk_test_1", "key", "/v1/payment_methods", b"a=1").is_err());
     }
@@ -131,9 +143,9 @@ mod tests {
     fn double_of_a_running_request_is_turned_away() {
         let keys = Keys::default();
         let hold = fresh(&keys, "a=1");
-        assert!(matches!(begin(&keys, "a=1"), Err(409)));
+        assert!(matches!(begin(&keys, "a=1"), Err(KeyRefused::InUse)));
         hold.keep(&Answer { status: 200, body: String::new() });
-        assert!(matches!(begin(&keys, "a=1"), Err(409)));
+        assert!(matches!(begin(&keys, "a=1"), Err(KeyRefused::InUse)));
         drop(hold);
         assert!(matches!(begin(&keys, "a=1"), Ok(Begin::Again(_))));
     }

@@ -17,8 +17,13 @@ use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use strongroom_wire::limits;
+use zeroize::Zeroizing;
 
-use crate::api::{Cut, Simulator, routes};
+use crate::bell::{Bell, Target, check_authority};
+use crate::desk::Desk;
+use crate::exchange::Cut;
+use crate::house::{Dialect, House};
+use crate::stripe::{self, Stripe};
 
 /// How to start.
 pub struct Config {
@@ -28,10 +33,24 @@ pub struct Config {
     pub cert: PathBuf,
     /// The certificate's private key, PEM.
     pub key: PathBuf,
-    /// The secret keys to accept: at least one, none of them a live key.
+    /// The secret keys that Stripe's dialect and the desk accept: at least one, none of them a live key.
     pub api_keys: Vec<String>,
+    /// Where webhooks go from the start; more can be added at the desk.
+    pub webhooks: Vec<Webhook>,
+    /// The authorities (PEM) that signed the certificates of webhook targets.
+    pub webhook_ca: Option<PathBuf>,
     /// Gets the bound address as text, once requests are answered.
     pub ready_file: Option<PathBuf>,
+}
+
+/// A target of a dialect's webhooks.
+pub struct Webhook {
+    /// The dialect, such as `stripe`.
+    pub provider: &'static str,
+    /// An address on this machine.
+    pub url: String,
+    /// What the dialect signs with.
+    pub secret: Zeroizing<String>,
 }
 
 /// Why the simulator does not start.
@@ -53,6 +72,14 @@ pub enum StartError {
         option: &'static str,
         /// The file at fault.
         path: PathBuf,
+    },
+    /// Webhooks cannot go there.
+    #[error("webhooks of {provider}: {why}")]
+    BadWebhook {
+        /// The dialect.
+        provider: &'static str,
+        /// What is wrong.
+        why: String,
     },
     /// The certificate and the key do not fit together.
     #[error("--cert and --key: {0}")]
@@ -77,7 +104,8 @@ pub struct Running {
     pub ended: actix_web::dev::Server,
 }
 
-/// Binds, and answers requests as soon as the caller polls `ended`.
+/// Binds, and answers requests as soon as the caller polls `ended`. It must be called within actix's runtime, which sends
+/// the webhooks.
 ///
 /// # Errors
 /// See [`StartError`]; nothing listens then.
@@ -89,8 +117,27 @@ pub fn start(config: &Config) -> Result<Running, StartError> {
     let tls = tls(&config.cert, &config.key)?;
     let listener = TcpListener::bind(config.listen).map_err(|source| StartError::Io { what: "--listen", source })?;
     let address = listener.local_addr().map_err(|source| StartError::Io { what: "--listen", source })?;
-    let simulator = Simulator::new(config.api_keys.clone());
-    let server = HttpServer::new(move || App::new().app_data(web::Data::new(simulator.clone())).configure(routes))
+    let faults = Arc::default();
+    let (bell, ringer) = Bell::new(Arc::clone(&faults));
+    let authority = authority(config.webhook_ca.as_deref())?;
+    for webhook in &config.webhooks {
+        let target =
+            Target::new(webhook.provider, None, &webhook.url, &webhook.secret, authority.as_deref().map(Vec::as_slice));
+        let aimed = target.and_then(|target| bell.aim(target));
+        aimed.map_err(|why| StartError::BadWebhook { provider: webhook.provider, why: why.to_string() })?;
+    }
+    let house = House::new(bell, faults);
+    let dialects: Arc<[Arc<dyn Dialect>]> = Arc::new([Arc::new(Stripe::new(house.clone(), &config.api_keys))]);
+    let desk = Desk::new(house, Arc::clone(&dialects), &config.api_keys, authority);
+    let app = move || {
+        App::new()
+            .app_data(web::PayloadConfig::new(limits::SIMULATOR_BODY_BYTES_MAX))
+            .app_data(web::Data::new(desk.clone()))
+            .configure(Desk::routes)
+            .configure(|config| dialects.iter().for_each(|dialect| dialect.routes(config)))
+            .default_service(web::to(stripe::no_route))
+    };
+    let server = HttpServer::new(app)
         .on_connect(keep_cut)
         .workers(WORKERS)
         .client_request_timeout(Duration::from_secs(10))
@@ -99,10 +146,19 @@ pub fn start(config: &Config) -> Result<Running, StartError> {
         .listen_rustls_0_23(listener, tls)
         .map_err(|source| StartError::Io { what: "--listen", source })?
         .run();
+    actix_web::rt::spawn(ringer.run());
     if let Some(path) = &config.ready_file {
         write_whole(path, &address.to_string()).map_err(|source| StartError::Io { what: "--ready-file", source })?;
     }
     Ok(Running { address, handle: server.handle(), ended: server })
+}
+
+fn authority(path: Option<&Path>) -> Result<Option<Arc<Vec<u8>>>, StartError> {
+    let Some(path) = path else { return Ok(None) };
+    let bad = || StartError::BadPem { option: "--webhook-ca", path: path.to_owned() };
+    let pem = fs::read(path).map_err(|_| bad())?;
+    check_authority(&pem).map_err(|_| bad())?;
+    Ok(Some(Arc::new(pem)))
 }
 
 fn check_keys(keys: &[String]) -> Result<(), StartError> {

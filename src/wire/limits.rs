@@ -112,6 +112,10 @@ pub const SIMULATOR_DELAY_MS_MAX: u64 = 120_000;
 pub const SIMULATOR_FAULTS_MAX: usize = 1_000;
 /// Most secret keys that the PSP simulator accepts.
 pub const SIMULATOR_API_KEYS_MAX: usize = 64;
+/// Most webhook targets of the PSP simulator.
+pub const SIMULATOR_WEBHOOK_TARGETS_MAX: usize = 64;
+/// Most events that wait to be sent by the PSP simulator; one more is lost.
+pub const SIMULATOR_WEBHOOKS_WAITING_MAX: usize = 10_000;
 /// Largest request body of orchestratord, in bytes.
 pub const PAYMENT_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest payment, refund or merchant id that a caller may choose, in characters.

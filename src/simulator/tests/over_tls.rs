@@ -33,6 +33,8 @@ fn config(folder: &tempfile::TempDir, listen: &str) -> Config {
         cert: path("cert.pem"),
         key: path("key.pem"),
         api_keys: vec![KEY.to_owned()],
+        webhooks: Vec::new(),
+        webhook_ca: None,
         ready_file: Some(path("ready")),
     }
 }
@@ -155,7 +157,7 @@ async fn payment_is_made_captured_in_part_refunded_and_stands_in_the_ledger() {
         ledger["entries"].as_array().expect("entries").iter().map(|line| line["kind"].clone()).collect();
     assert_eq!(kinds, ["authorize", "capture", "refund", "refund"]);
     let sums = json!({
-        "authorizations": 1, "captures": 1, "cancels": 0, "refunds": 2,
+        "authorizations": 1, "increments": 0, "captures": 1, "cancels": 0, "refunds": 2,
         "authorized": 1999, "captured": 1000, "released": 999, "refunded": 1000
     });
     assert_eq!(ledger["payments"]["pay_1"], sums);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use strongroom_wire::limits;
 use zeroize::Zeroizing;
 
-use crate::refusal::Refusal;
+use super::refusal::Refusal;
 
 /// The fields of a request that nobody has asked for yet. Values are wiped when they are dropped.
 pub(crate) struct Form {

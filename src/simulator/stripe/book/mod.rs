@@ -13,16 +13,16 @@ mod settle;
 
 use std::collections::{BTreeMap, HashMap};
 
-use strongroom_wire::limits;
 use uuid::Uuid;
 
-use crate::cards::{Decline, TestCard};
-use crate::form::Metadata;
+use super::NAME;
+use super::decline::Decline;
+use super::form::Metadata;
+use super::refusal::Refusal;
+use super::shape::{self, View};
+use crate::cards::TestCard;
+use crate::house::room;
 use crate::ledger::{Kind, Ledger, Line};
-use crate::refusal::Refusal;
-use crate::shape::{self, View};
-
-pub(crate) use challenge::Verdict;
 
 /// Who asks, and when: what a ledger line and an object's `created` need.
 #[derive(Clone, Default)]
@@ -33,6 +33,10 @@ pub(crate) struct Call {
     pub(crate) idempotency_key: Option<String>,
     /// `https://host:port` of the simulator, for the address of a 3-D Secure page.
     pub(crate) base_url: String,
+    /// The secret key of the account that asks; empty on the cardholder's page.
+    pub(crate) account: String,
+    /// A fault wants the issuer to decline.
+    pub(crate) declines: bool,
 }
 
 /// Everything that the simulator remembers.
@@ -45,7 +49,7 @@ pub(crate) struct Book {
     refunds: BTreeMap<u64, Refund>,
     refund_places: HashMap<String, u64>,
     challenges: HashMap<String, String>,
-    /// What was done with money.
+    /// What was done with money; shared with the other dialects.
     pub(crate) ledger: Ledger,
 }
 
@@ -89,10 +93,14 @@ impl Status {
 /// A payment.
 pub(crate) struct Intent {
     pub(crate) id: String,
+    /// The secret key of the account that made it.
+    pub(crate) account: String,
     pub(crate) client_secret: String,
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) manual_capture: bool,
+    /// Whether the amount may be raised before it is captured.
+    pub(crate) incremental: bool,
     pub(crate) status: Status,
     pub(crate) method: Option<String>,
     pub(crate) charge: Option<String>,
@@ -110,6 +118,16 @@ pub(crate) struct Intent {
     pub(crate) created: i64,
     pub(crate) canceled_at: Option<i64>,
     pub(crate) cancellation_reason: Option<&'static str>,
+    pub(crate) dispute: Option<Disputed>,
+}
+
+/// A dispute of a payment.
+pub(crate) struct Disputed {
+    pub(crate) id: String,
+    pub(crate) amount: i64,
+    pub(crate) reason: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) created: i64,
 }
 
 /// A 3-D Secure page that waits for its cardholder.
@@ -157,6 +175,11 @@ pub(crate) struct Refund {
 }
 
 impl Book {
+    /// Empty books that write into this ledger.
+    pub(crate) fn new(ledger: Ledger) -> Self {
+        Self { ledger, ..Self::default() }
+    }
+
     /// The payment method with this id.
     pub(crate) fn method(&self, id: &str) -> Result<&Method, Refusal> {
         self.methods.get(id).ok_or_else(|| Refusal::missing("PaymentMethod", "payment_method"))
@@ -183,7 +206,7 @@ impl Book {
         self.refunds.values().rev()
     }
 
-    fn intent_mut(&mut self, id: &str) -> Result<&mut Intent, Refusal> {
+    pub(super) fn intent_mut(&mut self, id: &str) -> Result<&mut Intent, Refusal> {
         let place = self.intent_places.get(id);
         let intent = place.and_then(|place| self.intents.get_mut(place));
         intent.ok_or_else(|| Refusal::missing("payment_intent", "intent"))
@@ -213,11 +236,13 @@ impl Book {
         let last4 = method.and_then(|id| self.methods.get(id)).map_or("", |method| method.card.last4());
         let line = Line {
             id: String::new(),
+            provider: NAME,
             kind,
             amount,
             released,
             currency: intent.currency.clone(),
             last4,
+            psp_id: intent.id.clone(),
             payment_intent: intent.id.clone(),
             refund: refund.map(str::to_owned),
             reversed: false,
@@ -231,15 +256,27 @@ impl Book {
 }
 
 /// An id in Stripe's manner: a prefix and 26 letters and digits.
-fn fresh_id(prefix: &str) -> String {
+pub(super) fn fresh_id(prefix: &str) -> String {
     let random = Uuid::new_v4().simple().to_string();
     format!("{prefix}_1S{}", &random[..24])
 }
 
-/// Refuses one object more than the simulator may hold.
-pub(crate) fn room(count: usize) -> Result<(), Refusal> {
-    if count < limits::SIMULATOR_OBJECTS_MAX { Ok(()) } else { Err(Refusal::full()) }
+fn check_money(amount: i64, currency: &str) -> Result<(), Refusal> {
+    if amount < 1 {
+        return Err(Refusal::invalid("parameter_invalid_integer", "This value must be at least 1.").param("amount"));
+    }
+    if amount > AMOUNT_MAX {
+        let message = "Amount must be no more than 99999999 minor units.";
+        return Err(Refusal::invalid("amount_too_large", message).param("amount"));
+    }
+    if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return Err(Refusal::invalid("parameter_invalid", "Invalid currency.").param("currency"));
+    }
+    Ok(())
 }
 
+/// Stripe's largest amount: eight digits.
+const AMOUNT_MAX: i64 = 99_999_999;
+
 #[cfg(test)]
-mod law_tests;
+pub(super) mod law_tests;

@@ -1,11 +1,60 @@
-//! Capture and cancel: what becomes of a reservation.
+//! Increment, capture and cancel: what becomes of a reservation.
 
-use super::{Book, Call, Status};
-use crate::form::Form;
+use super::{Book, Call, Status, check_money};
+use crate::cards::Reason;
 use crate::ledger::Kind;
-use crate::refusal::Refusal;
+use crate::stripe::decline::Decline;
+use crate::stripe::form::Form;
+use crate::stripe::refusal::Refusal;
 
 impl Book {
+    /// `POST /v1/payment_intents/{id}/increment_authorization`: `amount` is the new total. A decline leaves the
+    /// reservation as it was.
+    pub(crate) fn increment_intent(&mut self, id: &str, mut form: Form, call: &Call) -> Result<(), Refusal> {
+        let total = form.integer("amount")?;
+        let total = total
+            .ok_or_else(|| Refusal::invalid("parameter_missing", "Missing required param: amount.").param("amount"))?;
+        let description = form.plain("description", 1000)?;
+        form.plain("statement_descriptor", 22)?;
+        let metadata = form.metadata()?;
+        form.finish()?;
+        let intent = self.intent_mut(id)?;
+        check_money(total, &intent.currency)?;
+        if intent.status != Status::RequiresCapture {
+            let message = format!(
+                "This PaymentIntent's amount could not be incremented because it has a status of {}. Only a \
+                 PaymentIntent with one of the following statuses may be incremented: requires_capture.",
+                intent.status.name()
+            );
+            return Err(self.wrong_state(id, message));
+        }
+        if !intent.incremental {
+            let message = "The PaymentIntent does not support incremental authorization.";
+            return Err(Refusal::state("payment_intent_unexpected_state", message));
+        }
+        let more = total - intent.amount;
+        if more < 1 {
+            let message = "The amount must be greater than the amount that is authorized.";
+            return Err(Refusal::invalid("parameter_invalid_integer", message).param("amount"));
+        }
+        if call.declines {
+            let decline = Decline::from(Reason::Generic);
+            return Err(Refusal::card(decline.code, Some(decline.decline_code), decline.message));
+        }
+        intent.amount = total;
+        intent.capturable += more;
+        intent.metadata.extend(metadata);
+        if description.is_some() {
+            intent.description = description;
+        }
+        let charge = intent.charge.clone();
+        if let Some(charge) = charge.and_then(|charge| self.charges.get_mut(&charge)) {
+            charge.amount = total;
+        }
+        self.enter(Kind::Increment, id, more, 0, None, call);
+        Ok(())
+    }
+
     /// `POST /v1/payment_intents/{id}/capture`: takes all or a part; what is left is released.
     pub(crate) fn capture_intent(&mut self, id: &str, mut form: Form, call: &Call) -> Result<(), Refusal> {
         let wanted = form.integer("amount_to_capture")?;

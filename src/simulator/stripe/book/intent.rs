@@ -1,11 +1,13 @@
 //! Payment intents: created, confirmed, charged.
 
-use super::{Book, Call, Challenge, Charge, Intent, LastError, Method, Status, fresh_id, room};
-use crate::cards::{self, Behaviour, Decline};
-use crate::form::Form;
+use super::{Book, Call, Challenge, Charge, Intent, LastError, Method, Status, check_money, fresh_id, room};
+use crate::cards::{Behaviour, Reason};
 use crate::ledger::Kind;
-use crate::refusal::Refusal;
-use crate::shape::{self, View};
+use crate::page::is_web_address;
+use crate::stripe::decline::Decline;
+use crate::stripe::form::Form;
+use crate::stripe::refusal::Refusal;
+use crate::stripe::shape::{self, View};
 
 impl Book {
     /// `POST /v1/payment_intents`; answers the id. A declined payment leaves its intent behind, as with Stripe.
@@ -19,13 +21,17 @@ impl Book {
         let manual_capture =
             form.choice("capture_method", &["automatic", "automatic_async", "manual"])? == Some("manual");
         form.choice("confirmation_method", &["automatic", "manual"])?;
+        let asked = "payment_method_options[card][request_incremental_authorization]";
+        let incremental = form.choice(asked, &["if_available", "never"])? == Some("if_available");
         let id = fresh_id("pi");
         let mut intent = Intent {
             client_secret: format!("{id}_secret_{}", &fresh_id("s")[4..]),
             id: id.clone(),
+            account: call.account.clone(),
             amount,
             currency,
             manual_capture,
+            incremental,
             status: Status::RequiresPaymentMethod,
             method: None,
             charge: None,
@@ -43,6 +49,7 @@ impl Book {
             created: call.now,
             canceled_at: None,
             cancellation_reason: None,
+            dispute: None,
         };
         form.plain("receipt_email", 800)?;
         form.flag("automatic_payment_methods[enabled]")?;
@@ -98,7 +105,7 @@ impl Book {
             return self.charge_card(id, &method, false, call);
         }
         if terms.off_session || terms.error_on_action {
-            return self.decline(id, &method, cards::AUTHENTICATION_REQUIRED, call);
+            return self.decline(id, &method, Reason::AuthenticationRequired, call);
         }
         room(self.challenges.len())?;
         let challenge = fresh_id("challenge");
@@ -123,11 +130,12 @@ impl Book {
             Behaviour::Decline(decline) => Some(decline),
             Behaviour::Authenticate(decline) if authenticated => decline,
             // Reached only when the cardholder was not asked, which `confirm` prevents.
-            Behaviour::Authenticate(_) => Some(cards::AUTHENTICATION_REQUIRED),
+            Behaviour::Authenticate(_) => Some(Reason::AuthenticationRequired),
+            _ if call.declines => Some(Reason::Generic),
             _ => None,
         };
-        if let Some(decline) = verdict {
-            return self.decline(id, method, decline, call);
+        if let Some(reason) = verdict {
+            return self.decline(id, method, reason, call);
         }
         let charge = self.add_charge(id, method, None, authenticated, call)?;
         let intent = self.intent_mut(id)?;
@@ -153,7 +161,8 @@ impl Book {
         Ok(())
     }
 
-    fn decline(&mut self, id: &str, method: &str, decline: Decline, call: &Call) -> Result<(), Refusal> {
+    fn decline(&mut self, id: &str, method: &str, reason: Reason, call: &Call) -> Result<(), Refusal> {
+        let decline = Decline::from(reason);
         let charge = self.add_charge(id, method, Some(decline), false, call)?;
         let intent = self.intent_mut(id)?;
         intent.charge = Some(charge.clone());
@@ -256,28 +265,3 @@ impl Terms {
         Ok(Self { method, card, return_url, off_session, error_on_action, three_ds_wanted, setup_future_usage })
     }
 }
-
-fn check_money(amount: i64, currency: &str) -> Result<(), Refusal> {
-    if amount < 1 {
-        return Err(Refusal::invalid("parameter_invalid_integer", "This value must be at least 1.").param("amount"));
-    }
-    if amount > AMOUNT_MAX {
-        let message = "Amount must be no more than 99999999 minor units.";
-        return Err(Refusal::invalid("amount_too_large", message).param("amount"));
-    }
-    if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return Err(Refusal::invalid("parameter_invalid", "Invalid currency.").param("currency"));
-    }
-    Ok(())
-}
-
-/// A browser is sent there, so nothing but the web will do, and no character that could end a header or an attribute.
-fn is_web_address(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte))
-    })
-}
-
-/// Stripe's largest amount: eight digits.
-const AMOUNT_MAX: i64 = 99_999_999;

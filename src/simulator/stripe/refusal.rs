@@ -4,6 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
+use crate::cards::Wrong;
+use crate::house::Full;
+use crate::replay::KeyRefused;
+
 /// A request that is not granted. It never repeats what the caller sent.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -72,27 +76,9 @@ impl Refusal {
         Self::new(404, "invalid_request_error", None, "Unrecognized request URL. The simulator speaks a subset.")
     }
 
-    /// 400: the idempotency key was used with another request before.
-    pub(crate) fn key_reused() -> Self {
-        let message =
-            "Keys for idempotent requests can only be used with the same parameters they were first used with.";
-        Self::new(400, "idempotency_error", None, message)
-    }
-
-    /// 409: the first request with this idempotency key has not been answered yet.
-    pub(crate) fn key_in_use() -> Self {
-        let message = "There is currently another in-progress request using this Idempotency Key.";
-        Self::new(409, "idempotency_error", Some("idempotency_key_in_use"), message)
-    }
-
     /// 500: what a fault answers; also where a mistake of the simulator itself would end.
     pub(crate) fn internal() -> Self {
         Self { began: true, ..Self::new(500, "api_error", None, "An unknown error occurred.") }
-    }
-
-    /// 503: a limit of the simulator is reached.
-    pub(crate) fn full() -> Self {
-        Self::new(503, "api_error", None, "The simulator holds as many objects as it may; start it anew.")
     }
 
     /// Names the parameter at fault.
@@ -131,5 +117,47 @@ impl Refusal {
             }
         }
         json!({ "error": error })
+    }
+}
+
+/// 503: a limit of the simulator is reached.
+impl From<Full> for Refusal {
+    fn from(_: Full) -> Self {
+        Self::new(503, "api_error", None, "The simulator holds as many objects as it may; start it anew.")
+    }
+}
+
+impl From<KeyRefused> for Refusal {
+    fn from(refused: KeyRefused) -> Self {
+        match refused {
+            KeyRefused::Length => Self::invalid("parameter_invalid", "An Idempotency-Key has 1 to 255 characters."),
+            KeyRefused::Reused => {
+                let message = "Keys for idempotent requests can only be used with the same parameters they were first \
+                               used with.";
+                Self::new(400, "idempotency_error", None, message)
+            }
+            KeyRefused::InUse => {
+                let message = "There is currently another in-progress request using this Idempotency Key.";
+                Self::new(409, "idempotency_error", Some("idempotency_key_in_use"), message)
+            }
+            KeyRefused::Full => Full.into(),
+        }
+    }
+}
+
+/// Stripe's own answers to numbers that it does not charge.
+impl From<Wrong> for Refusal {
+    fn from(wrong: Wrong) -> Self {
+        let refusal = match wrong {
+            Wrong::NoNumber => Self::card("invalid_number", None, "The card number is not a valid credit card number."),
+            Wrong::CheckDigit => Self::card("incorrect_number", None, "Your card number is incorrect."),
+            Wrong::NotPublished => Self::card(
+                "card_declined",
+                Some("test_mode_live_card"),
+                "Your card was declined. This is a simulator: it takes published test numbers alone, and this is not \
+                 one of them. Never send it a real card.",
+            ),
+        };
+        refusal.param("card[number]")
     }
 }

@@ -3,11 +3,10 @@
 
 use proptest::prelude::*;
 
-use strongroom_wire::limits;
-
-use super::{Book, Call, Status, Verdict, room};
-use crate::form::Form;
-use crate::refusal::Refusal;
+use super::{Book, Call, Status};
+use crate::page::Verdict;
+use crate::stripe::form::Form;
+use crate::stripe::refusal::Refusal;
 
 fn form(text: &str) -> Form {
     Form::parse(text.as_bytes()).map_err(|refusal| refusal.body(None)).expect("a form")
@@ -15,7 +14,7 @@ fn form(text: &str) -> Form {
 
 fn call() -> Call {
     // 2026-11-15.
-    Call { now: 1_794_700_800, idempotency_key: None, base_url: "https://127.0.0.1:1".to_owned() }
+    Call { now: 1_794_700_800, base_url: "https://127.0.0.1:1".to_owned(), ..Call::default() }
 }
 
 fn pay(book: &mut Book, number: &str, more: &str) -> Result<String, Refusal> {
@@ -24,6 +23,13 @@ fn pay(book: &mut Book, number: &str, more: &str) -> Result<String, Refusal> {
     let method = book.create_method(form(&card), &call())?;
     let fields = format!("amount=1000&currency=usd&confirm=true&payment_method={method}&metadata[payment_id]=p{more}");
     book.create_intent(form(&fields), &call())
+}
+
+/// Books with one payment of 1000 in them.
+pub(in crate::stripe) fn paid() -> (Book, String) {
+    let mut book = Book::default();
+    let id = pay(&mut book, "4242424242424242", "").map_err(|refusal| refusal.body(None)).expect("approved");
+    (book, id)
 }
 
 fn decline_of(number: &str) -> Option<(String, String)> {
@@ -101,7 +107,7 @@ fn three_d_secure_that_fails_or_is_declined_afterwards_charges_nothing() {
         let intent = book.intent(&id).map_err(|_| "gone").expect("kept");
         assert_eq!(intent.status, Status::RequiresPaymentMethod);
         assert_eq!(
-            crate::shape::intent(&book, intent, crate::shape::View::default())["last_payment_error"]["code"],
+            crate::stripe::shape::intent(&book, intent, crate::stripe::shape::View::default())["last_payment_error"]["code"],
             code
         );
         assert_eq!(book.ledger.len(), 0);
@@ -148,9 +154,44 @@ fn refused_request_leaves_no_trace() {
 }
 
 #[test]
-fn one_object_more_than_the_limit_is_refused() {
-    assert!(room(limits::SIMULATOR_OBJECTS_MAX - 1).is_ok());
-    assert_eq!(room(limits::SIMULATOR_OBJECTS_MAX).map_err(|refusal| refusal.status), Err(503));
+fn reservation_is_raised_only_where_that_was_asked_for_and_a_decline_leaves_it() {
+    let asked = "&payment_method_options[card][request_incremental_authorization]=if_available";
+    for (more, fits) in [("&capture_method=manual", false), (&format!("&capture_method=manual{asked}"), true)] {
+        let mut book = Book::default();
+        let id = pay(&mut book, "4242424242424242", more).map_err(|_| "refused").expect("reserved");
+        let declined = Call { declines: true, ..call() };
+        assert!(book.increment_intent(&id, form("amount=1500"), &declined).is_err());
+        assert!(book.increment_intent(&id, form("amount=1000"), &call()).is_err(), "not more than before");
+        assert_eq!(book.intent(&id).ok().map(|intent| (intent.amount, intent.capturable)), Some((1000, 1000)));
+        assert_eq!(book.increment_intent(&id, form("amount=1500"), &call()).is_ok(), fits);
+        assert_eq!(book.ledger.statement(None).totals.authorized, if fits { 1500 } else { 1000 });
+    }
+}
+
+#[test]
+fn decline_on_purpose_meets_a_card_that_would_be_approved() {
+    let (mut book, _) = paid();
+    let method = book.methods.keys().next().expect("a method").clone();
+    let fields = format!("amount=1000&currency=usd&confirm=true&payment_method={method}");
+    let refusal = book.create_intent(form(&fields), &Call { declines: true, ..call() }).expect_err("declined");
+    assert_eq!(refusal.body(None)["error"]["decline_code"], "generic_decline");
+    assert_eq!(book.ledger.len(), 2, "a decline moves no money");
+}
+
+#[test]
+fn number_that_is_not_published_is_refused_without_an_echo() {
+    // Another provider's published number.
+    let text = pay(&mut Book::default(), "4111111111111111", "").expect_err("refused").body(None).to_string();
+    assert!(text.contains("test_mode_live_card") && !text.contains("4111"), "{text}");
+}
+
+#[test]
+fn wrong_check_digit_and_letters_have_their_own_answers() {
+    let code =
+        |number: &str| pay(&mut Book::default(), number, "").expect_err("refused").body(None)["error"]["code"].clone();
+    assert_eq!(code("4242424242424241"), "incorrect_number");
+    assert_eq!(code("4242x24242424242"), "invalid_number");
+    assert_eq!(code("42"), "invalid_number");
 }
 
 #[test]
@@ -166,6 +207,7 @@ fn return_address_that_is_not_of_the_web_is_refused() {
 enum Act {
     Pay { manual: bool },
     Confirm(usize),
+    Increment(usize, i64),
     Capture(usize, i64),
     Cancel(usize),
     Refund(usize, i64),
@@ -175,6 +217,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         any::<bool>().prop_map(|manual| Act::Pay { manual }),
         (0..4_usize).prop_map(Act::Confirm),
+        (0..4_usize, 0..3000_i64).prop_map(|(which, amount)| Act::Increment(which, amount)),
         (0..4_usize, 0..1500_i64).prop_map(|(which, amount)| Act::Capture(which, amount)),
         (0..4_usize).prop_map(Act::Cancel),
         (0..4_usize, 0..1500_i64).prop_map(|(which, amount)| Act::Refund(which, amount)),
@@ -193,10 +236,15 @@ proptest! {
             // A refusal is as good as a success here: what counts is the books afterwards.
             match act {
                 Act::Pay { manual } => {
-                    let more = format!("{}{}", ids.len(), if manual { "&capture_method=manual" } else { "" });
+                    let raised = "&payment_method_options[card][request_incremental_authorization]=if_available";
+                    let manual = if manual { format!("&capture_method=manual{raised}") } else { String::new() };
+                    let more = format!("{}{manual}", ids.len());
                     ids.extend(pay(&mut book, "4242424242424242", &more));
                 }
                 Act::Confirm(which) => drop(book.confirm_intent(&pick(which), form(""), &call())),
+                Act::Increment(which, amount) => {
+                    drop(book.increment_intent(&pick(which), form(&format!("amount={amount}")), &call()));
+                }
                 Act::Capture(which, amount) => {
                     drop(book.capture_intent(&pick(which), form(&format!("amount_to_capture={amount}")), &call()));
                 }

@@ -1,16 +1,8 @@
 //! 3-D Secure: the cardholder approves or fails on a page of the simulator, once.
 
 use super::{Book, Call, Intent, LastError, Status};
-use crate::refusal::Refusal;
-
-/// What the cardholder clicked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
-    /// Authentication succeeded.
-    Approve,
-    /// Authentication failed.
-    Fail,
-}
+use crate::page::Verdict;
+use crate::stripe::refusal::Refusal;
 
 impl Book {
     /// The payment intent that a challenge belongs to, and whether it still waits.

@@ -5,15 +5,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 use strongroom_wire::limits;
 
-use super::Simulator;
+use super::Stripe;
 use super::exchange::look;
-use crate::form::Form;
-use crate::refusal::Refusal;
-use crate::shape::{self, View};
+use super::form::Form;
+use super::refusal::Refusal;
+use super::shape::{self, View};
 
 /// `GET /v1/payment_methods/{id}`
-pub(super) async fn method(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    look(&simulator, &request, |book, form| {
+pub(super) async fn method(stripe: Data<Stripe>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&stripe, &request, |book, form| {
         form.finish()?;
         Ok(shape::method(book.method(&id)?))
     })
@@ -21,8 +21,8 @@ pub(super) async fn method(simulator: Data<Simulator>, request: HttpRequest, id:
 }
 
 /// `GET /v1/payment_intents/{id}`
-pub(super) async fn intent(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    look(&simulator, &request, |book, mut form| {
+pub(super) async fn intent(stripe: Data<Stripe>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&stripe, &request, |book, mut form| {
         let view = view(&request, &mut form)?;
         form.finish()?;
         Ok(shape::intent(book, book.intent(&id)?, view))
@@ -31,8 +31,8 @@ pub(super) async fn intent(simulator: Data<Simulator>, request: HttpRequest, id:
 }
 
 /// `GET /v1/payment_intents`, newest first
-pub(super) async fn intents(simulator: Data<Simulator>, request: HttpRequest) -> HttpResponse {
-    look(&simulator, &request, |book, mut form| {
+pub(super) async fn intents(stripe: Data<Stripe>, request: HttpRequest) -> HttpResponse {
+    look(&stripe, &request, |book, mut form| {
         let page = Page::parse(&mut form)?;
         let view = view(&request, &mut form)?;
         form.finish()?;
@@ -44,8 +44,8 @@ pub(super) async fn intents(simulator: Data<Simulator>, request: HttpRequest) ->
 }
 
 /// `GET /v1/charges/{id}`
-pub(super) async fn charge(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    look(&simulator, &request, |book, form| {
+pub(super) async fn charge(stripe: Data<Stripe>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&stripe, &request, |book, form| {
         form.finish()?;
         Ok(shape::charge(book, book.charge(&id)?))
     })
@@ -53,8 +53,8 @@ pub(super) async fn charge(simulator: Data<Simulator>, request: HttpRequest, id:
 }
 
 /// `GET /v1/refunds/{id}`
-pub(super) async fn refund(simulator: Data<Simulator>, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    look(&simulator, &request, |book, form| {
+pub(super) async fn refund(stripe: Data<Stripe>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&stripe, &request, |book, form| {
         form.finish()?;
         Ok(shape::refund(book.read_refund(&id)?))
     })
@@ -62,8 +62,8 @@ pub(super) async fn refund(simulator: Data<Simulator>, request: HttpRequest, id:
 }
 
 /// `GET /v1/refunds`, newest first
-pub(super) async fn refunds(simulator: Data<Simulator>, request: HttpRequest) -> HttpResponse {
-    look(&simulator, &request, |book, mut form| {
+pub(super) async fn refunds(stripe: Data<Stripe>, request: HttpRequest) -> HttpResponse {
+    look(&stripe, &request, |book, mut form| {
         let page = Page::parse(&mut form)?;
         let intent = form.text("payment_intent");
         let charge = form.text("charge");

@@ -1,10 +1,10 @@
 //! Refunds: all of a charge or parts of it, never more than was taken.
 
-use super::{Book, Call, Refund, fresh_id, room};
+use super::{Book, Call, NAME, Refund, fresh_id, room};
 use crate::cards::Behaviour;
-use crate::form::Form;
 use crate::ledger::Kind;
-use crate::refusal::Refusal;
+use crate::stripe::form::Form;
+use crate::stripe::refusal::Refusal;
 
 impl Book {
     /// `POST /v1/refunds`; answers the id.
@@ -90,7 +90,7 @@ impl Book {
                 if let Some(charge) = self.charges.get_mut(&charge) {
                     charge.refunded -= amount;
                 }
-                self.ledger.reverse(id);
+                self.ledger.reverse_refund(NAME, id);
             }
         }
         self.refund(id)

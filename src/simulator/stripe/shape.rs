@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::book::{Book, Charge, Intent, LastError, Method, Refund, Status};
+use super::book::{Book, Charge, Intent, LastError, Method, Refund, Status};
 use crate::cards::Behaviour;
 
 /// A `payment_method`.
@@ -152,7 +152,7 @@ pub(crate) fn charge(book: &Book, charge: &Charge) -> Value {
         "captured": charge.captured > 0,
         "created": charge.created,
         "currency": charge.currency,
-        "disputed": false,
+        "disputed": book.intent(&charge.intent).is_ok_and(|intent| intent.dispute.is_some()),
         "failure_code": charge.decline.map(|decline| decline.code),
         "failure_message": charge.decline.map(|decline| decline.message),
         "livemode": false,
@@ -189,6 +189,30 @@ pub(crate) fn refund(refund: &Refund) -> Value {
         shape["failure_reason"] = json!("expired_or_canceled_card");
     }
     shape
+}
+
+/// The `dispute` of a payment intent, if it has one.
+pub(crate) fn dispute(intent: &Intent) -> Option<Value> {
+    let dispute = intent.dispute.as_ref()?;
+    Some(json!({
+        "id": dispute.id,
+        "object": "dispute",
+        "amount": dispute.amount,
+        "balance_transactions": [],
+        "charge": intent.charge,
+        "created": dispute.created,
+        "currency": intent.currency,
+        "evidence": {},
+        "evidence_details": {
+            "due_by": dispute.created + EVIDENCE_S, "has_evidence": false, "past_due": false, "submission_count": 0
+        },
+        "is_charge_refundable": dispute.status == "warning_needs_response",
+        "livemode": false,
+        "metadata": {},
+        "payment_intent": intent.id,
+        "reason": dispute.reason,
+        "status": dispute.status
+    }))
 }
 
 /// A page of a list.
@@ -254,3 +278,6 @@ fn checks(method: &Method, cvc_check: Value) -> Value {
 fn cvc_check(method: &Method) -> &'static str {
     if method.card.behaviour == Behaviour::ApproveBadCvc { "fail" } else { "pass" }
 }
+
+/// How long evidence is taken: a week, in seconds.
+const EVIDENCE_S: i64 = 7 * 24 * 3600;

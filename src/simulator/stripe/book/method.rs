@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 
 use super::{Book, Call, Method, fresh_id, room};
 use crate::cards;
-use crate::form::Form;
-use crate::refusal::Refusal;
+use crate::stripe::form::Form;
+use crate::stripe::refusal::Refusal;
 
 impl Book {
     /// `POST /v1/payment_methods`; answers the id.
@@ -41,7 +41,7 @@ impl Method {
         let exp_month = form.text(&name("card[exp_month]")).ok_or_else(|| missing("card[exp_month]"))?;
         let exp_year = form.text(&name("card[exp_year]")).ok_or_else(|| missing("card[exp_year]"))?;
         let cvc = form.text(&name("card[cvc]"));
-        let card = cards::find(&number)?;
+        let card = cards::find(&number, &[])?;
 
         let exp_month = exp_month.parse().ok().filter(|month| (1..=12).contains(month));
         let exp_month = exp_month.ok_or_else(|| {

@@ -3,16 +3,15 @@
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::Simulator;
 use super::exchange::change;
+use super::form::Form;
 use super::read::view;
+use super::{Stripe, shape};
 use crate::fault::Operation;
-use crate::form::Form;
-use crate::shape;
 
 /// `POST /v1/payment_methods`
-pub(super) async fn create_method(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    change(&simulator, &request, &body, Operation::Method, None, |book, form, call| {
+pub(super) async fn create_method(stripe: Data<Stripe>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    change(&stripe, &request, &body, Operation::Method, None, |book, form, call| {
         let id = book.create_method(form, call)?;
         Ok(shape::method(book.method(&id)?))
     })
@@ -20,10 +19,10 @@ pub(super) async fn create_method(simulator: Data<Simulator>, request: HttpReque
 }
 
 /// `POST /v1/payment_intents`
-pub(super) async fn create_intent(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub(super) async fn create_intent(stripe: Data<Stripe>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let confirms = Form::parse(&body).is_ok_and(|form| form.peek("confirm") == Some("true"));
     let operation = if confirms { Operation::Authorize } else { Operation::Prepare };
-    change(&simulator, &request, &body, operation, None, |book, mut form, call| {
+    change(&stripe, &request, &body, operation, None, |book, mut form, call| {
         let view = view(&request, &mut form)?;
         let id = book.create_intent(form, call)?;
         Ok(shape::intent(book, book.intent(&id)?, view))
@@ -33,12 +32,12 @@ pub(super) async fn create_intent(simulator: Data<Simulator>, request: HttpReque
 
 /// `POST /v1/payment_intents/{id}/confirm`
 pub(super) async fn confirm_intent(
-    simulator: Data<Simulator>,
+    stripe: Data<Stripe>,
     request: HttpRequest,
     id: Path<String>,
     body: Bytes,
 ) -> HttpResponse {
-    change(&simulator, &request, &body, Operation::Authorize, Some(&id), |book, mut form, call| {
+    change(&stripe, &request, &body, Operation::Authorize, Some(&id), |book, mut form, call| {
         let view = view(&request, &mut form)?;
         book.confirm_intent(&id, form, call)?;
         Ok(shape::intent(book, book.intent(&id)?, view))
@@ -46,14 +45,29 @@ pub(super) async fn confirm_intent(
     .await
 }
 
-/// `POST /v1/payment_intents/{id}/capture`
-pub(super) async fn capture_intent(
-    simulator: Data<Simulator>,
+/// `POST /v1/payment_intents/{id}/increment_authorization`
+pub(super) async fn increment_intent(
+    stripe: Data<Stripe>,
     request: HttpRequest,
     id: Path<String>,
     body: Bytes,
 ) -> HttpResponse {
-    change(&simulator, &request, &body, Operation::Capture, Some(&id), |book, mut form, call| {
+    change(&stripe, &request, &body, Operation::Increment, Some(&id), |book, mut form, call| {
+        let view = view(&request, &mut form)?;
+        book.increment_intent(&id, form, call)?;
+        Ok(shape::intent(book, book.intent(&id)?, view))
+    })
+    .await
+}
+
+/// `POST /v1/payment_intents/{id}/capture`
+pub(super) async fn capture_intent(
+    stripe: Data<Stripe>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
+    change(&stripe, &request, &body, Operation::Capture, Some(&id), |book, mut form, call| {
         let view = view(&request, &mut form)?;
         book.capture_intent(&id, form, call)?;
         Ok(shape::intent(book, book.intent(&id)?, view))
@@ -63,12 +77,12 @@ pub(super) async fn capture_intent(
 
 /// `POST /v1/payment_intents/{id}/cancel`
 pub(super) async fn cancel_intent(
-    simulator: Data<Simulator>,
+    stripe: Data<Stripe>,
     request: HttpRequest,
     id: Path<String>,
     body: Bytes,
 ) -> HttpResponse {
-    change(&simulator, &request, &body, Operation::Cancel, Some(&id), |book, mut form, call| {
+    change(&stripe, &request, &body, Operation::Cancel, Some(&id), |book, mut form, call| {
         let view = view(&request, &mut form)?;
         book.cancel_intent(&id, form, call)?;
         Ok(shape::intent(book, book.intent(&id)?, view))
@@ -77,9 +91,9 @@ pub(super) async fn cancel_intent(
 }
 
 /// `POST /v1/refunds`
-pub(super) async fn create_refund(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub(super) async fn create_refund(stripe: Data<Stripe>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let subject = Form::parse(&body).ok().and_then(|form| form.peek("payment_intent").map(str::to_owned));
-    change(&simulator, &request, &body, Operation::Refund, subject.as_deref(), |book, form, call| {
+    change(&stripe, &request, &body, Operation::Refund, subject.as_deref(), |book, form, call| {
         let id = book.create_refund(form, call)?;
         Ok(shape::refund(book.refund(&id)?))
     })
