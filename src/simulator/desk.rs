@@ -48,10 +48,10 @@ impl Desk {
             .route("/disputes", post().to(dispute));
     }
 
-    fn admit(&self, request: &HttpRequest) -> Result<(), HttpResponse> {
+    fn admit(&self, request: &HttpRequest) -> Result<(), No> {
         match presented_key(request) {
             Some(key) if self.keys.contains(&key) => Ok(()),
-            _ => Err(refuse(StatusCode::UNAUTHORIZED, "The desk wants one of the --api-key keys as a bearer token.")),
+            _ => Err(No(StatusCode::UNAUTHORIZED, NO_KEY.to_owned())),
         }
     }
 
@@ -81,7 +81,7 @@ enum Format {
 /// provider's id), `?format=lines` for one JSON line for each entry. It needs no key: there is no secret in it.
 async fn ledger(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
     let Ok(Query(wanted)) = Query::<Wanted>::from_query(request.query_string()) else {
-        return bad("GET /ledger takes ?payment= and ?format=json|lines alone.");
+        return answer(Err(bad("GET /ledger takes ?payment= and ?format=json|lines alone.")));
     };
     let statement = desk.house.ledger.statement(wanted.payment.as_deref());
     match wanted.format {
@@ -226,11 +226,9 @@ async fn dispute(desk: Data<Desk>, request: HttpRequest, body: Bytes) -> HttpRes
             return Err(bad("Name the payment: psp_id or payment_id, not both."));
         };
         let Some((provider, psp_id)) = desk.house.ledger.find(reference) else {
-            return Err(refuse(StatusCode::NOT_FOUND, "No money of such a payment has moved here."));
+            return Err(No(StatusCode::NOT_FOUND, NO_PAYMENT.to_owned()));
         };
-        let Some(dialect) = desk.dialect(provider) else {
-            return Err(refuse(StatusCode::NOT_FOUND, "The payment is of a dialect that is not spoken any more."));
-        };
+        let dialect = desk.dialect(provider).ok_or_else(|| No(StatusCode::NOT_FOUND, NO_PAYMENT.to_owned()))?;
         let dispute = Dispute { psp_id, status: order.status, amount: order.amount, reason: order.reason };
         dialect.dispute(&dispute).map_err(|why| bad(&why))
     });
@@ -244,22 +242,26 @@ impl DisputeOrder {
 }
 
 /// Reads a JSON body; `form` says what it must look like.
-fn read<T: DeserializeOwned>(body: &[u8], form: &'static str) -> Result<T, HttpResponse> {
+fn read<T: DeserializeOwned>(body: &[u8], form: &'static str) -> Result<T, No> {
     serde_json::from_slice(body).map_err(|_| bad(form))
 }
 
-fn answer(done: Result<Value, HttpResponse>) -> HttpResponse {
-    done.map_or_else(|refusal| refusal, |value| HttpResponse::Ok().json(value))
+/// What the desk answers when it does nothing.
+struct No(StatusCode, String);
+
+fn answer(done: Result<Value, No>) -> HttpResponse {
+    match done {
+        Ok(value) => HttpResponse::Ok().json(value),
+        Err(No(status, message)) => HttpResponse::build(status).json(json!({ "error": { "message": message } })),
+    }
 }
 
-fn bad(message: &str) -> HttpResponse {
-    refuse(StatusCode::BAD_REQUEST, message)
+fn bad(message: &str) -> No {
+    No(StatusCode::BAD_REQUEST, message.to_owned())
 }
 
-fn refuse(status: StatusCode, message: &str) -> HttpResponse {
-    HttpResponse::build(status).json(json!({ "error": { "message": message } }))
-}
-
+const NO_KEY: &str = "The desk wants one of the --api-key keys as a bearer token.";
+const NO_PAYMENT: &str = "No money of such a payment has moved here.";
 const ARMED: &str = "Send JSON: {\"fault\": slow | drop_after | error_after | error_before | drop_before | decline | \
     webhook_lost | webhook_twice | webhook_delayed, \"operation\"?: method | prepare | authorize | verify | complete | \
     increment | capture | cancel | refund | read | webhook | any, \"provider\"?, \"account_ending\"?, \"times\"?, \
