@@ -17,4 +17,6 @@ pub mod vault;
 mod view;
 
 #[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod tls_peer;

@@ -34,12 +34,21 @@ pub(crate) struct House {
     /// Sends webhooks.
     pub(crate) bell: Bell,
     faults: Arc<Mutex<Faults>>,
+    clock: Clock,
 }
+
+/// Tells the time in seconds since 1970.
+pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl House {
     /// An empty house whose webhooks go through this bell.
-    pub(crate) fn new(bell: Bell, faults: Arc<Mutex<Faults>>) -> Self {
-        Self { ledger: Ledger::default(), bell, faults }
+    pub(crate) fn new(bell: Bell, faults: Arc<Mutex<Faults>>, clock: Clock) -> Self {
+        Self { ledger: Ledger::default(), bell, faults, clock }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn now_s(&self) -> i64 {
+        (self.clock)()
     }
 
     /// The faults that wait for a request.

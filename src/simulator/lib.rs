@@ -15,6 +15,7 @@ mod desk;
 mod exchange;
 mod fault;
 mod house;
+mod inside;
 mod ledger;
 mod page;
 mod replay;
@@ -22,4 +23,5 @@ mod server;
 mod stripe;
 
 pub use fault::{Armed, Fault, Operation};
+pub use inside::{Carried, Inside, Moved};
 pub use server::{Config, Running, StartError, Webhook, start};

@@ -126,8 +126,8 @@ pub fn start(config: &Config) -> Result<Running, StartError> {
         let aimed = target.and_then(|target| bell.aim(target));
         aimed.map_err(|why| StartError::BadWebhook { provider: webhook.provider, why: why.to_string() })?;
     }
-    let house = House::new(bell, faults);
-    let dialects: Arc<[Arc<dyn Dialect>]> = Arc::new([Arc::new(Stripe::new(house.clone(), &config.api_keys))]);
+    let house = House::new(bell, faults, Arc::new(|| jiff::Timestamp::now().as_second()));
+    let dialects = dialects(&house, &config.api_keys);
     let desk = Desk::new(house, Arc::clone(&dialects), &config.api_keys, authority);
     let app = move || {
         App::new()
@@ -151,6 +151,11 @@ pub fn start(config: &Config) -> Result<Running, StartError> {
         write_whole(path, &address.to_string()).map_err(|source| StartError::Io { what: "--ready-file", source })?;
     }
     Ok(Running { address, handle: server.handle(), ended: server })
+}
+
+/// Every dialect that is spoken.
+pub(crate) fn dialects(house: &House, api_keys: &[String]) -> Arc<[Arc<dyn Dialect>]> {
+    Arc::new([Arc::new(Stripe::new(house.clone(), api_keys))])
 }
 
 fn authority(path: Option<&Path>) -> Result<Option<Arc<Vec<u8>>>, StartError> {

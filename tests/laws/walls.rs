@@ -13,7 +13,7 @@ const WALLS: [(&str, &[&str]); 8] = [
     ("strongroom-keys", &["strongroom-wire"]),
     ("strongroom-vaultctl", &["strongroom-wire", "strongroom-keys"]),
     ("strongroom-vault", &["strongroom-wire", "strongroom-keys"]),
-    ("strongroom-orchestrator", &["strongroom-wire"]),
+    ("strongroom-orchestrator", &["strongroom-wire", "strongroom-simulator"]),
     ("strongroom-simulator", &["strongroom-wire"]),
     ("strongroom-tests", &["strongroom-wire"]),
     ("xtask", &["strongroom-tests"]),
@@ -38,6 +38,17 @@ fn no_crate_names_one_that_its_wall_forbids() {
                 dependency.name,
                 dependency.kind,
             );
+        }
+    }
+}
+
+/// The simulator of providers stands in for them in the orchestrator's simulation, and nowhere else.
+#[test]
+fn the_simulator_is_linked_by_tests_alone() {
+    for package in graph().workspace_packages() {
+        for dependency in package.dependencies.iter().filter(|found| found.name == "strongroom-simulator") {
+            let kind = dependency.kind;
+            assert_eq!(kind, cargo_metadata::DependencyKind::Development, "{} links the simulator", package.name);
         }
     }
 }

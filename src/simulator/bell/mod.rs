@@ -132,6 +132,16 @@ impl Shared {
 }
 
 impl Ringer {
+    /// The events that wait, signed with one secret, for who wants to carry them by hand.
+    pub(crate) fn take(&mut self, secret: &str, now_s: i64) -> Vec<(&'static str, Letter)> {
+        let mut letters = Vec::new();
+        while let Ok(event) = self.queue.try_recv() {
+            self.shared.count(|counts| counts.waiting -= 1);
+            letters.push((event.provider, (event.seal)(&event.event, secret, now_s)));
+        }
+        letters
+    }
+
     /// Sends until every bell is gone.
     pub(crate) async fn run(mut self) {
         while let Some(event) = self.queue.recv().await {

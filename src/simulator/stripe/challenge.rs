@@ -31,7 +31,7 @@ fn decide(stripe: &Stripe, request: &HttpRequest, id: &str, body: &[u8]) -> Resu
         Refusal::invalid("parameter_missing", "Send outcome=approve or outcome=fail.").param("outcome")
     })?;
     let mut book = stripe.book();
-    book.authenticate(id, verdict, &call(request, String::new(), None))?;
+    book.authenticate(id, verdict, &call(stripe, request, String::new(), None))?;
     let (intent, _) = book.challenged(id)?;
     Ok(way_back(intent))
 }

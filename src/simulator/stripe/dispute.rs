@@ -1,6 +1,5 @@
 //! Disputes on purpose: the desk orders one, and Stripe's webhook tells it.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::book::{Book, Disputed, fresh_id};
@@ -10,7 +9,7 @@ use crate::desk::{Dispute, DisputeStatus};
 
 /// Opens the dispute of a payment or moves it on, and tells it.
 pub(super) fn order(stripe: &Stripe, wanted: &Dispute) -> Result<Value, String> {
-    let now = Timestamp::now().as_second();
+    let now = stripe.house.now_s();
     let mut book = stripe.book();
     let kind = book.dispute(wanted, now)?;
     let intent = book.intent(&wanted.psp_id).map_err(|_| NO_INTENT)?;

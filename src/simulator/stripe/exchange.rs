@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -40,7 +39,7 @@ pub(super) async fn change(
         Err(refusal) => return refuse(&refusal),
     };
     let met = fault_of(stripe, &account, &form, operation, subject);
-    let mut call = call(request, account, key);
+    let mut call = call(stripe, request, account, key);
     let work = |declines| {
         call.declines = declines;
         match act(&mut stripe.book(), form, &call) {
@@ -91,8 +90,8 @@ pub(super) fn refuse(refusal: &Refusal) -> HttpResponse {
 }
 
 /// What a request has to tell the books.
-pub(super) fn call(request: &HttpRequest, account: String, idempotency_key: Option<String>) -> Call {
-    let (now, base_url) = (Timestamp::now().as_second(), own_address(request));
+pub(super) fn call(stripe: &Stripe, request: &HttpRequest, account: String, idempotency_key: Option<String>) -> Call {
+    let (now, base_url) = (stripe.house.now_s(), own_address(request));
     Call { now, account, idempotency_key, base_url, declines: false }
 }
 
