@@ -37,6 +37,9 @@ pub struct Config {
     /// Providers by connector name: `[psp.stripe]`.
     #[serde(default)]
     pub psp: BTreeMap<String, PspConfig>,
+    /// How merchants' webhooks are sent.
+    #[serde(default)]
+    pub webhooks: WebhooksConfig,
 }
 
 /// How to reach the vault.
@@ -92,6 +95,27 @@ pub struct PspConfig {
     /// Time limit for a request, in milliseconds; 25000 when absent.
     #[serde(default = "psp_total_ms")]
     pub total_timeout_ms: u64,
+}
+
+/// How merchants' webhooks are sent: over HTTPS, always.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhooksConfig {
+    /// Whether receivers may have private and loopback addresses; only where every merchant is trusted like the operator,
+    /// because the server then calls its own neighbours if a merchant says so. `false` when absent.
+    pub allow_private: bool,
+    /// PEM file: the authority of the receivers' certificates; the system's authorities when absent.
+    pub ca: Option<PathBuf>,
+    /// Time limit for a connection, in milliseconds; 3000 when absent.
+    pub connect_timeout_ms: u64,
+    /// Time limit for a request, in milliseconds; 10000 when absent.
+    pub total_timeout_ms: u64,
+}
+
+impl Default for WebhooksConfig {
+    fn default() -> Self {
+        Self { allow_private: false, ca: None, connect_timeout_ms: 3_000, total_timeout_ms: 10_000 }
+    }
 }
 
 /// See [`Config::log_level`].
@@ -150,7 +174,7 @@ impl Config {
         let mut config = Self::parse(&text)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let vault = &mut config.vault;
-        let cas = config.psp.values_mut().filter_map(|psp| psp.ca.as_mut());
+        let cas = config.psp.values_mut().filter_map(|psp| psp.ca.as_mut()).chain(config.webhooks.ca.as_mut());
         let own = [
             &mut config.certificate,
             &mut config.key,
@@ -189,6 +213,8 @@ impl Config {
         }
         time_limit("vault.connect_timeout_ms", config.vault.connect_timeout_ms)?;
         time_limit("vault.total_timeout_ms", config.vault.total_timeout_ms)?;
+        time_limit("webhooks.connect_timeout_ms", config.webhooks.connect_timeout_ms)?;
+        time_limit("webhooks.total_timeout_ms", config.webhooks.total_timeout_ms)?;
         for (name, psp) in &mut config.psp {
             if crate::connector::find(name).is_none() {
                 return Err(value(&format!("psp.{name}"), "no such connector"));
@@ -305,6 +331,8 @@ ca = "ca.pem"
             ("[vault]", "[vault]\ntotal_timeout_ms = 0"),
             ("[vault]", "[vault]\ncards = \"keep\""),
             ("[vault]", "workers = 0\n[vault]"),
+            ("[vault]", "[webhooks]\ntotal_timeout_ms = 1\n[vault]"),
+            ("[vault]", "[webhooks]\nallow_http = true\n[vault]"),
         ] {
             assert!(Config::parse(&example().replace(from, to)).is_err(), "{to}");
         }

@@ -15,6 +15,7 @@ pub mod telemetry;
 pub mod transport;
 pub mod vault;
 mod view;
+pub mod webhook;
 
 #[cfg(test)]
 mod sim;

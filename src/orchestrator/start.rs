@@ -13,6 +13,7 @@ use crate::store::{SqliteStore, StoreError};
 use crate::telemetry::Metrics;
 use crate::transport::{Destination, ForwardTransport, HttpTransport};
 use crate::vault::{VaultClient, VaultSettings};
+use crate::webhook::{self, Courier, HttpSender, Reach, SenderSettings};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ pub enum StartError {
 /// [`StartError`].
 pub fn start(config: Config) -> Result<Listening, StartError> {
     let store = Arc::new(SqliteStore::open(&config.database)?);
-    let Outgoing { vault, direct } = outgoing(&config)?;
+    let Outgoing { vault, direct, webhooks } = outgoing(&config)?;
     let slowest = config.psp.values().map(|psp| psp.total_timeout_ms).max().unwrap_or(0);
     // An exchange reveals a credential and a card and then calls the provider.
     let exchange_ms = slowest + 2 * config.vault.total_timeout_ms;
@@ -64,10 +65,19 @@ pub fn start(config: Config) -> Result<Listening, StartError> {
         exchange_ms_max: i64::try_from(exchange_ms).unwrap_or(i64::MAX / 4),
         public_url: config.public_url.clone(),
     })?;
-    let api = Api::new(Arc::new(engine), config.admin_hash(), config.vault.intake_url.clone(), metrics);
+    let engine = Arc::new(engine);
+    let reach = reach(&config);
+    let courier = Courier::new(
+        engine.clone(),
+        Arc::new(webhooks),
+        webhook::system_chance(),
+        i64::try_from(config.webhooks.total_timeout_ms).unwrap_or(i64::MAX / 4),
+    );
+    let api = Api::new(engine, config.admin_hash(), config.vault.intake_url.clone(), metrics).with_webhook_reach(reach);
     let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let settings = ServerSettings { listen: config.listen, certificate: config.certificate, key: config.key, workers };
     let listening = api::serve(Arc::new(api), settings)?;
+    tokio::spawn(courier.run());
     tracing::info!(address = %listening.address, event = "listening", "listening");
     if let Some(path) = &config.ready_file {
         // Renamed into place, so that whoever waits for the file never reads half of it.
@@ -94,6 +104,12 @@ struct Outgoing {
     vault: Arc<VaultClient>,
     /// Straight to providers.
     direct: HttpTransport,
+    /// To merchants' receivers.
+    webhooks: HttpSender,
+}
+
+fn reach(config: &Config) -> Reach {
+    if config.webhooks.allow_private { Reach::Anywhere } else { Reach::Public }
 }
 
 fn outgoing(config: &Config) -> Result<Outgoing, StartError> {
@@ -116,5 +132,12 @@ fn outgoing(config: &Config) -> Result<Outgoing, StartError> {
     }
     let vault = VaultClient::new(settings).map_err(|_| StartError::Client)?;
     let direct = HttpTransport::new(destinations).map_err(|_| StartError::Client)?;
-    Ok(Outgoing { vault: Arc::new(vault), direct })
+    let webhooks = HttpSender::new(SenderSettings {
+        reach: reach(config),
+        tls: config.webhooks.ca.as_deref().map(|ca| api::client_config(ca, None)).transpose()?,
+        connect_timeout: Duration::from_millis(config.webhooks.connect_timeout_ms),
+        total_timeout: Duration::from_millis(config.webhooks.total_timeout_ms),
+    });
+    let webhooks = webhooks.map_err(|_| StartError::Client)?;
+    Ok(Outgoing { vault: Arc::new(vault), direct, webhooks })
 }

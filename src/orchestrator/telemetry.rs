@@ -6,6 +6,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -16,6 +17,8 @@ pub struct Metrics {
     calls: Family<CallLabel, Counter>,
     seconds: Histogram,
     requests: Family<StatusLabel, Counter>,
+    webhooks_out: Family<ResultLabel, Counter>,
+    outbox_waiting: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -34,6 +37,11 @@ struct StatusLabel {
     status: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
 impl Metrics {
     /// All counters at zero.
     #[must_use]
@@ -47,7 +55,11 @@ impl Metrics {
         registry.register("psp_requests", "Requests to providers by operation and result", calls.clone());
         registry.register("psp_request_seconds", "Time of a request to a provider", seconds.clone());
         registry.register("http_answers", "Answers of the API by status", requests.clone());
-        Self { registry: Mutex::new(registry), payments, calls, seconds, requests }
+        let webhooks_out = Family::<ResultLabel, Counter>::default();
+        let outbox_waiting = Gauge::default();
+        registry.register("webhooks_out", "Webhooks to merchants by what became of a try", webhooks_out.clone());
+        registry.register("outbox_waiting", "Events that merchants have not taken yet", outbox_waiting.clone());
+        Self { registry: Mutex::new(registry), payments, calls, seconds, requests, webhooks_out, outbox_waiting }
     }
 
     /// A payment reached a state.
@@ -64,6 +76,16 @@ impl Metrics {
     /// The API answered.
     pub fn answered(&self, status: u16) {
         self.requests.get_or_create(&StatusLabel { status }).inc();
+    }
+
+    /// A webhook to a merchant was tried.
+    pub fn webhook_out(&self, result: &'static str) {
+        self.webhooks_out.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// So many events wait for merchants.
+    pub fn outbox_waiting(&self, events: u64) {
+        self.outbox_waiting.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
     /// OpenMetrics text.
@@ -96,9 +118,13 @@ mod tests {
         metrics.payment("succeeded");
         metrics.psp_call("authorize", "done", 120);
         metrics.answered(200);
+        metrics.webhook_out("delivered");
+        metrics.outbox_waiting(7);
         let text = metrics.text();
         assert!(text.contains("orchestrator_payments_total{state=\"succeeded\"} 1"));
         assert!(text.contains("operation=\"authorize\",result=\"done\"} 1"));
+        assert!(text.contains("orchestrator_webhooks_out_total{result=\"delivered\"} 1"));
+        assert!(text.contains("orchestrator_outbox_waiting 7"));
         assert!(text.contains("orchestrator_http_answers_total{status=\"200\"} 1"));
     }
 }

@@ -5,7 +5,8 @@ use strongroom_wire::payment_method::{Brand, CardSummary};
 
 use crate::account::{Customer, Merchant};
 use crate::clock::rfc3339;
-use crate::intent::{Attempt, AttemptStatus, FutureUsage, Payment, Refund, RefundStatus, SavedCard, State};
+use crate::connector::DisputeStatus;
+use crate::intent::{Attempt, AttemptStatus, Dispute, FutureUsage, Payment, Refund, RefundStatus, SavedCard, State};
 
 /// A payment.
 pub(crate) fn payment(payment: &Payment) -> Value {
@@ -62,6 +63,7 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "attempts": payment.attempts.iter().map(|a| attempt(payment, a)).collect::<Vec<_>>(),
         "refunds": payment.refunds.iter().map(|r| refund(payment, r)).collect::<Vec<_>>(),
     });
+    view["disputes"] = payment.disputes.iter().map(|d| dispute(payment, d)).collect();
     if let Value::Object(fields) = &mut view {
         for (name, value) in &terms.extra {
             fields.entry(name.clone()).or_insert_with(|| value.clone());
@@ -90,6 +92,39 @@ pub(crate) fn refund(payment: &Payment, refund: &Refund) -> Value {
         "created_at": rfc3339(refund.created_ms),
         "updated_at": rfc3339(refund.modified_ms),
     })
+}
+
+/// A dispute of a payment.
+pub(crate) fn dispute(payment: &Payment, dispute: &Dispute) -> Value {
+    let last = payment.last_attempt();
+    json!({
+        "dispute_id": dispute.dispute_id,
+        "payment_id": payment.payment_id,
+        "attempt_id": last.map(|a| &a.attempt_id),
+        "amount": dispute.amount_minor,
+        "currency": payment.terms.currency,
+        "dispute_stage": dispute.stage,
+        "dispute_status": dispute_status(dispute.status),
+        "connector": last.map(|a| &a.connector),
+        "connector_dispute_id": dispute.dispute_id,
+        "connector_reason_code": dispute.reason,
+        "challenge_required_by": dispute.evidence_due_ms.map(rfc3339),
+        "created_at": rfc3339(dispute.created_ms),
+        "updated_at": rfc3339(dispute.modified_ms),
+    })
+}
+
+/// The word for a dispute's status, which is also the type of the event that tells it.
+pub(crate) fn dispute_status(status: DisputeStatus) -> &'static str {
+    match status {
+        DisputeStatus::Opened => "dispute_opened",
+        DisputeStatus::Challenged => "dispute_challenged",
+        DisputeStatus::Accepted => "dispute_accepted",
+        DisputeStatus::Expired => "dispute_expired",
+        DisputeStatus::Cancelled => "dispute_cancelled",
+        DisputeStatus::Won => "dispute_won",
+        DisputeStatus::Lost => "dispute_lost",
+    }
 }
 
 /// A saved card in a list. `on_session` says that the payer is there and may be asked for the CVC.
@@ -141,6 +176,14 @@ pub(crate) fn merchant(merchant: &Merchant) -> Value {
         "merchant_name": merchant.merchant_name,
         "publishable_key": merchant.publishable_key,
         "default_profile": merchant.profile_id,
+        "webhook_details": {
+            "webhook_url": merchant.webhooks.url,
+            "events": merchant.webhooks.events,
+            "secrets": merchant.webhooks.secrets.iter().map(|secret| json!({
+                "created_at": rfc3339(secret.created_ms),
+                "ends_at": secret.ends_ms.map(rfc3339),
+            })).collect::<Vec<_>>(),
+        },
         "metadata": merchant.metadata,
         "created_at": rfc3339(merchant.created_ms),
     })

@@ -146,12 +146,20 @@ pub const SAVED_CARD_PAGES_MAX: usize = 10;
 pub const CONNECTOR_ACCOUNTS_MAX: usize = 20;
 /// Most API keys of one merchant.
 pub const API_KEYS_MAX: usize = 20;
+/// Most of a receiver's answer to a webhook that is read, in bytes.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Most secrets that sign one merchant's webhooks at a time.
+pub const WEBHOOK_SECRETS_MAX: usize = 3;
+/// How long a webhook secret that was replaced still signs when the caller names no `overlap_seconds`, in seconds (one day).
+pub const WEBHOOK_OVERLAP_S: u64 = 24 * 3600;
+/// Longest `overlap_seconds` of a webhook secret, in seconds (seven days).
+pub const WEBHOOK_OVERLAP_MAX_S: u64 = 7 * 24 * 3600;
+/// How long a webhook that its receiver does not take is sent again, in seconds (three days).
+pub const WEBHOOK_DELIVERY_S: u64 = 3 * 24 * 3600;
 /// Largest answer of a PSP, in bytes.
 pub const PSP_ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// Largest answer of the vault, in bytes.
 pub const VAULT_ANSWER_BYTES_MAX: usize = 512 * 1024;
-/// Most events of one webhook of a PSP.
-pub const WEBHOOK_EVENTS_MAX: usize = 100;
 /// Most HTTP requests of one operation at a PSP that does something.
 pub const PSP_STEPS_MAX: u8 = 8;
 /// Most HTTP requests of one question to a PSP about a payment or refund; a page more than `STRIPE_PAGES_MAX`.

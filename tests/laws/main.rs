@@ -3,6 +3,7 @@
 mod keyless;
 mod limits;
 mod numbers;
+mod outbox;
 mod rooms;
 mod source;
 mod tidy;

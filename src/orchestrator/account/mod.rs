@@ -1,6 +1,10 @@
 //! Merchants, their API keys, connector accounts and customers. No credential stands here: a connector account names a
 //! secret in the vault.
 
+mod webhooks;
+
+pub use webhooks::{TooManySecrets, WebhookSecret, WebhookSettings};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_wire::{CustomerId, SecretId, TenantId};
@@ -18,6 +22,9 @@ pub struct Merchant {
     pub profile_id: String,
     /// The merchant's notes.
     pub metadata: Map<String, Value>,
+    /// Where its events go.
+    #[serde(default)]
+    pub webhooks: WebhookSettings,
     /// Milliseconds since 1970.
     pub created_ms: i64,
 }

@@ -8,7 +8,7 @@ use strongroom_wire::{TenantId, limits};
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
-use super::{Api, body, who};
+use super::{Api, body, webhooks, who};
 use crate::account::{ApiKey, ConnectorAccount, Merchant};
 use crate::clock::rfc3339;
 use crate::connector::Credentials;
@@ -24,6 +24,7 @@ struct MerchantBody {
     merchant_id: Option<String>,
     merchant_name: Option<String>,
     metadata: Option<Map<String, Value>>,
+    webhook_details: Option<webhooks::WebhookDetails>,
 }
 
 /// `POST /accounts`.
@@ -39,21 +40,27 @@ pub(crate) async fn add_merchant(
         Some(id) => id,
         None => ids::fresh("merchant_", now).map_err(Fault::from)?,
     };
-    let merchant = Merchant {
+    let mut merchant = Merchant {
         merchant_id: tenant(&id)?,
         merchant_name: body::text("merchant_name", asked.merchant_name, limits::PAYMENT_TEXT_BYTES_MAX)?,
         publishable_key: ids::fresh_secret(who::PUBLISHABLE_PREFIX).map_err(Fault::from)?.to_string(),
         profile_id: ids::fresh("pro_", now).map_err(Fault::from)?,
         metadata: body::metadata(asked.metadata)?,
+        webhooks: Default::default(),
         created_ms: now,
     };
+    webhooks::change(&api, &mut merchant.webhooks, asked.webhook_details.unwrap_or_default())?;
     if api.engine.store().merchant(&merchant.merchant_id).await?.is_some() {
         return Err(Fault::Duplicate("merchant").into());
     }
     // The vault first: a tenant without a merchant does no harm, a merchant without a tenant cannot keep a card.
     api.engine.vault().register(&merchant.merchant_id).await.map_err(Fault::from)?;
+    let secret = webhooks::first_secret(&api, &merchant).await?;
+    if let Some(secret) = &secret {
+        webhooks::adopt(&mut merchant.webhooks, secret, now);
+    }
     match api.engine.store().add_merchant(&merchant).await {
-        Ok(()) => Ok(Answer::ok(&view::merchant(&merchant)).into()),
+        Ok(()) => Ok(webhooks::show(&merchant, secret.as_ref()).into()),
         Err(StoreError::Duplicate) => Err(Fault::Duplicate("merchant").into()),
         Err(other) => Err(other.into()),
     }
@@ -257,7 +264,7 @@ fn credentials(details: DetailsBody) -> Result<Credentials, Fault> {
     })
 }
 
-async fn known(api: &Api, id: &str) -> Result<Merchant, Refusal> {
+pub(super) async fn known(api: &Api, id: &str) -> Result<Merchant, Refusal> {
     let id = tenant(id).map_err(|_| Fault::NotFound("Merchant"))?;
     Ok(api.engine.store().merchant(&id).await?.ok_or(Fault::NotFound("Merchant"))?)
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod answer;
 mod body;
 mod customers;
+mod events;
 mod free_text;
 mod health;
 mod once;
@@ -12,6 +13,7 @@ mod payments;
 mod refunds;
 mod server;
 mod tls;
+mod webhooks;
 mod who;
 
 pub use server::{Listening, ServeError, ServerSettings, serve};
@@ -26,6 +28,7 @@ use strongroom_wire::{TenantId, limits};
 use crate::intent::{Engine, Event, Fault};
 use crate::telemetry::Metrics;
 use crate::view;
+use crate::webhook::Reach;
 use answer::{Answer, Refusal};
 
 /// What handlers share.
@@ -38,6 +41,8 @@ pub struct Api {
     pub intake_url: Option<String>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Which addresses merchants may name for their webhooks.
+    pub webhook_reach: Reach,
     pub(crate) running: once::Running,
     pub(crate) readiness: health::Readiness,
 }
@@ -51,9 +56,17 @@ impl Api {
             admin_hash,
             intake_url,
             metrics,
+            webhook_reach: Reach::Public,
             running: once::Running::default(),
             readiness: health::Readiness::default(),
         }
+    }
+
+    /// The same, with other addresses that merchants may name for their webhooks.
+    #[must_use]
+    pub fn with_webhook_reach(mut self, reach: Reach) -> Self {
+        self.webhook_reach = reach;
+        self
     }
 }
 
@@ -96,7 +109,14 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/customers/{customer_id}/payment_methods", &[("get", || web::get().to(customers::saved))]),
     ("/account/payment_methods", &[("get", || web::get().to(customers::eligible))]),
     ("/accounts", &[("post", || web::post().to(accounts::add_merchant))]),
-    ("/accounts/{merchant_id}", &[("get", || web::get().to(accounts::merchant))]),
+    (
+        "/accounts/{merchant_id}",
+        &[("get", || web::get().to(accounts::merchant)), ("post", || web::post().to(webhooks::update_merchant))],
+    ),
+    ("/accounts/{merchant_id}/webhook_secret/rotate", &[("post", || web::post().to(webhooks::rotate_secret))]),
+    ("/events/{merchant_id}", &[("get", || web::get().to(events::list))]),
+    ("/events/{merchant_id}/{event_id}", &[("get", || web::get().to(events::retrieve))]),
+    ("/events/{merchant_id}/{event_id}/retry", &[("post", || web::post().to(events::retry))]),
     (
         "/api_keys/{merchant_id}",
         &[("get", || web::get().to(accounts::keys)), ("post", || web::post().to(accounts::add_key))],
@@ -186,3 +206,6 @@ mod repeat_tests;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod webhook_tests;

@@ -14,7 +14,7 @@ use crate::ids;
 use crate::intent::rig::{DECLINED, GOOD, Rig};
 use crate::telemetry::Metrics;
 
-const ADMIN: &str = "an-admin-key-of-a-test";
+pub(super) const ADMIN: &str = "an-admin-key-of-a-test";
 
 pub(super) struct Shop {
     pub(super) rig: Rig,

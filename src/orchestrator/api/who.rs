@@ -67,6 +67,15 @@ pub(crate) fn admin(api: &Api, request: &HttpRequest) -> Result<(), Refusal> {
     if bool::from(ids::key_hash(key).ct_eq(&api.admin_hash)) { Ok(()) } else { Err(Refusal::unauthorized()) }
 }
 
+/// The merchant in the path, if its own server or the operator asks. To everybody else there is no such merchant's key.
+pub(crate) async fn merchant_or_admin(api: &Api, request: &HttpRequest, id: &str) -> Result<TenantId, Refusal> {
+    if admin(api, request).is_ok() {
+        return Ok(super::accounts::known(api, id).await?.merchant_id);
+    }
+    let merchant = caller(api, request).await?.server()?;
+    if merchant.as_str() == id { Ok(merchant) } else { Err(Refusal::unauthorized()) }
+}
+
 fn key(request: &HttpRequest) -> Option<&str> {
     request.headers().get("api-key")?.to_str().ok().filter(|key| (16..=KEY_CHARS_MAX).contains(&key.len()))
 }

@@ -86,8 +86,8 @@ pub struct PspDispute {
     pub evidence_due_ms: Option<i64>,
 }
 
-/// How far a dispute is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// How far a dispute is, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStage {
     /// A question of the bank; no money moved.
@@ -98,7 +98,7 @@ pub enum DisputeStage {
     PreArbitration,
 }
 
-/// How a dispute stands.
+/// How a dispute stands. Within one stage a later status comes after an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStatus {
@@ -106,8 +106,10 @@ pub enum DisputeStatus {
     Opened,
     /// The merchant has answered.
     Challenged,
-    /// The merchant gave in, or the time ran out.
+    /// The merchant gave in.
     Accepted,
+    /// The merchant did not answer in time.
+    Expired,
     /// Taken back by the bank.
     Cancelled,
     /// Decided for the merchant.

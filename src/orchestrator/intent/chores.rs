@@ -95,7 +95,7 @@ impl Engine {
         if let Some(method) = payment.method.as_mut() {
             method.kept = false;
         }
-        self.store.save_payment(&payment, version, &Effects::default()).await?;
+        self.store_payment(&mut payment, Some(version), &Effects::default()).await?;
         Ok(())
     }
 

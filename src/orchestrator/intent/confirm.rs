@@ -100,7 +100,7 @@ impl Engine {
         let prepared = async {
             let cvc = self.prepare(&mut payment, method, confirm, Asker::Merchant).await?;
             self.ensure_customer(&payment).await?;
-            let added = self.store.add_payment(&payment, &Effects::default()).await;
+            let added = self.store_payment(&mut payment, None, &Effects::default()).await;
             let version = added.map_err(|error| match error {
                 StoreError::Duplicate => Fault::Duplicate("payment"),
                 other => other.into(),
@@ -149,7 +149,7 @@ impl Engine {
             let replaced = before.filter(|before| payment.method.as_ref().is_none_or(|now| now.token != *before));
             let chores = replaced.map(|token| self.stray(&payment, token)).into_iter().collect();
             let effects = Effects { chores, ..Effects::default() };
-            let version = self.store.save_payment(&payment, version, &effects).await?;
+            let version = self.store_payment(&mut payment, Some(version), &effects).await?;
             Ok((version, cvc))
         };
         let prepared = prepared.await;

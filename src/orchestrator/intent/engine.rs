@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use strongroom_wire::{TenantId, limits};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::credentials::CredentialCache;
@@ -16,6 +17,7 @@ use crate::store::{Effects, Store, StoreError, Version};
 use crate::telemetry::Metrics;
 use crate::transport::{CardPass, Handover, NotSent, Sent, Transport};
 use crate::vault::{SecretText, Vault, VaultError};
+use crate::webhook;
 
 /// Runs payments. Cheap to share behind an `Arc`.
 pub struct Engine {
@@ -29,6 +31,8 @@ pub struct Engine {
     pub(crate) run: String,
     pub(crate) lease_ms: i64,
     pub(crate) public_url: String,
+    /// Rings when an event for a merchant was stored.
+    pub(crate) news: Notify,
 }
 
 /// What an engine is made of.
@@ -121,6 +125,7 @@ impl Engine {
             run,
             lease_ms: parts.exchange_ms_max + LEASE_MARGIN_MS,
             public_url: parts.public_url,
+            news: Notify::new(),
         })
     }
 
@@ -177,11 +182,34 @@ impl Engine {
         seen: Version,
         effects: &Effects,
     ) -> Result<Version, StoreError> {
-        let saved = self.store.save_payment(payment, seen, effects).await?;
+        let saved = self.store_payment(payment, Some(seen), effects).await?;
         if !effects.chores.is_empty() {
             self.do_chores_of(&payment.payment_id).await;
         }
         Ok(saved)
+    }
+
+    /// Stores a payment, changed or (`seen` is none) new, together with the events that tell the merchant of it. Every way
+    /// of a payment into the store leads through here, so that what a merchant was told last is always what is stored.
+    pub(crate) async fn store_payment(
+        &self,
+        payment: &mut Payment,
+        seen: Option<Version>,
+        effects: &Effects,
+    ) -> Result<Version, StoreError> {
+        let mut told = payment.clone();
+        let mut effects = effects.clone();
+        // Without random numbers an event has no id; the caller learns that nothing was stored.
+        effects.events = webhook::tell(&mut told, self.now_ms()).map_err(|_| StoreError::Unavailable)?;
+        let version = match seen {
+            Some(seen) => self.store.save_payment(&told, seen, &effects).await?,
+            None => self.store.add_payment(&told, &effects).await?,
+        };
+        *payment = told;
+        if !effects.events.is_empty() {
+            self.news.notify_one();
+        }
+        Ok(version)
     }
 
     /// The account that an attempt or refund of the payment runs on.

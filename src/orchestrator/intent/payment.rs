@@ -57,7 +57,7 @@ pub struct Payment {
     /// When to capture by ourselves, milliseconds since 1970; only a scheduled payment that is authorized has one.
     #[serde(default)]
     pub capture_due_ms: Option<i64>,
-    /// The last thing that the merchant was told about this payment (a type of event).
+    /// The last thing that the merchant was told about this payment: a type of event and what tells it from others of it.
     #[serde(default)]
     pub told: Option<String>,
     /// Why it was cancelled, in the merchant's words.

@@ -77,6 +77,7 @@ impl World {
             publishable_key: "pk_sim_0123456789".into(),
             profile_id: "pro_1".into(),
             metadata: Map::new(),
+            webhooks: Default::default(),
             created_ms: START_MS,
         };
         self.store.add_merchant(&merchant).await.unwrap();

@@ -149,11 +149,15 @@ pub trait Outbox: Send + Sync {
         before_seq: Option<i64>,
         limit: u32,
     ) -> Result<Vec<OutboxEvent>, StoreError>;
+    /// One event of a merchant.
+    async fn outbox_event(&self, merchant: &TenantId, event_id: &str) -> Result<Option<OutboxEvent>, StoreError>;
+    /// How many events of all merchants wait.
+    async fn waiting_events(&self) -> Result<u64, StoreError>;
     /// Whether a provider's event was answered before.
     async fn is_seen(&self, seen: &SeenEvent) -> Result<bool, StoreError>;
     /// A provider's event that changed nothing was answered. Saying so again is fine.
     async fn mark_seen(&self, seen: &SeenEvent) -> Result<(), StoreError>;
-    /// Forgets events that were delivered, and events of providers that were answered, before then.
+    /// Forgets events that were delivered or given up, and events of providers that were answered, before then.
     async fn sweep(&self, before_ms: i64) -> Result<(), StoreError>;
 }
 

@@ -52,6 +52,7 @@ impl Rig {
             publishable_key: "pk_rig_0123456789".into(),
             profile_id: "pro_1".into(),
             metadata: Map::new(),
+            webhooks: Default::default(),
             created_ms: 0,
         };
         self.store.add_merchant(&merchant).await.unwrap();

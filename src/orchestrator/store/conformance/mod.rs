@@ -52,6 +52,7 @@ pub(super) fn merchant_named(name: &str) -> Merchant {
         publishable_key: format!("pk_{name}"),
         profile_id: "pro_1".into(),
         metadata: Map::new(),
+        webhooks: Default::default(),
         created_ms: 1,
     }
 }

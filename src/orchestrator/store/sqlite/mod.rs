@@ -147,7 +147,11 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 /// Numbered by place, from 1. A released row is never changed; a change is a new row.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_begin.sql"), include_str!("migrations/0002_find.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_begin.sql"),
+    include_str!("migrations/0002_find.sql"),
+    include_str!("migrations/0003_given_up.sql"),
+];
 
 #[cfg(test)]
 mod tests;

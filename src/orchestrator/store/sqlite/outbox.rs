@@ -69,6 +69,17 @@ impl Outbox for SqliteStore {
         self.read(move |c| read_all(c.prepare_cached(&sql)?.query(params_from_iter(values))?)).await
     }
 
+    async fn outbox_event(&self, merchant: &TenantId, event_id: &str) -> Result<Option<OutboxEvent>, StoreError> {
+        let key = (merchant.to_string(), event_id.to_owned());
+        let sql = format!("SELECT {COLUMNS} FROM outbox WHERE merchant_id = ?1 AND event_id = ?2");
+        self.read(move |c| Ok(read_all(c.prepare_cached(&sql)?.query(key)?)?.pop())).await
+    }
+
+    async fn waiting_events(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM outbox WHERE state = 'waiting'";
+        self.read(move |c| Ok(u64::try_from(c.query_row(sql, [], |row| row.get::<_, i64>(0))?).unwrap_or(0))).await
+    }
+
     async fn is_seen(&self, seen: &SeenEvent) -> Result<bool, StoreError> {
         let key = (seen.merchant_id.to_string(), seen.account_id.clone(), seen.event_id.clone());
         let sql = "SELECT EXISTS (SELECT 1 FROM seen_events
@@ -84,6 +95,7 @@ impl Outbox for SqliteStore {
     async fn sweep(&self, before_ms: i64) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.execute("DELETE FROM outbox WHERE state = 'delivered' AND delivered_ms < ?1", params![before_ms])?;
+            tx.execute("DELETE FROM outbox WHERE state = 'given_up' AND due_ms < ?1", params![before_ms])?;
             tx.execute("DELETE FROM seen_events WHERE seen_ms < ?1", params![before_ms])?;
             Ok(())
         })

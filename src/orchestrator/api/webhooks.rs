@@ -1,0 +1,184 @@
+//! Where a merchant wants its events: settings and secrets, by the admin key.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use strongroom_wire::{SecretId, limits};
+use zeroize::Zeroizing;
+
+use super::accounts::known;
+use super::answer::{Answer, Refusal};
+use super::body::Bounded;
+use super::{Api, body, who};
+use crate::account::{Merchant, TooManySecrets, WebhookSettings};
+use crate::clock::rfc3339;
+use crate::ids;
+use crate::intent::Fault;
+use crate::store::StoreError;
+use crate::view;
+use crate::webhook::{EventType, callable};
+
+/// `webhook_details` of a merchant. A part that is absent stays as it is.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WebhookDetails {
+    #[serde(deserialize_with = "present")]
+    webhook_url: Option<Option<String>>,
+    events: Option<Vec<String>>,
+}
+
+/// Tells `null` from absent.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A secret that was made and that only one answer shows.
+pub(super) struct NewSecret {
+    id: SecretId,
+    text: Zeroizing<String>,
+}
+
+/// Puts the details into the settings.
+pub(super) fn change(api: &Api, settings: &mut WebhookSettings, details: WebhookDetails) -> Result<(), Fault> {
+    if let Some(url) = details.webhook_url {
+        let field = "webhook_details.webhook_url";
+        let url = body::text(field, url, limits::URL_BYTES_MAX)?;
+        if url.as_ref().is_some_and(|url| callable(url, api.webhook_reach).is_none()) {
+            let reason = "a public https address without user name and fragment; null for none";
+            return Err(Fault::Invalid { field, reason });
+        }
+        settings.url = url;
+    }
+    if let Some(events) = details.events {
+        let known = events.iter().all(|word| EventType::of_word(word).is_some());
+        let twice = events.iter().enumerate().any(|(place, word)| events[..place].contains(word));
+        if !known || twice {
+            let reason = "types of events, each once; an empty list means every type";
+            return Err(Fault::Invalid { field: "webhook_details.events", reason });
+        }
+        settings.events = events;
+    }
+    Ok(())
+}
+
+/// A secret for settings that need one and have none, so that nothing is ever sent unsigned.
+pub(super) async fn first_secret(api: &Api, merchant: &Merchant) -> Result<Option<NewSecret>, Fault> {
+    if merchant.webhooks.url.is_none() || !merchant.webhooks.secrets.is_empty() {
+        return Ok(None);
+    }
+    new_secret(api, merchant).await.map(Some)
+}
+
+/// Takes a first secret into the settings.
+pub(super) fn adopt(settings: &mut WebhookSettings, secret: &NewSecret, now_ms: i64) {
+    // There is no other one, so the limit is far.
+    let _none_ended = settings.rotate(secret.id, now_ms, 0);
+}
+
+async fn new_secret(api: &Api, merchant: &Merchant) -> Result<NewSecret, Fault> {
+    let text = ids::fresh_secret(SECRET_PREFIX)?;
+    let id = api.engine.vault().store_secret(&merchant.merchant_id, SECRET_NAME, &text).await?;
+    Ok(NewSecret { id, text })
+}
+
+/// The merchant as an answer; with a secret that is new.
+pub(super) fn show(merchant: &Merchant, secret: Option<&NewSecret>) -> Answer {
+    let mut shown = view::merchant(merchant);
+    if let Some(secret) = secret {
+        shown["webhook_details"]["webhook_secret"] = Value::from(secret.text.as_str());
+    }
+    Answer::ok(&shown)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UpdateBody {
+    merchant_name: Option<String>,
+    metadata: Option<Map<String, Value>>,
+    webhook_details: Option<WebhookDetails>,
+}
+
+/// `POST /accounts/{merchant_id}`.
+pub(crate) async fn update_merchant(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
+    who::admin(&api, &request)?;
+    let asked: UpdateBody = body::read(&bytes)?;
+    let seen = known(&api, &id).await?;
+    let mut merchant = seen.clone();
+    if asked.merchant_name.is_some() {
+        merchant.merchant_name = body::text("merchant_name", asked.merchant_name, limits::PAYMENT_TEXT_BYTES_MAX)?;
+    }
+    if asked.metadata.is_some() {
+        merchant.metadata = body::metadata(asked.metadata)?;
+    }
+    if let Some(details) = asked.webhook_details {
+        change(&api, &mut merchant.webhooks, details)?;
+    }
+    let secret = first_secret(&api, &merchant).await?;
+    if let Some(secret) = &secret {
+        adopt(&mut merchant.webhooks, secret, api.engine.now_ms());
+    }
+    api.engine.store().save_merchant(&merchant, &seen).await?;
+    Ok(show(&merchant, secret.as_ref()).into())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RotateBody {
+    overlap_seconds: Option<u64>,
+}
+
+/// `POST /accounts/{merchant_id}/webhook_secret/rotate`. The new secret is in this one answer and nowhere else; those
+/// before it sign beside it until the overlap ends.
+pub(crate) async fn rotate_secret(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
+    who::admin(&api, &request)?;
+    let asked: RotateBody = body::read(&bytes)?;
+    let overlap_s = asked.overlap_seconds.unwrap_or(limits::WEBHOOK_OVERLAP_S);
+    if overlap_s > limits::WEBHOOK_OVERLAP_MAX_S {
+        return Err(Fault::Invalid { field: "overlap_seconds", reason: "at most 604800 (seven days)" }.into());
+    }
+    let overlap_ms = i64::try_from(overlap_s).unwrap_or(0) * 1000;
+    let mut seen = known(&api, &id).await?;
+    let secret = new_secret(&api, &seen).await?;
+    for _ in 0..SAVES_MAX {
+        let now = api.engine.now_ms();
+        let mut merchant = seen.clone();
+        merchant.webhooks.rotate(secret.id, now, overlap_ms).map_err(|TooManySecrets| {
+            Fault::Precondition(
+                "As many webhook secrets are valid as are allowed (3): wait for one to end or set overlap_seconds to 0",
+            )
+        })?;
+        match api.engine.store().save_merchant(&merchant, &seen).await {
+            Ok(()) => {
+                let mut shown = json!({
+                    "merchant_id": merchant.merchant_id,
+                    "webhook_secret": secret.text.as_str(),
+                    "created_at": rfc3339(now),
+                });
+                let ends = merchant.webhooks.secrets.iter().filter_map(|secret| secret.ends_ms).max();
+                shown["former_secrets_end_at"] = ends.map(rfc3339).into();
+                return Ok(Answer::ok(&shown).into());
+            }
+            Err(StoreError::Conflict) => seen = known(&api, &id).await?,
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(Fault::Busy.into())
+}
+
+/// How webhook secrets begin.
+const SECRET_PREFIX: &str = "whsec_";
+/// Their name in the vault.
+const SECRET_NAME: &str = "webhook";
+/// How often a rotation is stored again because somebody else changed the merchant meanwhile.
+const SAVES_MAX: usize = 5;

@@ -1,0 +1,20 @@
+//! Webhooks: what merchants are told, on its way from the outbox to them, and what providers tell.
+
+mod address;
+mod deliver;
+mod news;
+mod secrets;
+mod sender;
+mod sign;
+
+pub use address::Reach;
+pub use deliver::{Chance, Courier, system_chance};
+pub use news::EventType;
+pub(crate) use news::tell;
+pub use sender::{HttpSender, Letter, NotDelivered, Sender, SenderSettings, callable};
+
+#[cfg(test)]
+mod deliver_tests;
+
+#[cfg(test)]
+mod news_tests;
