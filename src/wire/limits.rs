@@ -160,6 +160,8 @@ pub const WEBHOOK_DELIVERY_S: u64 = 3 * 24 * 3600;
 pub const PSP_ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// Largest answer of the vault, in bytes.
 pub const VAULT_ANSWER_BYTES_MAX: usize = 512 * 1024;
+/// Most events of one webhook of a PSP.
+pub const WEBHOOK_EVENTS_MAX: usize = 100;
 /// Most HTTP requests of one operation at a PSP that does something.
 pub const PSP_STEPS_MAX: u8 = 8;
 /// Most HTTP requests of one question to a PSP about a payment or refund; a page more than `STRIPE_PAGES_MAX`.

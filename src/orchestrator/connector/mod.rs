@@ -25,11 +25,13 @@
 //! After a crash the loop resumes with the stored progress and the same idempotency key, so `request` must build the very
 //! same bytes again from the same arguments.
 
+mod adyen;
 mod operation;
 mod outcome;
 mod request;
 mod stripe;
 mod webhook;
+mod words;
 
 pub use operation::{
     Address, Authorize, Browser, Cancel, Capture, CaptureMethod, Complete, Credential, Handles, Increment, MitCategory,
@@ -124,7 +126,7 @@ pub struct Credentials {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct BadCredentials {
-    /// `api_key`, `key1` or `api_secret`.
+    /// `api_key`, `key1`, `api_secret` or `webhook_secret`.
     pub field: &'static str,
     /// What is wrong and what to do.
     pub reason: &'static str,
@@ -147,7 +149,7 @@ pub fn all() -> &'static [&'static dyn Connector] {
     CONNECTORS
 }
 
-const CONNECTORS: &[&dyn Connector] = &[&stripe::Stripe];
+const CONNECTORS: &[&dyn Connector] = &[&stripe::Stripe, &adyen::Adyen];
 
 #[cfg(test)]
 mod golden_tests;
