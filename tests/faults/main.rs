@@ -5,6 +5,7 @@ mod changes;
 mod columns;
 mod disk;
 mod kill;
+mod kills;
 mod log_columns;
 mod log_tamper;
 mod orchestrator;
