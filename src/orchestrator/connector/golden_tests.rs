@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::{
-    AccountPart, Address, Authorize, Body, Browser, Cancel, Capture, CaptureMethod, Complete, Connector, Credential,
-    Field, Increment, Json, Method, MitCategory, Operation, Payer, Progress, PspAnswer, PspRequest, Refund, Step, Sync,
-    SyncRefund,
+    AccountPart, Address, Auth, Authorize, Body, Browser, Cancel, Capture, CaptureMethod, Complete, Connector,
+    Credential, Field, Increment, Json, Method, MitCategory, Operation, Payer, Progress, PspAnswer, PspRequest, Refund,
+    Step, Sync, SyncRefund,
 };
 use crate::money::Money;
 
@@ -113,6 +113,9 @@ pub(super) fn shown(request: &PspRequest) -> Value {
     let mut value = json!({ "call": format!("{method} {}", request.path) });
     if !request.query.is_empty() {
         value["query"] = request.query.iter().map(|(name, text)| (name.clone(), json!(text))).collect();
+    }
+    if let Auth::BasicWithQuery(name, part) = request.auth {
+        value["query"][name] = shown_json(&Json::Account(part));
     }
     if let Some(key) = &request.idempotency_key {
         value["idempotency_key"] = json!(key);

@@ -32,6 +32,7 @@ mod request;
 mod stripe;
 mod webhook;
 mod words;
+mod worldpay;
 
 pub use operation::{
     Address, Authorize, Browser, Cancel, Capture, CaptureMethod, Complete, Credential, Handles, Increment, MitCategory,
@@ -149,7 +150,7 @@ pub fn all() -> &'static [&'static dyn Connector] {
     CONNECTORS
 }
 
-const CONNECTORS: &[&dyn Connector] = &[&stripe::Stripe, &adyen::Adyen];
+const CONNECTORS: &[&dyn Connector] = &[&stripe::Stripe, &adyen::Adyen, &worldpay::Worldpay];
 
 #[cfg(test)]
 mod golden_tests;

@@ -53,6 +53,9 @@ pub enum Auth {
     Header(&'static str),
     /// `Authorization: Basic` with `api_key` as the user name and `key1` as the password.
     Basic,
+    /// As [`Auth::Basic`], with this part of the credentials as this query parameter behind the others: the merchant's name
+    /// at the provider, which is no secret.
+    BasicWithQuery(&'static str, AccountPart),
 }
 
 /// The body of a request.

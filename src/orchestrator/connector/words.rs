@@ -16,6 +16,14 @@ pub(super) fn words(text: &str) -> String {
     safe
 }
 
+/// A provider's code: 1 to 64 letters, digits, `_`, `-` and `.`, with no run of digits that could be a part of a card
+/// number. Anything else becomes `unknown`.
+pub(super) fn code(text: &str) -> String {
+    let plain = (1..=CODE_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    if plain && words(text) == text { text.to_owned() } else { "unknown".to_owned() }
+}
+
 /// An address that may go into a `Location` header: https, and nothing but visible ASCII.
 pub(super) fn plain_https(url: &str) -> Option<String> {
     let plain = url.len() <= URL_CHARS_MAX && url.bytes().all(|byte| byte.is_ascii_graphic());
@@ -38,6 +46,7 @@ fn hide(safe: &mut String, digits: &mut usize) {
     *digits = 0;
 }
 
+const CODE_CHARS_MAX: usize = 64;
 const URL_CHARS_MAX: usize = 4096;
 const MESSAGE_CHARS_MAX: usize = 300;
 const DIGITS_MAX: usize = 8;
@@ -58,6 +67,16 @@ mod tests {
         }
         assert_eq!(words("Your card\u{7} was declined."), "Your card was declined.");
         assert_eq!(words(&"x".repeat(10_000)).len(), MESSAGE_CHARS_MAX);
+    }
+
+    #[test]
+    fn code_that_is_no_code_is_not_repeated() {
+        for good in ["bodyDoesNotMatchSchema", "51", "card_declined", "R0"] {
+            assert_eq!(code(good), good);
+        }
+        for odd in ["", "4111111111111111", "4111-1111-1111-1111", "<script>", "two words", &"x".repeat(65)] {
+            assert_eq!(code(odd), "unknown", "{odd}");
+        }
     }
 
     #[test]

@@ -111,7 +111,8 @@ fn bytes_max(json: &Json, credentials: &Credentials) -> usize {
     }
 }
 
-fn account(credentials: &Credentials, which: AccountPart) -> Option<&str> {
+/// A part of the credentials, if they have it.
+pub(super) fn account(credentials: &Credentials, which: AccountPart) -> Option<&str> {
     let part = match which {
         AccountPart::Key1 => credentials.key1.as_ref(),
         AccountPart::ApiSecret => credentials.api_secret.as_ref(),
