@@ -6,13 +6,20 @@ use strongroom_wire::payment_method::{Brand, CardSummary};
 use crate::account::{Customer, Merchant};
 use crate::clock::rfc3339;
 use crate::connector::DisputeStatus;
-use crate::intent::{Attempt, AttemptStatus, Dispute, FutureUsage, Payment, Refund, RefundStatus, SavedCard, State};
+use crate::intent::{
+    Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, FutureUsage, IncrementRow, Payment, Refund,
+    RefundStatus, SavedCard, State,
+};
 
 /// A payment.
 pub(crate) fn payment(payment: &Payment) -> Value {
     let last = payment.last_attempt();
     let terms = &payment.terms;
-    let paid = matches!(payment.state, State::Succeeded | State::RequiresCapture | State::PartiallyCaptured);
+    let paid = matches!(
+        payment.state,
+        State::Succeeded | State::RequiresCapture | State::PartiallyCaptured | State::PartiallyCapturedAndCapturable
+    );
+    let away = payment.redirect_url.as_ref().filter(|_| payment.state == State::RequiresCustomerAction);
     let kept = payment.method.as_ref().filter(|method| method.kept);
     let mut view = json!({
         "payment_id": payment.payment_id,
@@ -40,7 +47,6 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "return_url": terms.return_url,
         "setup_future_usage": terms.setup_future_usage,
         "off_session": terms.off_session.then_some(true),
-        "capture_method": terms.capture.word(),
         "authentication_type": if terms.three_ds { "three_ds" } else { "no_three_ds" },
         "statement_descriptor_name": terms.statement_descriptor,
         "metadata": terms.metadata,
@@ -54,7 +60,7 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "payment_method_data": payment.method.as_ref().map(|method| json!({"card": card(&method.card)})),
         "payment_method_id": kept.filter(|_| paid).map(|method| method.token),
         "payment_method_status": kept.map(|_| if paid { "active" } else { "inactive" }),
-        "next_action": payment.redirect_url.as_ref().map(|url| json!({"type": "redirect_to_url", "redirect_to_url": url})),
+        "next_action": away.map(|url| json!({"type": "redirect_to_url", "redirect_to_url": url})),
         "cancellation_reason": payment.cancellation_reason,
         "error_code": last.and_then(|a| a.error_code.as_ref()),
         "error_message": last.and_then(|a| a.error_message.as_ref()),
@@ -64,7 +70,8 @@ pub(crate) fn payment(payment: &Payment) -> Value {
         "refunds": payment.refunds.iter().map(|r| refund(payment, r)).collect::<Vec<_>>(),
     });
     view["disputes"] = payment.disputes.iter().map(|d| dispute(payment, d)).collect();
-    if let Value::Object(fields) = &mut view {
+    if let (Value::Object(fields), Value::Object(held)) = (&mut view, held(payment)) {
+        fields.extend(held);
         for (name, value) in &terms.extra {
             fields.entry(name.clone()).or_insert_with(|| value.clone());
         }
@@ -186,6 +193,56 @@ pub(crate) fn merchant(merchant: &Merchant) -> Value {
         },
         "metadata": merchant.metadata,
         "created_at": rfc3339(merchant.created_ms),
+    })
+}
+
+/// What is reserved, for how long, and what was taken of it.
+fn held(payment: &Payment) -> Value {
+    let terms = &payment.terms;
+    json!({
+        "capture_method": terms.capture.word(),
+        "capture_on": terms.capture_on_ms.map(rfc3339),
+        "capture_before": payment.authorized_until_ms.filter(|_| payment.is_reserved()).map(rfc3339),
+        "amount_to_capture": terms.to_capture_minor(),
+        "captures": payment.captures.iter().map(|row| capture(payment, row)).collect::<Vec<_>>(),
+        "request_incremental_authorization": terms.incremental,
+        "incremental_authorization_allowed": payment.state == State::RequiresCapture && terms.incremental,
+        "incremental_authorizations": payment.increments.iter().map(increment).collect::<Vec<_>>(),
+    })
+}
+
+fn capture(payment: &Payment, row: &CaptureRow) -> Value {
+    json!({
+        "capture_id": row.capture_id,
+        "payment_id": payment.payment_id,
+        "status": match row.status {
+            CaptureStatus::Pending => "pending",
+            CaptureStatus::Charged => "charged",
+            CaptureStatus::Failed => "failed",
+        },
+        "amount": row.amount_minor,
+        "currency": payment.terms.currency,
+        "connector": payment.last_attempt().map(|a| &a.connector),
+        "error_code": row.error_code,
+        "error_message": row.error_message,
+        "created_at": rfc3339(row.created_ms),
+    })
+}
+
+fn increment(row: &IncrementRow) -> Value {
+    json!({
+        "authorization_id": row.increment_id,
+        "amount": row.total_minor,
+        "previously_authorized_amount": row.before_minor,
+        "status": match row.status {
+            CaptureStatus::Pending => "processing",
+            CaptureStatus::Charged => "success",
+            CaptureStatus::Failed => "failure",
+        },
+        "reason": row.reason,
+        "error_code": row.error_code,
+        "error_message": row.error_message,
+        "created_at": rfc3339(row.created_ms),
     })
 }
 

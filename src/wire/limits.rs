@@ -130,6 +130,10 @@ pub const STATEMENT_CHARS_MAX: usize = 22;
 pub const URL_BYTES_MAX: usize = 2048;
 /// Largest free-form object (address, metadata, browser information) of a payment, as JSON, in bytes.
 pub const PAYMENT_OBJECT_BYTES_MAX: usize = 8 * 1024;
+/// Most captures of one payment, the failed ones among them.
+pub const CAPTURES_MAX: usize = 100;
+/// Most raises of one authorization.
+pub const INCREMENTS_MAX: usize = 10;
 /// Most refunds of one payment.
 pub const REFUNDS_MAX: usize = 10;
 /// Life of a payment's client secret, in seconds, when the caller names no `session_expiry`.

@@ -84,7 +84,7 @@ impl From<Fault> for Refusal {
             Fault::RefundAboveCaptured => (400, "IR_13"),
             Fault::TooManyRefunds => (400, "IR_12"),
             Fault::Connector { flow: Flow::Capture, .. } => (400, "CE_03"),
-            Fault::Connector { flow: Flow::Cancel, .. } => (400, "CE_00"),
+            Fault::Connector { flow: Flow::Cancel | Flow::Increment, .. } => (400, "CE_00"),
             Fault::Connector { flow: Flow::Refund, .. } => (400, "CE_06"),
             Fault::ProviderUnreachable | Fault::VaultUnavailable | Fault::Store => (503, "HE_00"),
             Fault::Busy => (409, "HE_00"),

@@ -66,6 +66,30 @@ pub(crate) fn text(field: &'static str, text: Option<String>, bytes_max: usize) 
     }
 }
 
+/// A time: RFC 3339 text or whole seconds since 1970.
+#[derive(Clone, serde::Deserialize)]
+#[serde(untagged)]
+pub(crate) enum TimeBody {
+    /// Seconds since 1970.
+    Seconds(i64),
+    /// RFC 3339.
+    Text(String),
+}
+
+impl TimeBody {
+    /// Milliseconds since 1970.
+    pub(crate) fn read(&self, field: &'static str) -> Result<i64, Fault> {
+        let at = match self {
+            TimeBody::Seconds(seconds) => jiff::Timestamp::from_second(*seconds).ok(),
+            TimeBody::Text(text) => text.parse().ok(),
+        };
+        at.map(jiff::Timestamp::as_millisecond).ok_or(Fault::Invalid {
+            field,
+            reason: "a time in RFC 3339 form, such as 2031-05-17T12:00:00Z, or seconds since 1970",
+        })
+    }
+}
+
 /// Free-form JSON within its limit that holds no card number.
 pub(crate) fn object(field: &'static str, value: &Value) -> Result<(), Fault> {
     let text = value.to_string();

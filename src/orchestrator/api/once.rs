@@ -23,8 +23,25 @@ pub(crate) enum Subject {
     Payment(String),
     /// Makes a refund with this id.
     Refund(String),
-    /// Does something (`confirm`, `update`, `capture`, `cancel`) to the payment with this id.
+    /// Makes a capture of the payment with this id, under this capture id.
+    Capture(String, String),
+    /// Raises the authorization of the payment with this id, under this increment id.
+    Increment(String, String),
+    /// Does something (`confirm`, `update`, `cancel`) to the payment with this id.
     Change(&'static str, String),
+}
+
+impl Subject {
+    /// As it is stored beside the key: a word, then ids with blanks between.
+    fn text(&self) -> String {
+        match self {
+            Subject::Payment(id) => format!("payment {id}"),
+            Subject::Refund(id) => format!("refund {id}"),
+            Subject::Capture(id, capture_id) => format!("capture {id} {capture_id}"),
+            Subject::Increment(id, increment_id) => format!("increment {id} {increment_id}"),
+            Subject::Change(what, id) => format!("{what} {id}"),
+        }
+    }
 }
 
 /// The idempotency keys under which requests of this process work right now.
@@ -83,11 +100,7 @@ where
         key: format!("{} {} {key}", request.method(), request.path()),
         digest: digest(body),
         run: engine.run().to_owned(),
-        subject: match &subject {
-            Subject::Payment(id) => format!("payment {id}"),
-            Subject::Refund(id) => format!("refund {id}"),
-            Subject::Change(what, id) => format!("{what} {id}"),
-        },
+        subject: subject.text(),
         expires_ms: now + i64::try_from(limits::IDEMPOTENCY_TTL_S).unwrap_or(0) * 1000,
     };
     for _ in 0..WAITS_MAX {

@@ -4,12 +4,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use strongroom_wire::limits;
 
-use super::body;
+use super::body::{self, TimeBody};
+use super::method_body::{MethodBody, MethodTypeWord, MethodWord, RecurringBody};
 use crate::connector::MitCategory;
 use crate::ids;
-use crate::intent::{Asker, CapturePlan, CvcInput, Fault, FutureUsage, MethodInput, NewPayment, PaymentKind, Terms};
+use crate::intent::{Asker, CapturePlan, Fault, FutureUsage, NewPayment, PaymentKind, Terms};
 use crate::money::Currency;
-use crate::vault::{CardInput, SecretText};
+use crate::vault::SecretText;
 
 /// `POST /payments`, `POST /payments/{id}`, `POST /payments/{id}/confirm`.
 #[derive(Default, Deserialize)]
@@ -20,7 +21,9 @@ pub(crate) struct PaymentBody {
     pub(crate) payment_id: Option<String>,
     pub(crate) confirm: Option<bool>,
     pub(crate) capture_method: Option<CaptureWord>,
+    pub(crate) capture_on: Option<TimeBody>,
     pub(crate) amount_to_capture: Option<u64>,
+    pub(crate) request_incremental_authorization: Option<bool>,
     pub(crate) authentication_type: Option<AuthenticationWord>,
     pub(crate) customer_id: Option<String>,
     pub(crate) customer: Option<CustomerBody>,
@@ -75,24 +78,27 @@ pub(crate) enum CaptureWord {
     SequentialAutomatic,
 }
 
+impl CaptureWord {
+    fn plan(self) -> Result<CapturePlan, Fault> {
+        Ok(match self {
+            CaptureWord::Automatic => CapturePlan::Automatic,
+            CaptureWord::Manual => CapturePlan::Manual,
+            CaptureWord::ManualMultiple => CapturePlan::ManualMultiple,
+            CaptureWord::Scheduled => CapturePlan::Scheduled,
+            CaptureWord::SequentialAutomatic => {
+                return Err(Fault::NotSupported(
+                    "capture_method: automatic, manual, manual_multiple and scheduled are offered",
+                ));
+            }
+        })
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AuthenticationWord {
     ThreeDs,
     NoThreeDs,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum MethodWord {
-    Card,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum MethodTypeWord {
-    Credit,
-    Debit,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -104,100 +110,7 @@ pub(crate) enum PaymentTypeWord {
     RecurringMandate,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MethodBody {
-    card: Option<CardBody>,
-    card_token: Option<CardTokenBody>,
-    billing: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CardBody {
-    card_number: SecretText,
-    card_exp_month: SecretText,
-    card_exp_year: SecretText,
-    card_holder_name: Option<SecretText>,
-    card_cvc: Option<SecretText>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CardTokenBody {
-    cvc_token: Option<SecretText>,
-    card_cvc: Option<SecretText>,
-    #[serde(rename = "card_holder_name")]
-    _card_holder_name: Option<SecretText>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RecurringBody {
-    #[serde(rename = "type")]
-    kind: RecurringWord,
-    data: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum RecurringWord {
-    PaymentMethodId,
-    MandateId,
-    ProcessorPaymentToken,
-}
-
 impl PaymentBody {
-    /// The card that the body names, taken out of it. Without `takes_cards` a card number or CVC in clear is refused.
-    pub(crate) fn take_method(&mut self, takes_cards: bool) -> Result<Option<MethodInput>, Fault> {
-        let (card, card_token) = match self.payment_method_data.take() {
-            Some(MethodBody { card, card_token, billing }) => {
-                self.billing = self.billing.take().or(billing);
-                (card, card_token)
-            }
-            None => (None, None),
-        };
-        let given = [
-            card.is_some(),
-            self.payment_method_id.is_some(),
-            self.payment_token.is_some(),
-            self.recurring_details.is_some(),
-        ];
-        if given.iter().filter(|given| **given).count() > 1 {
-            return Err(Fault::Invalid {
-                field: "payment_method_data",
-                reason: "name one card only: payment_method_data.card, payment_method_id, payment_token or recurring_details",
-            });
-        }
-        let plain = self.card_cvc.take();
-        let cvc = match card_token {
-            Some(CardTokenBody { cvc_token: Some(sealed), .. }) => CvcInput::Sealed(sealed),
-            Some(CardTokenBody { card_cvc: Some(typed), .. }) => CvcInput::Plain(checked_cvc(typed)?),
-            _ => plain.map(checked_cvc).transpose()?.map_or(CvcInput::None, CvcInput::Plain),
-        };
-        if !takes_cards && (card.is_some() || matches!(cvc, CvcInput::Plain(_))) {
-            return Err(Fault::NotSupported(NO_CARDS_HERE));
-        }
-        if let Some(card) = card {
-            return Ok(Some(MethodInput::Card(Box::new(card.read()?))));
-        }
-        if let Some(id) = &self.payment_method_id {
-            let token = id.parse().map_err(|_| Fault::NotFound("Payment method"))?;
-            return Ok(Some(MethodInput::Stored(token, cvc)));
-        }
-        if let Some(name) = self.payment_token.take() {
-            return Ok(Some(MethodInput::PaymentToken(name, cvc)));
-        }
-        if let Some(recurring) = &self.recurring_details {
-            if recurring.kind != RecurringWord::PaymentMethodId {
-                return Err(Fault::NotSupported("recurring_details.type: only payment_method_id is offered"));
-            }
-            let token = recurring.data.parse().map_err(|_| Fault::NotFound("Payment method"))?;
-            return Ok(Some(MethodInput::Recurring(token)));
-        }
-        Ok(None)
-    }
-
     /// A new payment.
     pub(crate) fn into_new(mut self) -> Result<NewPayment, Fault> {
         let amount_minor = self.amount.ok_or(Fault::Missing("amount"))?;
@@ -249,33 +162,25 @@ impl PaymentBody {
         if let Some(currency) = &self.currency {
             terms.currency = parse_currency(currency)?;
         }
-        match self.capture_method {
-            None => {}
-            Some(CaptureWord::Automatic) => terms.capture = CapturePlan::Automatic,
-            Some(CaptureWord::Manual) => terms.capture = CapturePlan::Manual,
-            Some(_) => return Err(Fault::NotSupported("capture_method: automatic and manual are offered")),
+        if let Some(word) = self.capture_method {
+            terms.capture = word.plan()?;
+            if terms.capture != CapturePlan::Scheduled {
+                terms.capture_on_ms = None;
+            }
         }
+        if let Some(time) = self.capture_on {
+            terms.capture_on_ms = Some(time.read("capture_on")?);
+        }
+        terms.incremental = self.request_incremental_authorization.unwrap_or(terms.incremental);
         if matches!(self.payment_type, Some(PaymentTypeWord::SetupMandate)) {
             return Err(Fault::NotSupported("payment_type: setup_mandate is not offered"));
         }
         if let Some(wish) = self.authentication_type {
             terms.three_ds = wish == AuthenticationWord::ThreeDs;
         }
-        if self.amount_to_capture.is_some_and(|amount| amount == 0 || amount > terms.amount_minor) {
-            return Err(Fault::Unprocessable {
-                field: "amount_to_capture at create",
-                reason: "at least 1 and at most the amount",
-            });
-        }
-        if let Some(amount) = self.amount_to_capture {
-            terms.extra.insert("amount_to_capture".into(), amount.into());
-        }
-        // Whoever asks for a part to be taken must not be charged the whole.
-        let part = terms.extra.get("amount_to_capture").and_then(Value::as_u64);
-        if terms.capture == CapturePlan::Automatic && part.is_some_and(|part| part != terms.amount_minor) {
-            return Err(Fault::Precondition(
-                "amount_to_capture must be equal to amount when capture_method is automatic",
-            ));
+        if self.amount_to_capture.is_some() {
+            terms.extra.remove("amount_to_capture");
+            terms.amount_to_capture_minor = self.amount_to_capture;
         }
         let (mut name, mut email, mut phone, mut code) = (self.name, self.email, self.phone, self.phone_country_code);
         let mut customer_id = self.customer_id;
@@ -356,7 +261,9 @@ impl PaymentBody {
             || self.customer_id.is_some()
             || self.customer.is_some()
             || self.capture_method.is_some()
+            || self.capture_on.is_some()
             || self.amount_to_capture.is_some()
+            || self.request_incremental_authorization.is_some()
             || self.authentication_type.is_some()
             || self.off_session.is_some()
             || self.recurring_details.is_some()
@@ -370,41 +277,6 @@ impl PaymentBody {
             || self.merchant_order_reference_id.is_some()
             || self.profile_id.is_some()
             || self.session_expiry.is_some()
-    }
-}
-
-impl CardBody {
-    fn read(self) -> Result<CardInput, Fault> {
-        let month = self.card_exp_month.expose().trim();
-        let exp_month = match month.len() {
-            1 | 2 => month.parse().ok(),
-            _ => None,
-        };
-        let year = self.card_exp_year.expose().trim();
-        let exp_year = match year.len() {
-            2 => year.parse::<u16>().ok().map(|y| 2000 + y),
-            4 => year.parse().ok(),
-            _ => None,
-        };
-        Ok(CardInput {
-            exp_month: exp_month.ok_or(Fault::BadCardDetail("card_exp_month"))?,
-            exp_year: exp_year.ok_or(Fault::BadCardDetail("card_exp_year"))?,
-            number: self.card_number,
-            cvc: self.card_cvc,
-            holder_name: self.card_holder_name.filter(|name| !name.expose().is_empty()),
-        })
-    }
-}
-
-const NO_CARDS_HERE: &str = "This orchestrator takes no card numbers or CVCs: post them to the vault's intake (see POST \
-    /payments/{id}/vault_session) and send payment_method_id and payment_method_data.card_token.cvc_token";
-
-fn checked_cvc(cvc: SecretText) -> Result<zeroize::Zeroizing<String>, Fault> {
-    let text = cvc.expose();
-    if matches!(text.len(), 3 | 4) && text.bytes().all(|b| b.is_ascii_digit()) {
-        Ok(cvc.into_inner())
-    } else {
-        Err(Fault::BadCardDetail("card_cvc"))
     }
 }
 

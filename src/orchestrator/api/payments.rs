@@ -12,7 +12,7 @@ use super::once::{Subject, once};
 use super::payment_body::PaymentBody;
 use super::{Api, body, who};
 use crate::ids;
-use crate::intent::{Event, Fault, State};
+use crate::intent::{CapturePlan, Event, Fault, NewCapture, NewIncrement, State};
 use crate::vault::VaultError;
 use crate::view;
 
@@ -59,8 +59,7 @@ pub(crate) async fn retrieve(
     let (mut payment, _) = api.engine.payment(&caller.merchant, &id).await?;
     caller.may_touch(&payment, query.client_secret.as_deref(), api.engine.now_ms())?;
     let _everything_is_expanded_always = (query.expand_captures, query.expand_attempts, query.all_keys_required);
-    let open = matches!(payment.state, State::Processing | State::RequiresCustomerAction);
-    if query.force_sync && open {
+    if query.force_sync && payment.may_have_changed() {
         payment = api.engine.resolve(&caller.merchant, &id, true).await?;
     }
     Ok(Answer::ok(&view::payment(&payment)).into())
@@ -144,18 +143,52 @@ pub(crate) async fn capture(
 ) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let asked: CaptureBody = body::read(&bytes)?;
-    if asked.refund_uncaptured_amount == Some(false) {
-        return Err(Fault::NotSupported("refund_uncaptured_amount: the rest is always released").into());
-    }
     if asked.statement_descriptor_prefix.is_some() || asked.statement_descriptor_suffix.is_some() {
         return Err(Fault::NotSupported("statement descriptors are set when the payment is made").into());
     }
-    let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());
-    let work = async move {
-        let payment = engine.capture(&tenant, &name, asked.amount_to_capture).await?;
-        Ok(Answer::ok(&view::payment(&payment)))
+    let (payment, _) = api.engine.payment(&merchant, &id).await?;
+    let several = payment.terms.capture == CapturePlan::ManualMultiple;
+    if asked.refund_uncaptured_amount == Some(false) && !several {
+        return Err(Fault::NotSupported("refund_uncaptured_amount: the rest is released with the only capture").into());
+    }
+    // Chosen here and stored beside the idempotency key: a payment may have several captures, and a repetition must know
+    // its own from the others.
+    let capture_id = ids::fresh("cap_", api.engine.now_ms()).map_err(Fault::from)?;
+    let new = NewCapture {
+        capture_id: Some(capture_id.clone()),
+        amount_minor: asked.amount_to_capture,
+        release_rest: asked.refund_uncaptured_amount.unwrap_or(false),
     };
-    Ok(once(&api, &request, &merchant, &bytes, Subject::Change("capture", id.to_string()), work).await?.into())
+    let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());
+    let work = async move { Ok(Answer::ok(&view::payment(&engine.capture(&tenant, &name, new).await?))) };
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Capture(id.to_string(), capture_id), work).await?.into())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IncrementBody {
+    amount: u64,
+    reason: Option<String>,
+}
+
+/// `POST /payments/{id}/incremental_authorization`: `amount` is the new total.
+pub(crate) async fn increment(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
+    let merchant = who::caller(&api, &request).await?.server()?;
+    let asked: IncrementBody = body::read(&bytes)?;
+    let increment_id = ids::fresh("inc_", api.engine.now_ms()).map_err(Fault::from)?;
+    let new = NewIncrement {
+        increment_id: Some(increment_id.clone()),
+        total_minor: asked.amount,
+        reason: body::text("reason", asked.reason, limits::PAYMENT_TEXT_BYTES_MAX)?,
+    };
+    let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());
+    let work = async move { Ok(Answer::ok(&view::payment(&engine.increment(&tenant, &name, new).await?))) };
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Increment(id.to_string(), increment_id), work).await?.into())
 }
 
 #[derive(Default, Deserialize)]

@@ -11,7 +11,7 @@ use crate::intent::rig::{GOOD, Trouble, new_payment};
 use crate::store::{Kept, KeptState};
 
 /// A key whose first request ended without an answer.
-async fn unanswered(shop: &Shop, path: &str, key: &str, body: &Value, subject: &str) {
+pub(super) async fn unanswered(shop: &Shop, path: &str, key: &str, body: &Value, subject: &str) {
     let kept = Kept {
         merchant_id: shop.rig.merchant.clone(),
         key: format!("POST {path} {key}"),

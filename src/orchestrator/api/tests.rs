@@ -11,7 +11,7 @@ use strongroom_wire::limits;
 
 use super::{Api, OPENAPI, ROUTES, configure};
 use crate::ids;
-use crate::intent::rig::{DECLINED, GOOD, Rig};
+use crate::intent::rig::{DECLINED, GOOD, PLAIN, Rig};
 use crate::telemetry::Metrics;
 
 pub(super) const ADMIN: &str = "an-admin-key-of-a-test";
@@ -24,7 +24,12 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) async fn new() -> Self {
-        let rig = Rig::new().await;
+        Self::at(PLAIN).await
+    }
+
+    /// With an account at this connector of the rig.
+    pub(super) async fn at(connector: &str) -> Self {
+        let rig = Rig::at(connector).await;
         let intake = Some("https://vault.test".into());
         let api = Api::new(rig.engine.clone(), ids::key_hash(ADMIN), intake, Arc::new(Metrics::new()));
         // Tests share one process, so all but the first find the provider in place.
@@ -158,7 +163,10 @@ async fn refusals_carry_the_codes_of_the_dialect() {
         (with("amount", json!(limits::AMOUNT_MINOR_MAX + 1)), (400, "IR_06")),
         (with("amount", json!(-5)), (400, "IR_06")),
         (with("capture_method", json!("sometimes")), (400, "IR_06")),
-        (with("capture_method", json!("manual_multiple")), (400, "IR_19")),
+        (with("capture_method", json!("sequential_automatic")), (400, "IR_19")),
+        (with("capture_method", json!("scheduled")), (400, "IR_04")),
+        (with("capture_on", json!("2031-05-17T12:00:00Z")), (400, "IR_06")),
+        (with("capture_on", json!("tomorrow")), (400, "IR_06")),
         (with("amount_to_capture", json!(1001)), (422, "IR_05")),
         (with("surprise", json!(1)), (400, "IR_06")),
         (with("description", json!("card 4242424242424242")), (400, "IR_06")),

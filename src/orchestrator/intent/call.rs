@@ -41,7 +41,7 @@ pub enum Call {
     Capture {
         /// In minor units.
         amount_minor: u64,
-        /// Which capture; empty where a payment has only one.
+        /// Which capture; empty in what the first version stored, when a payment had only one.
         #[serde(default)]
         capture_id: String,
         /// Whether the rest is released with it.
@@ -136,6 +136,13 @@ impl Flight {
         self.busy && self.run == run && self.lease_ms > now_ms
     }
 
+    /// Nobody works on it any more, and only the provider's own word can end it: look again after a day.
+    pub fn rest(&mut self, now_ms: i64) {
+        self.busy = false;
+        self.lease_ms = now_ms + REST_MS;
+        self.tries = self.tries.saturating_add(1);
+    }
+
     /// Nobody works on it any more; look again after a delay that grows with each try.
     pub fn wait(&mut self, now_ms: i64) {
         self.busy = false;
@@ -149,3 +156,6 @@ impl Flight {
 pub(super) fn backoff_ms(tries: u32) -> i64 {
     (1000i64 << tries.min(9)).min(300_000)
 }
+
+/// How long a call rests about which nobody can be asked, in milliseconds.
+const REST_MS: i64 = 24 * 3_600_000;

@@ -8,10 +8,11 @@ use super::drive::Making;
 use super::engine::{CvcInput, Engine};
 use super::fault::Fault;
 use super::payment::{Method, Payment};
-use super::rows::{Attempt, AttemptStatus};
+use super::rows::Attempt;
 use super::state::{Event, State};
-use super::terms::{FutureUsage, Terms};
+use super::terms::{CapturePlan, FutureUsage, Terms};
 use crate::account::{ConnectorAccount, Customer};
+use crate::connector::Capabilities;
 use crate::ids;
 use crate::store::{Effects, StoreError};
 use crate::vault::CardInput;
@@ -88,6 +89,7 @@ impl Engine {
             plan: Vec::new(),
             authorized_until_ms: None,
             capture_due_ms: None,
+            capture_tries: 0,
             told: None,
             cancellation_reason: None,
             client_secret,
@@ -95,7 +97,7 @@ impl Engine {
             modified_ms: now,
             expires_ms: now + ttl_ms,
         };
-        self.check_terms(&payment.terms)?;
+        payment.terms.check(self.now_ms())?;
         let typed = matches!(method, Some(MethodInput::Card(_)));
         let prepared = async {
             let cvc = self.prepare(&mut payment, method, confirm, Asker::Merchant).await?;
@@ -133,7 +135,7 @@ impl Engine {
         }
         let customer = payment.terms.customer_id.clone();
         change(&mut payment.terms)?;
-        self.check_terms(&payment.terms)?;
+        payment.terms.check(self.now_ms())?;
         if payment.terms.customer_id != customer && payment.method.is_some() && method.is_none() {
             return Err(Fault::Precondition(
                 "The chosen card is the former customer's: name a card together with the new customer_id",
@@ -191,6 +193,8 @@ impl Engine {
         }
         // Before a card goes anywhere: whether there is a way to charge it.
         let account = self.route(payment).await?;
+        let days = self.connector(&account.connector).ok_or(Fault::NoConnector)?.capabilities().authorization_days;
+        payment.terms.check_hold(self.now_ms(), days)?;
         let recurring = matches!(method, Some(MethodInput::Recurring(_)));
         let cvc = match method {
             Some(method) => self.choose(payment, method, asker).await?,
@@ -213,20 +217,8 @@ impl Engine {
         };
         let now = self.now_ms();
         let key = ids::fresh("key_", now)?;
-        payment.attempts.push(Attempt {
-            attempt_id: format!("{}_{}", payment.payment_id, payment.attempts.len() + 1),
-            connector: account.connector,
-            account_id: account.account_id,
-            status: AttemptStatus::Pending,
-            idempotency_key: key.clone(),
-            psp_id: None,
-            network_transaction_id: None,
-            error_code: None,
-            error_message: None,
-            decline_kind: None,
-            handles: Default::default(),
-            created_ms: now,
-        });
+        let attempt = Attempt::begin(payment, &account, days, key.clone(), now);
+        payment.attempts.push(attempt);
         let back_to = payment.state;
         payment.step(Event::Confirm)?;
         payment.pending = Some(Pending {
@@ -301,22 +293,10 @@ impl Engine {
         let accounts = self.store.connector_accounts(&payment.merchant_id).await?;
         accounts
             .into_iter()
-            .filter(|account| !account.disabled && self.connector(&account.connector).is_some())
+            .filter(|account| !account.disabled)
+            .filter(|account| self.connector(&account.connector).is_some_and(|c| can(c.capabilities(), &payment.terms)))
             .find(|account| allowed.is_empty() || allowed.contains(&account.connector))
             .ok_or(Fault::NoConnector)
-    }
-
-    fn check_terms(&self, terms: &Terms) -> Result<(), Fault> {
-        if terms.amount_minor == 0 {
-            return Err(Fault::Invalid {
-                field: "amount",
-                reason: "at least 1 minor unit; zero-amount set-up is not offered",
-            });
-        }
-        if terms.amount_minor > limits::AMOUNT_MINOR_MAX {
-            return Err(Fault::Invalid { field: "amount", reason: "at most 999999999999 minor units" });
-        }
-        Ok(())
     }
 
     /// A customer that a payment names for the first time is made.
@@ -344,4 +324,11 @@ impl Engine {
             Err(other) => Err(other.into()),
         }
     }
+}
+
+/// Whether a connector can do what the terms want of it.
+fn can(able: &Capabilities, terms: &Terms) -> bool {
+    (terms.capture != CapturePlan::ManualMultiple || able.multiple_captures)
+        && (!terms.incremental || able.incremental)
+        && (terms.amount_minor > 0 || able.zero_amount)
 }

@@ -53,12 +53,14 @@ impl Engine {
                         Err(other) => return Err(other.into()),
                     };
                 }
-                // A refusal of the repetition says nothing about the first request.
-                Exchanged::Done(Outcome::Refused(_)) if making == Making::Again => {
+                // A refusal of the repetition says nothing about the first request. What is over its time is so without a
+                // word of the provider's.
+                Exchanged::Done(Outcome::Refused(_)) if making == Making::Again && !expires(&payment) => {
                     return self.leave_in_doubt(payment, version, None).await;
                 }
                 Exchanged::Done(outcome) => return self.finish(payment, version, &outcome).await,
-                Exchanged::NotDone(why) if making == Making::First => {
+                Exchanged::NotDone(why) if making == Making::First && !must_be_made(&payment) => {
+                    not_asked(&mut payment);
                     let refusal = Refusal { code: why.code.into(), message: why.message.into() };
                     let ended = self.finish(payment, version, &Outcome::Refused(refusal)).await;
                     // The payment is as before, and the reason will pass: that is no verdict of the provider's.
@@ -83,6 +85,7 @@ impl Engine {
     ) -> Result<Payment, Fault> {
         let flow = match payment.pending.as_ref().map(|p| &p.call) {
             Some(Call::Capture { .. }) => Flow::Capture,
+            Some(Call::Increment { .. }) => Flow::Increment,
             _ => Flow::Cancel,
         };
         let (settled, effects) = settle::payment(&mut payment, outcome, self.now_ms())?;
@@ -264,6 +267,26 @@ impl Engine {
             .idempotent_replay_s
             .and_then(|s| i64::try_from(s).ok())
             .is_some_and(|s| age_ms < s * 1000 - REPLAY_MARGIN_MS)
+    }
+}
+
+fn expires(payment: &Payment) -> bool {
+    payment.pending.as_ref().is_some_and(|pending| pending.call == Call::Expire)
+}
+
+/// Whether the call is made later when it could not be made now: nobody asks for it again.
+fn must_be_made(payment: &Payment) -> bool {
+    payment.pending.as_ref().is_some_and(|pending| matches!(pending.call, Call::Expire | Call::Complete { .. }))
+}
+
+/// The provider never heard of the capture or increment, so that no row of it stays.
+fn not_asked(payment: &mut Payment) {
+    match payment.pending.as_ref().map(|pending| &pending.call) {
+        Some(Call::Capture { capture_id, .. }) => payment.captures.retain(|row| row.capture_id != *capture_id),
+        Some(Call::Increment { increment_id, .. }) => {
+            payment.increments.retain(|row| row.increment_id != *increment_id);
+        }
+        _ => {}
     }
 }
 

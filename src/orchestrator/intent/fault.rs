@@ -101,6 +101,8 @@ pub enum Fault {
 pub enum Flow {
     /// Capture.
     Capture,
+    /// Raise of what is reserved.
+    Increment,
     /// Cancel.
     Cancel,
     /// Refund.

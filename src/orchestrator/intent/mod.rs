@@ -8,8 +8,11 @@ mod credentials;
 mod drive;
 mod engine;
 mod fault;
+mod held;
+mod observe;
 mod payment;
 mod refund;
+mod reserved;
 mod resolve;
 mod rows;
 mod saved;
@@ -18,6 +21,7 @@ mod state;
 mod terms;
 
 pub use call::{Call, Flight, Pending, Stored, Watch};
+pub use change::{NewCapture, NewIncrement};
 pub use confirm::{Asker, MethodInput, NewPayment};
 pub use credentials::to_secret_text;
 pub use engine::{CvcInput, Engine, Parts};
@@ -31,6 +35,12 @@ pub use terms::{CapturePlan, FutureUsage, PaymentKind, Terms};
 
 #[cfg(test)]
 pub(crate) mod rig;
+
+#[cfg(test)]
+mod capture_tests;
+
+#[cfg(test)]
+mod hold_tests;
 
 #[cfg(test)]
 mod retry_tests;

@@ -39,7 +39,7 @@ pub struct Payment {
     pub asked_ms: Option<i64>,
     /// Refunds, oldest first.
     pub refunds: Vec<Refund>,
-    /// Captures of a payment that may have several, oldest first.
+    /// Captures that were asked for after the authorization, oldest first.
     #[serde(default)]
     pub captures: Vec<CaptureRow>,
     /// Increments of what is reserved, oldest first.
@@ -57,6 +57,9 @@ pub struct Payment {
     /// When to capture by ourselves, milliseconds since 1970; only a scheduled payment that is authorized has one.
     #[serde(default)]
     pub capture_due_ms: Option<i64>,
+    /// How often a scheduled capture was begun.
+    #[serde(default)]
+    pub capture_tries: u32,
     /// The last thing that the merchant was told about this payment: a type of event and what tells it from others of it.
     #[serde(default)]
     pub told: Option<String>,
@@ -122,6 +125,25 @@ impl Payment {
         }
     }
 
+    /// Whether money is reserved and no call about it runs.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        matches!(self.state, State::RequiresCapture | State::PartiallyCapturedAndCapturable)
+    }
+
+    /// Whether the provider may know more about this payment than we do.
+    #[must_use]
+    pub fn may_have_changed(&self) -> bool {
+        let waits = matches!(self.state, State::Processing | State::RequiresCustomerAction);
+        waits || self.is_reserved() || self.refunds.iter().any(|refund| refund.flight.is_some())
+    }
+
+    /// Whether the time of the authorization is over.
+    #[must_use]
+    pub fn is_overdue(&self, now_ms: i64) -> bool {
+        self.authorized_until_ms.is_some_and(|until| until <= now_ms)
+    }
+
     /// What refunds that happened or may still happen amount to, in minor units.
     #[must_use]
     pub fn refunded_minor(&self) -> u64 {
@@ -154,8 +176,9 @@ impl Payment {
     pub fn due_ms(&self) -> Option<i64> {
         let pending = self.pending.as_ref().map(|p| p.flight.lease_ms);
         let refunds = self.refunds.iter().filter_map(|r| r.flight.as_ref()).map(|f| f.lease_ms);
-        let is_reserved = matches!(self.state, State::RequiresCapture | State::PartiallyCapturedAndCapturable);
-        let reserved = [self.capture_due_ms, self.authorized_until_ms].into_iter().flatten().filter(|_| is_reserved);
-        refunds.chain(pending).chain(self.watch.map(|w| w.next_ms)).chain(reserved).min()
+        let held = [self.capture_due_ms, self.authorized_until_ms];
+        let reserved = held.into_iter().flatten().filter(|_| self.is_reserved());
+        let watch = self.watch.filter(|_| self.pending.is_none()).map(|watch| watch.next_ms);
+        refunds.chain(pending).chain(watch).chain(reserved).min()
     }
 }

@@ -168,6 +168,28 @@ impl Engine {
         self.reload(&payment).await
     }
 
+    /// Nobody can be asked about the refund: it is looked at soon, or (`rests`) left until the provider tells by itself.
+    pub(crate) async fn refund_rests(
+        &self,
+        mut payment: Payment,
+        version: Version,
+        refund_id: &str,
+        rests: bool,
+    ) -> Result<Payment, Fault> {
+        if !rests {
+            return self.refund_waits(payment, version, refund_id, None).await;
+        }
+        let now = self.now_ms();
+        if let Some(flight) = flight_of(&mut payment, refund_id) {
+            flight.rest(now);
+        }
+        match self.save(&mut payment, version, &Effects::default()).await {
+            Ok(_) => Ok(payment),
+            Err(StoreError::Conflict) => self.reload(&payment).await,
+            Err(other) => Err(other.into()),
+        }
+    }
+
     pub(crate) async fn refund_waits(
         &self,
         mut payment: Payment,

@@ -3,10 +3,13 @@
 //! Order for a call whose result is not known: nothing that could move money was sent -> it failed. Else ask the provider:
 //! it knows -> that counts. It does not know -> make the call again with the same idempotency key while the provider
 //! promises to answer a known key from memory; after that promise has run out, absence is proof that it never arrived.
+//!
+//! Some providers cannot be asked. There the call is made again with the same key while the promise lasts, and after that
+//! only the provider's own word (a webhook) ends the doubt.
 
 use strongroom_wire::TenantId;
 
-use super::call::{Call, Flight, Pending, Stored, Watch, backoff_ms};
+use super::call::{Call, Watch, backoff_ms};
 use super::drive::Making;
 use super::engine::{CvcInput, Engine, Exchanged};
 use super::fault::Fault;
@@ -14,7 +17,8 @@ use super::payment::Payment;
 use super::refund::{find, flight_of};
 use super::rows::RefundStatus;
 use super::settle;
-use super::state::{Event, State};
+use super::state::State;
+use crate::account::ConnectorAccount;
 use crate::connector::{Connector, Doubt, Outcome, Refusal};
 use crate::ids;
 use crate::store::{Effects, StoreError, Version};
@@ -28,7 +32,8 @@ impl Engine {
         match self.store.due_payments(until, ROUND_MAX).await {
             Ok(due) => {
                 for (merchant, id) in due {
-                    if let Err(fault) = self.resolve(&merchant, &id, everything).await {
+                    let why = if everything { Why::Restarted } else { Why::Due };
+                    if let Err(fault) = self.resolve_for(&merchant, &id, why).await {
                         tracing::warn!(payment_id = id.as_str(), %fault, "a payment could not be resolved yet");
                     }
                 }
@@ -43,8 +48,18 @@ impl Engine {
     /// # Errors
     /// [`Fault`]; the payment is as before.
     pub async fn resolve(&self, merchant: &TenantId, payment_id: &str, force: bool) -> Result<Payment, Fault> {
+        self.resolve_for(merchant, payment_id, if force { Why::Asked } else { Why::Due }).await
+    }
+
+    async fn resolve_for(&self, merchant: &TenantId, payment_id: &str, why: Why) -> Result<Payment, Fault> {
         let (mut payment, mut version) = self.payment(merchant, payment_id).await?;
         let now = self.now_ms();
+        let force = match why {
+            Why::Due => false,
+            Why::Restarted => true,
+            // Where nothing can be asked, nothing is found sooner.
+            Why::Asked => payment.attempts.is_empty() || self.can_be_asked(&self.account_of(&payment).await?)?,
+        };
         if let Some(pending) = &payment.pending {
             if pending.flight.is_busy(&self.run, now) || !force && pending.flight.lease_ms > now {
                 return Ok(payment);
@@ -58,6 +73,8 @@ impl Engine {
         {
             let watch = payment.watch.unwrap_or(Watch { tries: 0, next_ms: now });
             payment = self.resolve_watch(payment, version, watch).await?;
+        } else if payment.is_reserved() {
+            payment = self.resolve_reserved(payment, version, force && why == Why::Asked).await?;
         }
         let open: Vec<String> = payment
             .refunds
@@ -122,29 +139,52 @@ impl Engine {
             // What was stored proves that the request which moves money was never made.
             return self.finish(payment, version, &not_done("interrupted", INTERRUPTED)).await;
         }
-        let sync = Self::sync_operation(&payment).ok_or(Fault::Internal)?;
-        let answer = self.ask(&account, &sync).await;
         let age_ms = self.now_ms() - pending.flight.began_ms;
-        match answer {
-            Exchanged::Done(outcome) => match (&pending.call, &outcome) {
-                // The money is reserved and that is all: the capture or cancellation has not happened yet.
-                (Call::Capture { .. } | Call::Cancel, Outcome::Authorized { .. })
-                | (Call::Cancel, Outcome::RequiresAction { .. }) => {
-                    self.again_or_never(payment, version, connector, age_ms).await
-                }
-                // After the payer failed to authenticate nothing is reserved, which is what a cancellation wants.
-                (Call::Cancel, Outcome::Declined(_)) => {
-                    let psp_id = payment.last_attempt().and_then(|a| a.psp_id.clone()).unwrap_or_default();
-                    self.finish(payment, version, &Outcome::Cancelled { psp_id }).await
-                }
-                (_, Outcome::Refused(_)) => self.leave_in_doubt(payment, version, None).await,
-                _ => self.finish(payment, version, &outcome).await,
+        if !connector.capabilities().can_sync {
+            return self.again_or_wait(payment, version, connector, age_ms).await;
+        }
+        let sync = Self::sync_operation(&payment).ok_or(Fault::Internal)?;
+        match self.ask(&account, &sync).await {
+            Exchanged::Done(outcome) => match reading(&payment, &pending.call, outcome) {
+                Reading::Counts(outcome) => self.finish(payment, version, &outcome).await,
+                Reading::NotYet => self.again_or_never(payment, version, connector, age_ms).await,
+                Reading::Nothing => self.leave_in_doubt(payment, version, None).await,
             },
             Exchanged::Absent => self.again_or_never(payment, version, connector, age_ms).await,
             Exchanged::Next(_) | Exchanged::InDoubt(_) | Exchanged::NotDone(_) => {
                 self.leave_in_doubt(payment, version, None).await
             }
         }
+    }
+
+    /// Nobody can be asked: make the call again while its key protects it, then wait for the provider's own word.
+    async fn again_or_wait(
+        &self,
+        mut payment: Payment,
+        version: Version,
+        connector: &dyn Connector,
+        age_ms: i64,
+    ) -> Result<Payment, Fault> {
+        let accepted = payment.pending.as_ref().is_some_and(|p| p.flight.accepted);
+        if !accepted && Self::may_repeat(connector, age_ms) {
+            if age_ms < SETTLE_MS {
+                return self.leave_in_doubt(payment, version, None).await;
+            }
+            return self.drive(payment, version, CvcInput::None, Making::Again).await;
+        }
+        if let Some(pending) = payment.pending.as_mut() {
+            pending.flight.rest(self.now_ms());
+        }
+        match self.save(&mut payment, version, &Effects::default()).await {
+            Ok(_) => Ok(payment),
+            Err(StoreError::Conflict) => self.reload(&payment).await,
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Whether the provider behind an account can be asked what became of something.
+    pub(super) fn can_be_asked(&self, account: &ConnectorAccount) -> Result<bool, Fault> {
+        Ok(self.connector(&account.connector).ok_or(Fault::Internal)?.capabilities().can_sync)
     }
 
     /// The provider shows no trace of the call: make it again where that is safe, call it off where absence is proof.
@@ -171,18 +211,25 @@ impl Engine {
         self.leave_in_doubt(payment, version, None).await
     }
 
-    /// A provider repeats a fault of its own under a key too, for as long as it knows the key. A capture or cancellation
-    /// that it says has not happened needs no key to happen once, because its payment allows it once: it gets a new one.
+    /// A provider repeats a fault of its own under a key too, for as long as it knows the key. A release, or a capture that
+    /// takes all that is left or is the only one, which it says has not happened needs no key to happen once, because its
+    /// payment allows it once: it gets a new one.
     async fn with_fresh_key(
         &self,
         mut payment: Payment,
         version: Version,
         connector: &dyn Connector,
     ) -> Result<(Payment, Version), Fault> {
-        let once = !connector.capabilities().multiple_captures;
+        let several = connector.capabilities().multiple_captures;
+        let left = payment.terms.amount_minor.saturating_sub(payment.captured_minor);
         let Some(pending) = payment.pending.as_mut().filter(|pending| {
             let spent = pending.flight.doubt == Some(Doubt::ServerFault);
-            spent && once && matches!(pending.call, Call::Capture { .. } | Call::Cancel)
+            spent
+                && match &pending.call {
+                    Call::Capture { amount_minor, .. } => !several || *amount_minor >= left,
+                    Call::Cancel | Call::Expire => true,
+                    _ => false,
+                }
         }) else {
             return Ok((payment, version));
         };
@@ -195,21 +242,12 @@ impl Engine {
     async fn resolve_watch(&self, mut payment: Payment, version: Version, watch: Watch) -> Result<Payment, Fault> {
         let account = self.account_of(&payment).await?;
         let sync = Self::sync_operation(&payment).ok_or(Fault::Internal)?;
-        let answer = self.ask(&account, &sync).await;
+        let answer = if self.can_be_asked(&account)? { self.ask(&account, &sync).await } else { Exchanged::Absent };
         let now = self.now_ms();
         if let Exchanged::Done(outcome) = answer
             && !matches!(outcome, Outcome::RequiresAction { .. } | Outcome::Refused(_))
         {
-            payment.step(Event::ActionDone)?;
-            let mut flight = Flight::begin(String::new(), &self.run, now, self.lease_ms);
-            // The authorization is at the provider already: from here on it is only ever asked about.
-            flight.accepted = true;
-            payment.pending = Some(Pending {
-                call: Call::Authorize { credential: Stored::OneTime },
-                flight,
-                back_to: State::RequiresCustomerAction,
-            });
-            return self.finish(payment, version, &outcome).await;
+            return self.observe(payment, version, &outcome).await;
         }
         let gone = now - payment.modified_ms > WATCH_MS_MAX;
         payment.watch = (!gone).then(|| Watch {
@@ -246,20 +284,70 @@ impl Engine {
         };
         let account = self.account_of(&payment).await?;
         let connector = self.connector(&account.connector).ok_or(Fault::Internal)?;
-        let sync = Self::sync_refund_operation(&payment, find(&payment, refund_id)?).ok_or(Fault::Internal)?;
         let age_ms = now - began_ms;
+        let may_repeat = !accepted && Self::may_repeat(connector, age_ms) && age_ms >= SETTLE_MS;
+        if !connector.capabilities().can_sync {
+            if may_repeat {
+                return self.drive_refund(payment, version, refund_id, Making::Again).await;
+            }
+            let rests = accepted || !Self::may_repeat(connector, age_ms);
+            return self.refund_rests(payment, version, refund_id, rests).await;
+        }
+        let sync = Self::sync_refund_operation(&payment, find(&payment, refund_id)?).ok_or(Fault::Internal)?;
         match self.ask(&account, &sync).await {
             // A refused question is a doubt; a refusal here is the provider's word that the refund itself failed.
             Exchanged::Done(outcome) => self.finish_refund(payment, version, refund_id, &outcome).await,
-            Exchanged::Absent if !accepted && Self::may_repeat(connector, age_ms) && age_ms >= SETTLE_MS => {
-                self.drive_refund(payment, version, refund_id, Making::Again).await
-            }
+            Exchanged::Absent if may_repeat => self.drive_refund(payment, version, refund_id, Making::Again).await,
             Exchanged::Absent if !accepted && tries >= ABSENT_TRIES && age_ms >= absence_is_proof_ms(connector) => {
                 let outcome = not_done("not_processed", NOT_PROCESSED);
                 self.finish_refund(payment, version, refund_id, &outcome).await
             }
             _ => self.refund_waits(payment, version, refund_id, None).await,
         }
+    }
+}
+
+/// Why a payment is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Its time has come.
+    Due,
+    /// The process began; what other runs left is looked at now.
+    Restarted,
+    /// Somebody wants to know now.
+    Asked,
+}
+
+/// What an answer about a payment says about the call that is in doubt.
+enum Reading {
+    /// It shows how the call ended.
+    Counts(Outcome),
+    /// It shows that the call has not happened, or not yet.
+    NotYet,
+    /// It says nothing about it.
+    Nothing,
+}
+
+fn reading(payment: &Payment, call: &Call, outcome: Outcome) -> Reading {
+    let nothing_new = |sum: u64| payment.captured_minor > 0 && sum <= payment.captured_minor;
+    match (call, outcome) {
+        (_, Outcome::Refused(_)) => Reading::Nothing,
+        // The money is reserved and that is all, or no more is taken than earlier captures took.
+        (Call::Capture { .. } | Call::Increment { .. } | Call::Cancel | Call::Expire, Outcome::Authorized { .. }) => {
+            Reading::NotYet
+        }
+        (Call::Capture { .. } | Call::Cancel | Call::Expire, Outcome::Captured { amount_minor, .. })
+            if nothing_new(amount_minor) =>
+        {
+            Reading::NotYet
+        }
+        (Call::Complete { .. } | Call::Cancel, Outcome::RequiresAction { .. }) => Reading::NotYet,
+        // After the payer failed to authenticate nothing is reserved, which is what a cancellation wants.
+        (Call::Cancel | Call::Expire, Outcome::Declined(_)) => {
+            let psp_id = payment.last_attempt().and_then(|attempt| attempt.psp_id.clone()).unwrap_or_default();
+            Reading::Counts(Outcome::Cancelled { psp_id })
+        }
+        (_, outcome) => Reading::Counts(outcome),
     }
 }
 

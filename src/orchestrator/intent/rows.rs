@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::call::Flight;
+use super::payment::Payment;
+use crate::account::ConnectorAccount;
 use crate::connector::{DeclineKind, DisputeStage, DisputeStatus, Handles};
 
 /// One authorization at one provider.
@@ -32,8 +34,43 @@ pub struct Attempt {
     /// What the provider wants back with what follows.
     #[serde(default)]
     pub handles: Handles,
+    /// For how many days the provider holds what it reserved.
+    #[serde(default = "week")]
+    pub authorization_days: u16,
     /// Milliseconds since 1970.
     pub created_ms: i64,
+}
+
+impl Attempt {
+    /// The next attempt of a payment, on this account, about to be made under this key.
+    #[must_use]
+    pub fn begin(
+        payment: &Payment,
+        account: &ConnectorAccount,
+        authorization_days: u16,
+        key: String,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            attempt_id: format!("{}_{}", payment.payment_id, payment.attempts.len() + 1),
+            connector: account.connector.clone(),
+            account_id: account.account_id.clone(),
+            status: AttemptStatus::Pending,
+            idempotency_key: key,
+            psp_id: None,
+            network_transaction_id: None,
+            error_code: None,
+            error_message: None,
+            decline_kind: None,
+            handles: Handles::new(),
+            authorization_days,
+            created_ms: now_ms,
+        }
+    }
+}
+
+fn week() -> u16 {
+    7
 }
 
 /// How an attempt stands.
@@ -54,10 +91,10 @@ pub enum AttemptStatus {
     Failure,
 }
 
-/// A capture of a payment that may have several.
+/// A capture that was asked for after the authorization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaptureRow {
-    /// `{payment_id}_{n}` of its attempt and `_cap_{n}`.
+    /// `cap_...`.
     pub capture_id: String,
     /// How much, in minor units.
     pub amount_minor: u64,
@@ -86,7 +123,7 @@ pub enum CaptureStatus {
 /// A raise of what is reserved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IncrementRow {
-    /// `{payment_id}_inc_{n}`.
+    /// `inc_...`.
     pub increment_id: String,
     /// What was reserved before, in minor units.
     pub before_minor: u64,

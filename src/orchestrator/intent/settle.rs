@@ -2,11 +2,12 @@
 
 use strongroom_wire::{CustomerId, Token};
 
-use super::call::{Call, Watch};
+use super::call::{Call, Pending, Watch};
+use super::held::{self, Asked};
 use super::payment::{IllegalMove, Payment};
 use super::rows::{AttemptStatus, RefundStatus};
 use super::state::{Event, State};
-use super::terms::FutureUsage;
+use super::terms::{CapturePlan, FutureUsage, PaymentKind};
 use crate::connector::{Decline, Handles, Outcome, Refusal};
 use crate::store::{ChoreKind, Effects, NewChore, SavedUse};
 
@@ -35,64 +36,19 @@ pub(super) fn payment(
     let Some(pending) = payment.pending.clone() else {
         return Ok((Settled::Strange, Effects::default()));
     };
-    let was_authorized = !matches!(pending.call, Call::Authorize { .. } | Call::Verify { .. } | Call::Complete { .. });
     payment.modified_ms = now_ms;
-    let settled = match outcome {
-        Outcome::Authorized { psp_id, network_transaction_id, handles } if !was_authorized => {
-            note(payment, AttemptStatus::Authorized, Some(psp_id), network_transaction_id.clone(), handles);
-            payment.step(Event::Authorized)?;
-            Settled::Ended
+    let settled = match &pending.call {
+        Call::Authorize { .. } | Call::Verify { .. } | Call::Complete { .. } => {
+            authorization(payment, &pending, outcome, now_ms)?
         }
-        Outcome::Captured { psp_id, amount_minor, network_transaction_id, handles } => {
-            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone(), handles);
-            payment.captured_minor = *amount_minor;
-            let all = *amount_minor >= payment.terms.amount_minor;
-            payment.step(if all { Event::Captured } else { Event::CapturedInPart })?;
-            Settled::Ended
+        Call::Capture { amount_minor, capture_id, is_final } => {
+            let asked = Asked { amount_minor: *amount_minor, capture_id, is_final: *is_final };
+            held::capture(payment, &pending, &asked, outcome)?
         }
-        Outcome::Verified { psp_id, network_transaction_id, handles } if !was_authorized => {
-            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone(), handles);
-            payment.step(Event::Captured)?;
-            Settled::Ended
+        Call::Increment { total_minor, increment_id } => {
+            held::increment(payment, &pending, *total_minor, increment_id, outcome)?
         }
-        Outcome::Cancelled { psp_id } => {
-            note(payment, AttemptStatus::Voided, Some(psp_id), None, &Handles::new());
-            payment.step(Event::Cancelled)?;
-            Settled::Ended
-        }
-        Outcome::RequiresAction { psp_id, redirect_url, handles } if !was_authorized => {
-            note(payment, AttemptStatus::AuthenticationPending, Some(psp_id), None, handles);
-            payment.step(Event::ActionNeeded)?;
-            payment.redirect_url = Some(redirect_url.clone());
-            payment.watch = Some(Watch { tries: 0, next_ms: now_ms + WATCH_FIRST_MS });
-            Settled::Ended
-        }
-        Outcome::Pending { psp_id, handles } => {
-            note(payment, AttemptStatus::Pending, Some(psp_id), None, handles);
-            Settled::Waiting
-        }
-        Outcome::Declined(decline) if !was_authorized => {
-            failed(payment, decline);
-            payment.step(Event::Failed)?;
-            Settled::Ended
-        }
-        Outcome::Refused(refusal) if !was_authorized => {
-            refused(payment, refusal);
-            payment.step(Event::Failed)?;
-            Settled::Ended
-        }
-        Outcome::Declined(Decline { message, .. }) | Outcome::Refused(Refusal { message, .. }) => {
-            payment.step(match pending.back_to {
-                State::RequiresCustomerAction => Event::ActionNeeded,
-                State::PartiallyCapturedAndCapturable => Event::RestStillReserved,
-                _ => Event::StillReserved,
-            })?;
-            Settled::Refused(message.clone())
-        }
-        Outcome::Authorized { .. }
-        | Outcome::Verified { .. }
-        | Outcome::RequiresAction { .. }
-        | Outcome::Refunded { .. } => Settled::Strange,
+        Call::Cancel | Call::Expire => held::release(payment, &pending, outcome)?,
     };
     if matches!(settled, Settled::Waiting | Settled::Strange) {
         return Ok((settled, Effects::default()));
@@ -104,7 +60,88 @@ pub(super) fn payment(
     } else if payment.watch.is_none() {
         payment.watch = Some(Watch { tries: 0, next_ms: now_ms + WATCH_FIRST_MS });
     }
-    Ok((settled, aftercare(payment, was_authorized, now_ms)))
+    let is_new = matches!(pending.call, Call::Authorize { .. } | Call::Verify { .. } | Call::Complete { .. });
+    Ok((settled, aftercare(payment, !is_new, now_ms)))
+}
+
+fn authorization(
+    payment: &mut Payment,
+    pending: &Pending,
+    outcome: &Outcome,
+    now_ms: i64,
+) -> Result<Settled, IllegalMove> {
+    let verifies = payment.terms.kind == PaymentKind::SetupMandate;
+    match outcome {
+        Outcome::Authorized { psp_id, network_transaction_id, handles } if !verifies => {
+            note(payment, AttemptStatus::Authorized, Some(psp_id), network_transaction_id.clone(), handles);
+            payment.step(Event::Authorized)?;
+            hold(payment, pending, now_ms);
+        }
+        Outcome::Captured { psp_id, amount_minor, network_transaction_id, handles } if !verifies => {
+            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone(), handles);
+            payment.captured_minor = *amount_minor;
+            let several = payment.terms.capture == CapturePlan::ManualMultiple;
+            payment.step(held::taken(payment, !several))?;
+            hold(payment, pending, now_ms);
+        }
+        // Some providers tell of a card that was proven good as of one that was charged nothing.
+        Outcome::Verified { psp_id, network_transaction_id, handles }
+        | Outcome::Authorized { psp_id, network_transaction_id, handles }
+        | Outcome::Captured { psp_id, network_transaction_id, handles, amount_minor: 0 }
+            if verifies =>
+        {
+            note(payment, AttemptStatus::Charged, Some(psp_id), network_transaction_id.clone(), handles);
+            payment.step(Event::Captured)?;
+        }
+        Outcome::Cancelled { psp_id } => {
+            note(payment, AttemptStatus::Voided, Some(psp_id), None, &Handles::new());
+            payment.step(Event::Cancelled)?;
+        }
+        Outcome::RequiresAction { psp_id, redirect_url, handles } => {
+            note(payment, AttemptStatus::AuthenticationPending, Some(psp_id), None, handles);
+            payment.step(Event::ActionNeeded)?;
+            payment.redirect_url = Some(redirect_url.clone());
+        }
+        Outcome::Pending { psp_id, handles } => {
+            note(payment, AttemptStatus::Pending, Some(psp_id), None, handles);
+            return Ok(Settled::Waiting);
+        }
+        Outcome::Declined(decline) => {
+            failed(payment, decline);
+            payment.step(Event::Failed)?;
+        }
+        // What a browser brings back is nobody's word: that the provider does not want it says nothing about the payer.
+        Outcome::Refused(refusal) if matches!(pending.call, Call::Complete { .. }) => {
+            note(payment, AttemptStatus::AuthenticationPending, None, None, &Handles::new());
+            payment.step(Event::ActionNeeded)?;
+            return Ok(Settled::Refused(refusal.message.clone()));
+        }
+        Outcome::Refused(refusal) => {
+            refused(payment, refusal);
+            payment.step(Event::Failed)?;
+        }
+        Outcome::Authorized { .. } | Outcome::Captured { .. } | Outcome::Verified { .. } | Outcome::Refunded { .. } => {
+            return Ok(Settled::Strange);
+        }
+    }
+    Ok(Settled::Ended)
+}
+
+/// From when on the time of the authorization runs. A call whose answer was lost may have been done when it began.
+fn hold(payment: &mut Payment, pending: &Pending, now_ms: i64) {
+    let since = if pending.flight.doubt.is_some() { pending.flight.began_ms } else { now_ms };
+    let days = payment.last_attempt().map_or(0, |attempt| i64::from(attempt.authorization_days));
+    payment.authorized_until_ms = payment.is_reserved().then_some(since + days * DAY_MS);
+    payment.capture_due_ms = payment
+        .terms
+        .capture_on_ms
+        .filter(|_| payment.state == State::RequiresCapture && payment.terms.capture == CapturePlan::Scheduled);
+}
+
+pub(super) fn merge(payment: &mut Payment, handles: &Handles) {
+    if let Some(attempt) = payment.attempts.last_mut() {
+        attempt.handles.extend(handles.iter().map(|(name, text)| (name.clone(), text.clone())));
+    }
 }
 
 /// What a payment that was given up before any provider was asked leaves to do.
@@ -151,25 +188,25 @@ pub(super) fn refund(payment: &mut Payment, refund_id: &str, outcome: &Outcome, 
     Settled::Ended
 }
 
-fn note(
+pub(super) fn note(
     payment: &mut Payment,
     status: AttemptStatus,
-    psp_id: Option<&String>,
+    psp_id: Option<&str>,
     network: Option<String>,
     handles: &Handles,
 ) {
+    merge(payment, handles);
     if let Some(attempt) = payment.attempts.last_mut() {
-        attempt.handles.extend(handles.iter().map(|(name, text)| (name.clone(), text.clone())));
         attempt.status = status;
         if let Some(psp_id) = psp_id {
-            attempt.psp_id = Some(psp_id.clone());
+            attempt.psp_id = Some(psp_id.to_owned());
         }
         attempt.network_transaction_id = network.or(attempt.network_transaction_id.take());
     }
 }
 
 fn failed(payment: &mut Payment, decline: &Decline) {
-    note(payment, AttemptStatus::Failure, decline.psp_id.as_ref(), None, &Handles::new());
+    note(payment, AttemptStatus::Failure, decline.psp_id.as_deref(), None, &Handles::new());
     if let Some(attempt) = payment.attempts.last_mut() {
         attempt.error_code = Some(decline.code.clone());
         attempt.error_message = Some(match &decline.decline_code {
@@ -196,8 +233,11 @@ fn aftercare(payment: &mut Payment, was_authorized: bool, now_ms: i64) -> Effect
     let usage = payment.terms.setup_future_usage;
     let wished = usage.is_some() && customer.is_some();
     let success = match payment.state {
-        State::RequiresCapture | State::Succeeded | State::PartiallyCaptured => true,
-        State::Failed | State::Cancelled => false,
+        State::RequiresCapture
+        | State::Succeeded
+        | State::PartiallyCaptured
+        | State::PartiallyCapturedAndCapturable => true,
+        State::Failed | State::Cancelled | State::Expired => false,
         State::RequiresCustomerAction if !wished => false,
         _ => return effects,
     };
@@ -236,3 +276,5 @@ fn chore(payment: &Payment, kind: ChoreKind, token: Token) -> NewChore {
 
 /// How long a payer is left alone with the authentication page before the provider is asked, in milliseconds.
 const WATCH_FIRST_MS: i64 = 30_000;
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3_600_000;

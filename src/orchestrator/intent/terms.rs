@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
-use strongroom_wire::CustomerId;
+use strongroom_wire::{CustomerId, limits};
 
+use super::fault::Fault;
 use crate::connector::MitCategory;
 use crate::money::Currency;
 
@@ -55,6 +56,66 @@ pub struct Terms {
     /// Connector accounts (ids or labels) to try in this order, where the merchant chose for this payment.
     #[serde(default)]
     pub accounts: Vec<String>,
+}
+
+impl Terms {
+    /// Whether the terms make sense together.
+    ///
+    /// # Errors
+    /// Which field does not fit, and what to do.
+    pub fn check(&self, now_ms: i64) -> Result<(), Fault> {
+        if self.amount_minor == 0 {
+            return Err(Fault::Invalid {
+                field: "amount",
+                reason: "at least 1 minor unit; zero-amount set-up is not offered",
+            });
+        }
+        if self.amount_minor > limits::AMOUNT_MINOR_MAX {
+            return Err(Fault::Invalid { field: "amount", reason: "at most 999999999999 minor units" });
+        }
+        let part = self.to_capture_minor();
+        if part.is_some_and(|part| part == 0 || part > self.amount_minor) {
+            return Err(Fault::Unprocessable {
+                field: "amount_to_capture at create",
+                reason: "at least 1 and at most the amount",
+            });
+        }
+        // Whoever asks for a part to be taken must not be charged the whole.
+        if self.capture == CapturePlan::Automatic && part.is_some_and(|part| part != self.amount_minor) {
+            return Err(Fault::Precondition(
+                "amount_to_capture must be equal to amount when capture_method is automatic",
+            ));
+        }
+        match (self.capture, self.capture_on_ms) {
+            (CapturePlan::Scheduled, None) => Err(Fault::Missing("capture_on")),
+            (CapturePlan::Scheduled, Some(at)) if at <= now_ms => {
+                Err(Fault::Invalid { field: "capture_on", reason: "a time in the future" })
+            }
+            (CapturePlan::Scheduled, Some(_)) | (_, None) => Ok(()),
+            (_, Some(_)) => Err(Fault::Invalid { field: "capture_on", reason: "only with capture_method scheduled" }),
+        }
+    }
+
+    /// Whether a capture that is set for a time can happen while an authorization of so many days lasts.
+    ///
+    /// # Errors
+    /// The time is too late.
+    pub fn check_hold(&self, now_ms: i64, authorization_days: u16) -> Result<(), Fault> {
+        let until = now_ms + i64::from(authorization_days) * DAY_MS;
+        if self.capture_on_ms.is_some_and(|at| at >= until) {
+            return Err(Fault::Invalid {
+                field: "capture_on",
+                reason: "before the authorization ends at this connector",
+            });
+        }
+        Ok(())
+    }
+
+    /// How much the merchant said beforehand that it will take, in minor units. The first version kept it among `extra`.
+    #[must_use]
+    pub fn to_capture_minor(&self) -> Option<u64> {
+        self.amount_to_capture_minor.or_else(|| self.extra.get("amount_to_capture").and_then(Value::as_u64))
+    }
 }
 
 /// How a kept card will be used.
@@ -118,6 +179,9 @@ fn capture_plan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CapturePla
         Either::IsAutomatic(false) => CapturePlan::Manual,
     })
 }
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3_600_000;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::EventType;
 use crate::connector::{DisputeStage, DisputeStatus};
-use crate::intent::rig::{AUTHENTICATE, DECLINED, GOOD, Rig, Trouble, card, new_payment};
+use crate::intent::rig::{AUTHENTICATE, DECLINED, FULL, GOOD, Rig, Trouble, card, new_payment};
 use crate::intent::{CapturePlan, Dispute, NewRefund, Payment};
 use crate::store::{Effects, OutboxEvent, StoreError, Version};
 
@@ -127,7 +127,7 @@ async fn doubt_is_told_once_however_often_it_is_looked_at_and_then_its_end() {
 
 #[tokio::test]
 async fn each_further_capture_and_each_raise_is_news_of_its_own() {
-    let rig = Rig::new().await;
+    let rig = Rig::at(FULL).await;
     let mut payment = pay(&rig, GOOD, CapturePlan::ManualMultiple).await;
     let (_, mut version) = rig.engine.payment(&rig.merchant, "pay_1").await.unwrap();
     payment.state = crate::intent::State::PartiallyCapturedAndCapturable;

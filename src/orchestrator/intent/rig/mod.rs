@@ -1,8 +1,10 @@
 //! A vault, a provider and its connector in memory, for the engine's tests: the provider counts what it charged.
 
+mod connector;
 mod psp;
 mod vault;
 
+pub(crate) use connector::{BLIND, FULL, PLAIN};
 pub(crate) use psp::{AUTHENTICATE, DECLINED, FakePsp, GOOD, Trouble};
 pub(crate) use vault::FakeVault;
 
@@ -18,7 +20,7 @@ use crate::connector::MitCategory;
 use crate::store::{SqliteStore, Store};
 use crate::telemetry::Metrics;
 use crate::vault::{CardInput, SecretText, Vault as _};
-use psp::CONNECTORS;
+use connector::CONNECTORS;
 
 /// Everything around an engine, which can be exchanged as if the process had crashed.
 pub(crate) struct Rig {
@@ -33,6 +35,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn new() -> Self {
+        Self::at(PLAIN).await
+    }
+
+    /// With an account at this connector.
+    pub(crate) async fn at(connector: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
         let (psp, vault) = (Arc::<FakePsp>::default(), Arc::<FakeVault>::default());
@@ -40,11 +47,11 @@ impl Rig {
         let merchant: TenantId = "shop".parse().unwrap();
         let engine = Arc::new(Engine::new(parts(&store, &psp, &vault, &clock)).unwrap());
         let rig = Self { engine, psp, vault, clock, store, merchant, _folder: folder };
-        rig.add_merchant().await;
+        rig.add_merchant(connector).await;
         rig
     }
 
-    async fn add_merchant(&self) {
+    async fn add_merchant(&self, connector: &str) {
         let secret_id = self.vault.store_secret(&self.merchant, "x", r#"{"api_key":"sk_test_rig"}"#).await.unwrap();
         let merchant = Merchant {
             merchant_id: self.merchant.clone(),
@@ -59,7 +66,7 @@ impl Rig {
         let account = ConnectorAccount {
             account_id: "mca_1".into(),
             merchant_id: self.merchant.clone(),
-            connector: "rig".into(),
+            connector: connector.into(),
             label: "rig".into(),
             secret_id,
             test_mode: true,

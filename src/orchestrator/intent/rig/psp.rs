@@ -1,4 +1,4 @@
-//! A provider in memory and its connector: it counts what it charged.
+//! A provider in memory: it counts what it charged, and holds to its own law whatever it is asked.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -6,11 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::connector::{
-    Auth, BadCredentials, Body, Capabilities, CaptureMethod, Connector, Credentials, Decline, DeclineKind, Doubt,
-    Field, Method, Operation, Outcome, Progress, PspAnswer, PspEvent, PspRequest, Refusal, Slot, Step, Unsupported,
-    WebhookCall, WebhookRefusal,
-};
+use crate::connector::{Body, Credentials, Doubt, Field, PspAnswer, PspRequest};
 use crate::transport::{CardPass, NotSent, Sent, Transport};
 use crate::vault::Card;
 
@@ -31,6 +27,12 @@ pub(crate) enum Trouble {
     Fault,
     /// Never comes back, with nothing done.
     Hang,
+    /// Never comes back, though it was done.
+    HangDone,
+    /// The provider does it and says only that it works on it.
+    Accepted,
+    /// The provider refuses the request and does nothing.
+    Refused,
 }
 
 #[derive(Default)]
@@ -47,6 +49,8 @@ pub(crate) struct PspState {
     pub(crate) charges: u32,
     pub(crate) captures: u32,
     pub(crate) refunds: u64,
+    /// What the last authorization said about the card's history.
+    pub(crate) credential: String,
     answers: HashMap<String, Value>,
     payments: HashMap<String, Map<String, Value>>,
     cards: Vec<String>,
@@ -61,23 +65,28 @@ impl Transport for FakePsp {
             let hit = state.troubles.front().is_some_and(|(path, _)| request.path.starts_with(path));
             if hit { state.troubles.pop_front().map(|(_, trouble)| trouble) } else { None }
         };
+        let remember = |status: &str| {
+            let key = request.idempotency_key.clone().unwrap();
+            self.state.lock().unwrap().answers.insert(key, json!({"status": status}));
+        };
         match trouble {
             Some(Trouble::Unreachable) => return Sent::NotSent(NotSent::Unreachable),
             Some(Trouble::LostRequest) => return Sent::InDoubt(Doubt::TimedOut),
             Some(Trouble::Hang) => std::future::pending().await,
-            Some(Trouble::LostAnswer) | None => {}
-            Some(Trouble::Fault) => {
-                let key = request.idempotency_key.clone().unwrap();
-                self.state.lock().unwrap().answers.insert(key, json!({"status": "fault"}));
-            }
+            Some(Trouble::Fault) => remember("fault"),
+            Some(Trouble::Refused) => remember("refused"),
+            Some(Trouble::LostAnswer | Trouble::HangDone | Trouble::Accepted) | None => {}
         }
         let card = match card {
             CardPass::Released(card) => Some(card),
             CardPass::None | CardPass::ByVault(_) => None,
         };
-        let answer = self.state.lock().unwrap().handle(request, card);
-        if trouble == Some(Trouble::LostAnswer) {
-            return Sent::InDoubt(Doubt::ConnectionLost);
+        let mut answer = self.state.lock().unwrap().handle(request, card);
+        match trouble {
+            Some(Trouble::LostAnswer) => return Sent::InDoubt(Doubt::ConnectionLost),
+            Some(Trouble::HangDone) => std::future::pending().await,
+            Some(Trouble::Accepted) => answer["status"] = "pending".into(),
+            _ => {}
         }
         Sent::Answer(PspAnswer { status: 200, body: answer.to_string().into_bytes() })
     }
@@ -107,27 +116,25 @@ impl PspState {
         let number = |name: &str| field(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
         let query = |name: &str| request.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         let id = query("id").or_else(|| field("id")).unwrap_or_default();
+        let refused = json!({"status": "refused"});
         match request.path.as_str() {
             "/card" => {
                 self.cards.push(card.expect("a slot was filled").number.to_string());
                 json!({"card": self.cards.len() - 1})
             }
             "/pay" => {
-                let card = &self.cards[usize::try_from(number("card")).unwrap()];
-                let id = format!("ps_{}", self.payments.len());
-                let status = match card.as_str() {
-                    DECLINED => "declined",
-                    AUTHENTICATE => "action",
-                    _ if field("capture").as_deref() == Some("manual") => "authorized",
-                    _ => "captured",
-                };
-                if matches!(status, "authorized" | "captured") {
-                    self.charges += 1;
+                self.credential = field("credential").unwrap_or_default();
+                let card = self.cards[usize::try_from(number("card")).unwrap()].clone();
+                let payment = json!({"id": format!("ps_{}", self.payments.len()), "amount": number("amount"), "taken": 0,
+                    "capture": field("capture"), "attempt_id": field("attempt_id"), "status": "declined"});
+                let mut payment = payment.as_object().unwrap().clone();
+                match card.as_str() {
+                    DECLINED => {}
+                    AUTHENTICATE => _ = payment.insert("status".into(), "action".into()),
+                    _ => self.authorize(&mut payment),
                 }
-                let payment = json!({"id": id, "status": status, "amount": number("amount"),
-                    "attempt_id": field("attempt_id")});
-                self.payments.insert(id, payment.as_object().unwrap().clone());
-                payment
+                self.payments.insert(text(&payment, "id").to_owned(), payment.clone());
+                Value::Object(payment)
             }
             "/look" => self.payments.get(&id).map_or(json!({"status": "absent"}), |p| Value::Object(p.clone())),
             "/find" => {
@@ -135,16 +142,44 @@ impl PspState {
                 let found = self.payments.values().find(|p| p.get("attempt_id") == wanted.as_ref());
                 found.map_or(json!({"status": "absent"}), |p| Value::Object(p.clone()))
             }
-            "/capture" | "/cancel" => {
-                let payment = self.payments.get_mut(&id).unwrap();
-                if request.path == "/capture" {
-                    self.captures += 1;
-                    payment.insert("status".into(), "captured".into());
-                    payment.insert("amount".into(), number("amount").into());
-                } else {
-                    payment.insert("status".into(), "cancelled".into());
+            "/complete" => {
+                let mut payment = self.payments[&id].clone();
+                match (text(&payment, "status"), field("result").as_deref()) {
+                    ("action", Some("good")) => self.authorize(&mut payment),
+                    ("action", Some("bad")) => _ = payment.insert("status".into(), "declined".into()),
+                    _ => return refused,
                 }
+                self.payments.insert(id, payment.clone());
+                Value::Object(payment)
+            }
+            "/capture" => {
+                let payment = self.payments.get_mut(&id).unwrap();
+                let (amount, taken) = (count(payment, "amount"), count(payment, "taken") + number("amount"));
+                if !matches!(text(payment, "status"), "authorized" | "part") || taken > amount {
+                    return refused;
+                }
+                let all = taken == amount || field("final").as_deref() == Some("true");
+                self.captures += 1;
+                payment.insert("taken".into(), taken.into());
+                payment.insert("status".into(), if all { "captured" } else { "part" }.into());
                 Value::Object(payment.clone())
+            }
+            "/raise" => {
+                let payment = self.payments.get_mut(&id).unwrap();
+                if text(payment, "status") != "authorized" {
+                    return refused;
+                }
+                payment.insert("amount".into(), number("amount").into());
+                Value::Object(payment.clone())
+            }
+            "/cancel" => {
+                let payment = self.payments.get_mut(&id).unwrap();
+                match text(payment, "status") {
+                    "authorized" | "action" => _ = payment.insert("status".into(), "cancelled".into()),
+                    "part" => _ = payment.insert("status".into(), "captured".into()),
+                    _ => return refused,
+                }
+                json!({"id": id, "status": "cancelled"})
             }
             "/refund" => {
                 self.refunds += number("amount");
@@ -158,138 +193,57 @@ impl PspState {
         }
     }
 
+    fn authorize(&mut self, payment: &mut Map<String, Value>) {
+        let amount = count(payment, "amount");
+        let status = match (amount, text(payment, "capture")) {
+            (0, _) => "verified",
+            (_, "automatic") => "captured",
+            _ => "authorized",
+        };
+        if status == "captured" {
+            payment.insert("taken".into(), amount.into());
+        }
+        self.charges += u32::from(amount > 0);
+        payment.insert("status".into(), status.into());
+    }
+
     /// The provider's word about a refund changes.
     pub(crate) fn set_refund(&mut self, refund_id: &str, status: &str) {
-        self.payments.get_mut(&format!("refund {refund_id}")).unwrap().insert("status".into(), status.into());
+        self.set(&format!("refund {refund_id}"), "status", status);
+    }
+
+    /// Something happens to a payment at the provider without us.
+    pub(crate) fn set(&mut self, psp_id: &str, name: &str, value: impl Into<Value>) {
+        self.payments.get_mut(psp_id).unwrap().insert(name.into(), value.into());
     }
 
     /// The payer passes authentication.
     pub(crate) fn authenticate(&mut self, psp_id: &str) {
-        self.charges += 1;
-        self.payments.get_mut(psp_id).unwrap().insert("status".into(), "captured".into());
+        let mut payment = self.payments[psp_id].clone();
+        self.authorize(&mut payment);
+        self.payments.insert(psp_id.into(), payment);
+    }
+
+    /// What the provider took of a payment.
+    pub(crate) fn taken(&self, psp_id: &str) -> u64 {
+        count(&self.payments[psp_id], "taken")
+    }
+
+    /// How a payment stands at the provider.
+    pub(crate) fn status(&self, psp_id: &str) -> String {
+        text(&self.payments[psp_id], "status").to_owned()
+    }
+
+    /// How often a path was called.
+    pub(crate) fn calls(&self, path: &str) -> usize {
+        self.arrived.iter().filter(|arrived| *arrived == path).count()
     }
 }
 
-/// The pure mapping to [`FakePsp`]: two steps to authorize, as at Stripe.
-pub(crate) struct RigConnector;
-
-impl Connector for RigConnector {
-    fn name(&self) -> &'static str {
-        "rig"
-    }
-
-    fn capabilities(&self) -> &'static Capabilities {
-        const CAPABILITIES: Capabilities = Capabilities {
-            partial_capture: true,
-            multiple_captures: false,
-            incremental: false,
-            zero_amount: false,
-            foreign_network_id: false,
-            can_sync: true,
-            authorization_days: 7,
-            currencies: &[],
-            networks: &[],
-            three_ds: true,
-            idempotent_replay_s: Some(86_400),
-        };
-        &CAPABILITIES
-    }
-
-    fn check_credentials(&self, credentials: &Credentials) -> Result<(), BadCredentials> {
-        let good = credentials.api_key.starts_with("sk_");
-        if good { Ok(()) } else { Err(BadCredentials { field: "api_key", reason: "begins with sk_" }) }
-    }
-
-    fn request(&self, operation: &Operation, progress: &Progress) -> Result<PspRequest, Unsupported> {
-        let text = |name: &str, value: &str| (name.to_owned(), Field::Text(value.to_owned()));
-        let ask = |path: &str, name: &str, value: &str| PspRequest {
-            method: Method::Get,
-            path: path.into(),
-            query: vec![(name.into(), value.into())],
-            auth: Auth::Bearer,
-            headers: Vec::new(),
-            idempotency_key: None,
-            body: Body::Empty,
-            moves_money: false,
-        };
-        let tell = |path: &str, key: &str, fields: Vec<(String, Field)>, moves_money| PspRequest {
-            method: Method::Post,
-            path: path.into(),
-            query: Vec::new(),
-            auth: Auth::Bearer,
-            headers: Vec::new(),
-            idempotency_key: (!key.is_empty()).then(|| key.to_owned()),
-            body: Body::Form(fields),
-            moves_money,
-        };
-        Ok(match operation {
-            Operation::Authorize(_) if progress.step == 0 => {
-                tell("/card", "", vec![("number".into(), Field::Slot(Slot::Number))], false)
-            }
-            Operation::Authorize(a) => {
-                let capture = if a.capture == CaptureMethod::Manual { "manual" } else { "automatic" };
-                let fields = vec![
-                    text("card", &progress.values["card"]),
-                    text("amount", &a.amount.minor.to_string()),
-                    text("capture", capture),
-                    text("attempt_id", &a.attempt_id),
-                ];
-                tell("/pay", &a.idempotency_key, fields, true)
-            }
-            Operation::Sync(s) => match &s.psp_id {
-                Some(id) => ask("/look", "id", id),
-                None => ask("/find", "attempt_id", &s.attempt_id),
-            },
-            Operation::Capture(c) => {
-                let fields = vec![text("id", &c.psp_id), text("amount", &c.amount.minor.to_string())];
-                tell("/capture", &c.idempotency_key, fields, true)
-            }
-            Operation::Cancel(c) => tell("/cancel", &c.idempotency_key, vec![text("id", &c.psp_id)], true),
-            Operation::Refund(r) => {
-                let fields = vec![text("refund_id", &r.refund_id), text("amount", &r.amount.minor.to_string())];
-                tell("/refund", &r.idempotency_key, fields, true)
-            }
-            Operation::Verify(_) | Operation::Increment(_) | Operation::Complete(_) => {
-                return Err(Unsupported("not offered here"));
-            }
-            Operation::SyncRefund(s) => ask("/look", "id", &format!("refund {}", s.refund_id)),
-        })
-    }
-
-    fn outcome(&self, operation: &Operation, progress: &Progress, answer: &PspAnswer) -> Step {
-        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
-        if matches!(operation, Operation::Authorize(_)) && progress.step == 0 {
-            let values = [("card".to_owned(), answer["card"].to_string())].into();
-            return Step::Next(Progress { step: 1, values });
-        }
-        let handles = Default::default();
-        let psp_id = answer["id"].as_str().unwrap_or_default().to_owned();
-        let amount_minor = answer["amount"].as_u64().unwrap_or(0);
-        Step::Done(match answer["status"].as_str().unwrap() {
-            "absent" => return Step::Absent,
-            "fault" => return Step::InDoubt(Doubt::ServerFault),
-            "authorized" => Outcome::Authorized { psp_id, network_transaction_id: Some("ntid".into()), handles },
-            "captured" => {
-                Outcome::Captured { psp_id, amount_minor, network_transaction_id: Some("ntid".into()), handles }
-            }
-            "cancelled" => Outcome::Cancelled { psp_id },
-            "refunded" => Outcome::Refunded { psp_id, amount_minor },
-            "pending" => Outcome::Pending { psp_id, handles },
-            "failed" => Outcome::Refused(Refusal { code: "refund_failed".into(), message: "It failed.".into() }),
-            "action" => Outcome::RequiresAction { psp_id, redirect_url: "https://psp.test/3ds".into(), handles },
-            _ => Outcome::Declined(Decline {
-                psp_id: Some(psp_id),
-                code: "card_declined".into(),
-                decline_code: Some("generic_decline".into()),
-                message: "Your card was declined.".into(),
-                kind: DeclineKind::Soft,
-            }),
-        })
-    }
-
-    fn webhook(&self, _: &WebhookCall<'_>, _: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
-        Err(WebhookRefusal::NoSecret)
-    }
+fn text<'a>(payment: &'a Map<String, Value>, name: &str) -> &'a str {
+    payment.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-pub(crate) static CONNECTORS: &[&dyn Connector] = &[&RigConnector];
+fn count(payment: &Map<String, Value>, name: &str) -> u64 {
+    payment.get(name).and_then(Value::as_u64).unwrap_or(0)
+}

@@ -86,6 +86,7 @@ pub(super) fn payment(id: &str) -> Payment {
         plan: Vec::new(),
         authorized_until_ms: None,
         capture_due_ms: None,
+        capture_tries: 0,
         told: None,
         cancellation_reason: None,
         client_secret: "s".into(),
@@ -125,6 +126,7 @@ pub(super) fn attempt(connector: &str, account_id: &str, psp_id: Option<&str>) -
         error_message: None,
         decline_kind: None,
         handles: Default::default(),
+        authorization_days: 7,
         created_ms: 0,
     }
 }
