@@ -56,7 +56,7 @@ impl Envelope {
     /// Seals a record and its glance under a fresh Dek.
     ///
     /// # Errors
-    /// [`SealError`] if there is no randomness, or the glance (over 255 bytes) or record (over 16 KiB) is too long.
+    /// [`SealError`] if there is no randomness, or the glance (over 255 bytes) or record (over 72 KiB) is too long.
     pub fn seal(
         kek: &Cipher<Kek>,
         term: u32,
@@ -158,7 +158,7 @@ const HEAD: usize = 5;
 const GLANCE: usize = HEAD + WRAPPED_KEY + 1;
 const SHORTEST: usize = GLANCE + 2 * TAG;
 /// Longest record, in bytes.
-pub const RECORD_MAX: usize = 16 * 1024;
+pub const RECORD_MAX: usize = 72 * 1024;
 const LONGEST: usize = SHORTEST + 255 + RECORD_MAX;
 const GLANCE_NONCE: [u8; NONCE] = [0; NONCE];
 const RECORD_NONCE: [u8; NONCE] = {

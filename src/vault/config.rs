@@ -1,11 +1,15 @@
 //! vaultd's configuration: one TOML file, unknown keys refused, every key documented in `vaultd.example.toml`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use strongroom_wire::forward::DestinationName;
 use strongroom_wire::limits;
+
+use crate::egress::Plan;
 
 /// The whole file. It holds paths and numbers, never a secret, and is still never logged.
 #[derive(Deserialize)]
@@ -26,6 +30,9 @@ pub struct Config {
     /// Limits of the browser-facing listener.
     #[serde(default)]
     pub intake: Intake,
+    /// Where the vault may send cards itself.
+    #[serde(default)]
+    pub destination: BTreeMap<DestinationName, Plan>,
 }
 
 /// `[listen]`.
@@ -224,7 +231,8 @@ impl Config {
             Some(&mut self.policy.path),
             self.listen.ready_file.as_mut(),
         ];
-        for path in paths.into_iter().flatten() {
+        let authorities = self.destination.values_mut().map(|plan| plan.ca.as_mut());
+        for path in paths.into_iter().chain(authorities).flatten() {
             *path = folder.join(&*path);
         }
     }
@@ -241,6 +249,8 @@ impl Config {
         range("store.sweep_seconds", self.store.sweep_seconds, 1, 3600, "give 1 to 3600 seconds")?;
         let least = self.store.bytes_max.unwrap_or(STORE_BYTES_LEAST);
         range("store.bytes_max", least, STORE_BYTES_LEAST, u64::MAX, "give at least 16777216 bytes (16 MiB)")?;
+        let destinations = self.destination.len() as u64;
+        range("destination", destinations, 0, limits::DESTINATIONS_MAX as u64, "give at most 100 destinations")?;
         range(
             "intake.requests_per_minute_per_address",
             u64::from(self.intake.requests_per_minute_per_address),

@@ -8,7 +8,6 @@ use std::time::Duration;
 use actix_web::rt;
 use strongroom_keys::note;
 use strongroom_keys::root::Descriptor;
-use strongroom_wire::Scope;
 use strongroom_wire::admin::RootKind;
 use strongroom_wire::entry::{Act, Outcome, OwnAct};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +17,7 @@ use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::Barrier;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError};
+use crate::egress::{Egress, PlanError};
 use crate::flow::{FlowError, RootSource, Vault, admin, sweep, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy, Rules};
@@ -33,6 +33,9 @@ pub enum StartError {
     /// See [`TlsError`].
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// See [`PlanError`].
+    #[error(transparent)]
+    Destination(#[from] PlanError),
     /// See [`ListenError`].
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -80,6 +83,7 @@ pub enum StartError {
 pub struct Checked {
     config: Config,
     certificates: Certificates,
+    egress: Egress,
     rules: Rules,
     descriptor: Descriptor,
 }
@@ -91,6 +95,7 @@ impl Checked {
     /// [`StartError`] names the file and key at fault.
     pub fn read(config: Config) -> Result<Self, StartError> {
         let certificates = Certificates::load(&config.tls)?;
+        let egress = Egress::load(&config.destination)?;
         let rules = admin::read_policy(&config.policy.path).map_err(StartError::Policy)?;
         let path = &config.root.file;
         let refuse = |why: String| StartError::Root { path: path.clone(), why };
@@ -100,7 +105,7 @@ impl Checked {
         if is_dev && !config.is_loopback_only() {
             return Err(StartError::DevRootBeyondLoopback);
         }
-        Ok(Self { config, certificates, rules, descriptor })
+        Ok(Self { config, certificates, egress, rules, descriptor })
     }
 }
 
@@ -109,7 +114,7 @@ impl Checked {
 /// # Errors
 /// [`StartError`] if it cannot start.
 pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError> {
-    let Checked { config, certificates, rules, descriptor } = checked;
+    let Checked { config, certificates, egress, rules, descriptor } = checked;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let is_dev = descriptor.kind() == RootKind::Dev;
     let vault_id = descriptor.vault_id().to_string();
@@ -127,7 +132,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     restore_quotas(&policy, &audit, clock.now_ms())?;
     let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
     let root = RootSource::new(descriptor, config.root.dev_key.clone());
-    let vault = Arc::new(Vault::new(rooms, clock, root, warnings(&config, is_dev, hardened)));
+    let vault = Arc::new(Vault::new(rooms, egress, clock, root, warnings(&config, is_dev, hardened)));
     vault.audit.watch(Arc::new(tell));
     let note = if is_lost { Note::words("begun anew: the log before this is lost") } else { Note::none() };
     vault.audit.record_own(OwnAct::Started, Own::noting(note)).await?;
@@ -176,7 +181,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
 /// A restart does not refill a day's quota: what the log says was released counts again.
 fn restore_quotas(policy: &Policy, audit: &AuditLog, now_ms: u64) -> Result<(), AuditError> {
     audit.walk_back(now_ms.saturating_sub(Policy::RESTORE_MS), |_, entry| {
-        let is_release = matches!(entry.act, Act::Asked(Scope::Reveal | Scope::SecretsReveal));
+        let is_release = matches!(entry.act, Act::Asked(scope) if scope.is_release());
         if is_release && entry.outcome == Outcome::Allowed {
             policy.restore(&entry.who, entry.at_ms, now_ms);
         }

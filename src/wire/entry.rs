@@ -98,6 +98,9 @@ pub enum Outcome {
     Refused = 2,
     /// It was allowed and then failed; the note says how.
     Failed = 3,
+    /// It was allowed and went ahead, and this is how it ended; the note says it. Acts whose end is not in the vault's
+    /// hands have such a second entry.
+    Ended = 4,
 }
 
 /// Why it was refused.
@@ -123,10 +126,12 @@ pub enum Reason {
     Share = 7,
     /// The same act by the same person twice where two people are needed.
     SamePerson = 8,
+    /// The destination is not the identity's or not in the configuration, or does not take what was to be sent.
+    Destination = 9,
 }
 
 impl Reason {
-    const ALL: [Reason; 9] = [
+    const ALL: [Reason; 10] = [
         Reason::None,
         Reason::UnknownIdentity,
         Reason::Scope,
@@ -136,6 +141,7 @@ impl Reason {
         Reason::Sealed,
         Reason::Share,
         Reason::SamePerson,
+        Reason::Destination,
     ];
 }
 
@@ -238,6 +244,7 @@ impl Entry {
             1 => Outcome::Allowed,
             2 => Outcome::Refused,
             3 => Outcome::Failed,
+            4 => Outcome::Ended,
             _ => return Err(BadEntry),
         };
         let reason = Reason::ALL.into_iter().find(|r| *r as u8 == reason).ok_or(BadEntry)?;
@@ -299,7 +306,7 @@ mod tests {
         let act = prop::sample::select(
             Scope::ALL.into_iter().map(Act::Asked).chain(OwnAct::ALL.map(|(a, _)| Act::Own(a))).collect::<Vec<_>>(),
         );
-        let outcome = prop::sample::select(vec![Outcome::Allowed, Outcome::Refused, Outcome::Failed]);
+        let outcome = prop::sample::select(vec![Outcome::Allowed, Outcome::Refused, Outcome::Failed, Outcome::Ended]);
         let reason = prop::sample::select(Reason::ALL.to_vec());
         let subject = prop_oneof![
             Just(Subject::None),

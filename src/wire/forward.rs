@@ -172,7 +172,7 @@ pub enum Forwarded {
         status: u16,
         /// `content-type` and a few others, in lower case; card parts are masked.
         headers: BTreeMap<String, String>,
-        /// Its body as text, card numbers and the CVC masked. Bytes that are not UTF-8 stand as U+FFFD.
+        /// Its body as text, card numbers and the CVC masked. Bytes that are not UTF-8 stand as question marks.
         body: String,
     },
     /// Proven: not one byte of the request left the vault. No CVC was used up.

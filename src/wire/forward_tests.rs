@@ -90,9 +90,15 @@ fn members_keep_their_order_and_numbers_their_value() {
 
 #[test]
 fn json_that_would_be_sent_as_something_else_is_refused() {
-    for text in
-        [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, "18446744073709551616", "1e300", "[12345678901234567890123]"]
-    {
+    for text in [
+        r#"{"a":1,"a":2}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        "18446744073709551616",
+        "1e300",
+        "[12345678901234567890123]",
+        "123456.78901234567",
+        "0.30000000000000004",
+    ] {
         assert!(serde_json::from_str::<Json>(text).is_err(), "{text}");
     }
 }
@@ -162,6 +168,15 @@ fn a_template_without_a_slot_needs_no_vault() {
 fn number_slots_stand_in_json_alone() {
     for slot in Slot::ALL.iter().filter(|slot| slot.is_number()) {
         assert_eq!(fault(&form(&[NUMBER, ("year", slot.as_str())])).as_deref(), Some("body.form[1]"));
+    }
+}
+
+#[test]
+fn a_part_that_may_be_left_out_stands_where_it_can_be() {
+    for slot in Slot::ALL {
+        for body in [json!(["{{card.number}}", slot.as_str()]), json!(slot.as_str())] {
+            assert_eq!(fault(&request(json!({ "json": body }))).is_some(), slot.is_optional(), "{}", slot.as_str());
+        }
     }
 }
 

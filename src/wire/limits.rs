@@ -217,3 +217,21 @@ pub const FORWARD_DEPTH_MAX: usize = 32;
 pub const FORWARD_BODY_BYTES_MAX: usize = 32 * 1024;
 /// Largest body of `POST /v1/forward`, in bytes.
 pub const FORWARD_BYTES_MAX: usize = 64 * 1024;
+/// Largest body of a destination's answer, in bytes; larger ones leave the request in doubt.
+pub const FORWARD_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Largest head of a destination's answer, in bytes.
+pub const FORWARD_ANSWER_HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Longest value of a header of a destination's answer that is passed on, in bytes.
+pub const FORWARD_ANSWER_VALUE_BYTES_MAX: usize = 512;
+/// Most destinations of one configuration.
+pub const DESTINATIONS_MAX: usize = 100;
+/// Most patterns of paths, places of slots or pinned addresses of one destination, each.
+pub const DESTINATION_RULES_MAX: usize = 100;
+/// Most addresses that a destination's name may lead to.
+pub const DESTINATION_ADDRESSES_MAX: usize = 16;
+/// Longest time for a connection to a destination, TLS included, in milliseconds.
+pub const DESTINATION_CONNECT_MS_MAX: u64 = 30_000;
+/// Longest time for a whole request to a destination, in milliseconds.
+pub const DESTINATION_TOTAL_MS_MAX: u64 = 120_000;
+/// Largest kept answer in the store, as an envelope, in bytes: the largest answer of a destination fits, with its headers.
+pub const STORED_ANSWER_BYTES_MAX: usize = 73 * 1024;

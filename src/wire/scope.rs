@@ -27,6 +27,8 @@ pub enum Scope {
     SecretsReveal = 9,
     /// Release: register a tenant and make its keys.
     Provision = 10,
+    /// Release: have a card filled into a request to a named destination.
+    Forward = 11,
     /// Admin: hand in one custodian's share.
     Unseal = 20,
     /// Admin: forget every key until the next unseal.
@@ -49,7 +51,7 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Scope; 19] = [
+    pub const ALL: [Scope; 20] = [
         Scope::Tokenize,
         Scope::ReadMasked,
         Scope::Reveal,
@@ -60,6 +62,7 @@ impl Scope {
         Scope::SecretsWrite,
         Scope::SecretsReveal,
         Scope::Provision,
+        Scope::Forward,
         Scope::Unseal,
         Scope::Seal,
         Scope::Status,
@@ -85,6 +88,7 @@ impl Scope {
             Scope::SecretsWrite => "secrets-write",
             Scope::SecretsReveal => "secrets-reveal",
             Scope::Provision => "provision",
+            Scope::Forward => "forward",
             Scope::Unseal => "unseal",
             Scope::Seal => "seal",
             Scope::Status => "status",
@@ -101,6 +105,12 @@ impl Scope {
     #[must_use]
     pub fn is_admin(self) -> bool {
         self as u8 >= Scope::Unseal as u8
+    }
+
+    /// Whether the scope lets cards or secrets out in clear, so that quotas count each use.
+    #[must_use]
+    pub fn is_release(self) -> bool {
+        matches!(self, Scope::Reveal | Scope::SecretsReveal | Scope::Forward)
     }
 
     /// Whether the scope acts on one tenant, so that the request must say on which.

@@ -56,6 +56,12 @@ impl Slot {
         Self::ALL.iter().copied().find(|slot| slot.as_str() == text)
     }
 
+    /// Whether a card may lack the part, so that its pair or member is left out.
+    #[must_use]
+    pub fn is_optional(self) -> bool {
+        matches!(self, Slot::Cvc | Slot::HolderName)
+    }
+
     /// Whether it stands for a JSON number and not for a string.
     #[must_use]
     pub fn is_number(self) -> bool {
@@ -84,7 +90,7 @@ impl Json {
     /// Answers how many slots there are.
     pub(crate) fn check(&self) -> Result<usize, BadTemplate> {
         let mut walk = Walk { slots: 0, bytes: 0, values: 0, pointer: String::new() };
-        walk.visit(self, 0)?;
+        walk.visit(self, 0, false)?;
         Ok(walk.slots)
     }
 }
@@ -154,7 +160,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn visit(&mut self, json: &Json, depth: usize) -> Result<(), BadTemplate> {
+    fn visit(&mut self, json: &Json, depth: usize, is_member: bool) -> Result<(), BadTemplate> {
         self.values += 1;
         if depth > limits::FORWARD_DEPTH_MAX {
             return Err(self.bad("the JSON is nested too deeply"));
@@ -164,22 +170,27 @@ impl Walk {
         }
         match json {
             Json::Null | Json::Bool(_) | Json::Number(_) => Ok(()),
-            Json::Text(text) if Slot::of(text).is_some() => {
-                self.slots += 1;
-                Ok(())
-            }
-            Json::Text(text) => self.text(text),
+            Json::Text(text) => match Slot::of(text) {
+                None => self.text(text),
+                Some(slot) if slot.is_optional() && !is_member => {
+                    Err(self.bad("a slot that may be left out is the value of an object's member"))
+                }
+                Some(_) => {
+                    self.slots += 1;
+                    Ok(())
+                }
+            },
             Json::List(items) => items
                 .iter()
                 .enumerate()
-                .try_for_each(|(nth, item)| self.within(&nth.to_string(), |walk| walk.visit(item, depth + 1))),
+                .try_for_each(|(nth, item)| self.within(&nth.to_string(), |walk| walk.visit(item, depth + 1, false))),
             Json::Object(members) => members.iter().enumerate().try_for_each(|(nth, (name, value))| {
                 self.within(&shown(name, nth), |walk| {
                     if name.len() > limits::FORWARD_NAME_BYTES_MAX {
                         return Err(walk.bad("the name is too long"));
                     }
                     walk.text(name)?;
-                    walk.visit(value, depth + 1)
+                    walk.visit(value, depth + 1, true)
                 })
             }),
         }
@@ -273,8 +284,11 @@ impl<'de> Visitor<'de> for AnyJson {
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Json, E> {
         // A whole number beyond 64 bits arrives here rounded; it would be sent as another one than was asked for.
-        if number.abs() >= WHOLE_MAX {
-            return Err(E::custom("a number is too large to be sent as it is; write it as a string"));
+        // One with many digits may have been rounded as well.
+        let digits =
+            format!("{number:e}").split('e').next().unwrap_or_default().matches(|c: char| c.is_ascii_digit()).count();
+        if number.abs() >= WHOLE_MAX || digits > DIGITS_MAX {
+            return Err(E::custom("a number has too many digits to be sent as it is; write it as a string"));
         }
         Number::from_f64(number).map(Json::Number).ok_or_else(|| E::custom("a number is not finite"))
     }
@@ -308,3 +322,5 @@ impl<'de> Visitor<'de> for AnyJson {
 
 /// From here on neighbouring whole numbers cannot be told apart as doubles (2^53).
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+/// Decimal numbers with so many significant digits are told apart as doubles, and read exactly.
+const DIGITS_MAX: usize = 15;

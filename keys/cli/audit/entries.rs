@@ -67,6 +67,7 @@ fn line(entry: &EntryView) -> String {
         Outcome::Allowed => "allowed",
         Outcome::Refused => "REFUSED",
         Outcome::Failed => "FAILED",
+        Outcome::Ended => "ended",
     };
     let mut words = vec![entry.index.to_string(), entry.at.clone(), outcome.to_owned(), entry.act.clone()];
     if entry.reason != Reason::None {

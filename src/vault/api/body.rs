@@ -17,6 +17,9 @@ use super::problem::Refusal;
 /// The bytes of a JSON body.
 pub(super) struct Body(pub(super) Zeroizing<Vec<u8>>);
 
+/// The same, as large as a request to forward may be.
+pub(super) struct ForwardBytes(pub(super) Body);
+
 impl Body {
     /// The body as a type that holds no secret.
     ///
@@ -50,47 +53,65 @@ fn where_not_what(why: &serde_json::Error) -> String {
 
 impl FromRequest for Body {
     type Error = Refusal;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Refusal>>>>;
+    type Future = Pending<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let declared = match check_headers(request) {
-            Ok(declared) => declared,
-            Err(refusal) => return Box::pin(async { Err(refusal) }),
-        };
-        let payload = payload.take();
-        Box::pin(async move {
-            // The server limits the time of a head alone; without a limit here a client that sends one byte and waits
-            // would hold a connection and a buffer for as long as it likes.
-            let bytes = tokio::time::timeout(Duration::from_secs(limits::BODY_TTL_S), collect(payload, declared)).await;
-            bytes.unwrap_or_else(|_| Err(too_slow())).map(Self)
-        })
+        read(request, payload, limits::BODY_BYTES_MAX)
     }
+}
+
+impl FromRequest for ForwardBytes {
+    type Error = Refusal;
+    type Future = Pending<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read(request, payload, limits::FORWARD_BYTES_MAX);
+        Box::pin(async { body.await.map(Self) })
+    }
+}
+
+type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>>>>;
+
+fn read(request: &HttpRequest, payload: &mut Payload, most: usize) -> Pending<Body> {
+    let declared = match check_headers(request, most) {
+        Ok(declared) => declared,
+        Err(refusal) => return Box::pin(async { Err(refusal) }),
+    };
+    let payload = payload.take();
+    Box::pin(async move {
+        // The server limits the time of a head alone; without a limit here a client that sends one byte and waits
+        // would hold a connection and a buffer for as long as it likes.
+        let within = Duration::from_secs(limits::BODY_TTL_S);
+        let bytes = tokio::time::timeout(within, collect(payload, declared, most)).await;
+        bytes.unwrap_or_else(|_| Err(too_slow())).map(Body)
+    })
 }
 
 async fn collect<E>(
     mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
     declared: Option<usize>,
+    most: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     // Room for all of it at once: a vector that grows leaves its old bytes behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(limits::BODY_BYTES_MAX)));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(declared.unwrap_or(most)));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Refusal::new(Kind::Malformed, "the body broke off"))?;
-        if bytes.len() + chunk.len() > limits::BODY_BYTES_MAX {
-            return Err(too_large());
+        if bytes.len() + chunk.len() > most {
+            return Err(too_large(most));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
-fn check_headers(request: &HttpRequest) -> Result<Option<usize>, Refusal> {
+fn check_headers(request: &HttpRequest, most: usize) -> Result<Option<usize>, Refusal> {
     let headers = request.headers();
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
-        return Err(too_large());
+    if declared.is_some_and(|length| length > most) {
+        return Err(too_large(most));
     }
     if declared == Some(0) {
         return Ok(declared);
@@ -105,8 +126,8 @@ fn check_headers(request: &HttpRequest) -> Result<Option<usize>, Refusal> {
     }
 }
 
-fn too_large() -> Refusal {
-    Refusal::new(Kind::TooLarge, format!("a request body has at most {} bytes", limits::BODY_BYTES_MAX))
+fn too_large(most: usize) -> Refusal {
+    Refusal::new(Kind::TooLarge, format!("a request body has at most {most} bytes here"))
 }
 
 fn too_slow() -> Refusal {
@@ -123,17 +144,19 @@ mod tests {
         let begun = futures_util::stream::iter([Ok::<_, ()>(Bytes::from_static(b"{"))]);
         let never = begun.chain(futures_util::stream::pending());
         let within = Duration::from_millis(limits::BODY_TTL_S);
-        assert!(tokio::time::timeout(within, collect(never, Some(2))).await.is_err());
+        assert!(tokio::time::timeout(within, collect(never, Some(2), limits::BODY_BYTES_MAX)).await.is_err());
         assert!(too_slow().problem().detail.contains(&limits::BODY_TTL_S.to_string()));
     }
 
     #[actix_web::test]
     async fn a_body_over_the_limit_is_refused_whatever_it_declared() {
         let chunk = |bytes: usize| Ok::<_, ()>(Bytes::from(vec![b' '; bytes]));
-        for (chunks, fits) in [([limits::BODY_BYTES_MAX - 1, 1], true), ([limits::BODY_BYTES_MAX, 1], false)] {
-            let sent = futures_util::stream::iter(chunks.map(chunk));
-            let taken = collect(sent, None).await;
-            assert_eq!(taken.is_ok(), fits);
+        for most in [limits::BODY_BYTES_MAX, limits::FORWARD_BYTES_MAX] {
+            for (chunks, fits) in [([most - 1, 1], true), ([most, 1], false)] {
+                let sent = futures_util::stream::iter(chunks.map(chunk));
+                let taken = collect(sent, None, most).await;
+                assert_eq!(taken.is_ok(), fits);
+            }
         }
     }
 

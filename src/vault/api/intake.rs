@@ -8,8 +8,9 @@ use super::answer::{More, written};
 use super::body::Body;
 use super::call::SessionCall;
 use super::problem::Refusal;
-use crate::card::TokenizeBody;
-use crate::flow::tokenize;
+use super::release::token;
+use crate::card::{CvcBody, TokenizeBody};
+use crate::flow::{cvc, tokenize};
 
 /// `POST /v1/payment_methods` with a client session.
 pub(super) async fn tokenize(session: SessionCall, body: Body) -> Result<HttpResponse, Refusal> {
@@ -23,7 +24,17 @@ pub(super) async fn tokenize(session: SessionCall, body: Body) -> Result<HttpRes
     Ok(answer)
 }
 
-/// `OPTIONS /v1/payment_methods`: whether a page may ask at all. Any page may; the session decides about the card.
+/// `POST /v1/payment_methods/{id}/cvc` with a client session of the card's customer.
+pub(super) async fn seal_cvc(session: SessionCall, request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
+    let call = session.call;
+    let parsed = CvcBody::parse(&body.0)?;
+    let sealed = cvc::seal(&call.state.vault, &call.asker, token(&request)?, &parsed).await?;
+    let mut answer = written(StatusCode::OK, sealed.json, More::default());
+    allow_origin(&mut answer, session.origin.as_deref());
+    Ok(answer)
+}
+
+/// `OPTIONS` of both routes: whether a page may ask at all. Any page may; the session decides about the card.
 pub(super) async fn preflight(request: HttpRequest) -> HttpResponse {
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
     let mut answer = HttpResponse::NoContent().finish();

@@ -6,6 +6,7 @@ mod body;
 mod call;
 mod chunked;
 mod connection;
+mod forward;
 mod head;
 mod health;
 mod intake;

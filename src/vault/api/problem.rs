@@ -137,6 +137,11 @@ impl From<FlowError> for Refusal {
                 Kind::IdempotencyConflict,
                 "this Idempotency-Key was used with another request; use a new key for a new request",
             ),
+            FlowError::Running => Refusal::new(
+                Kind::IdempotencyConflict,
+                "a request with this idempotency key still runs; this one did nothing, ask again for the answer of that one",
+            )
+            .retry_after(1),
             FlowError::Conflict(why) => Refusal::new(Kind::Conflict, why),
             FlowError::Tampered => Refusal::new(
                 Kind::Tampered,
@@ -178,6 +183,10 @@ fn denied(reason: Reason) -> Refusal {
             "the policy does not let this identity act for this tenant; where it may for several, Strongroom-Tenant says which",
         ),
         Reason::Credentials => Refusal::new(Kind::SessionInvalid, "the client session is not valid for this"),
+        Reason::Destination => {
+            Refusal::new(Kind::Denied, "the policy does not let this identity send cards to this destination")
+                .at("destination")
+        }
         Reason::SamePerson => Refusal::new(Kind::Denied, "a second person is needed for this"),
         Reason::Quota | Reason::Share | Reason::Sealed | Reason::None => {
             Refusal::new(Kind::Denied, "policy refuses this")

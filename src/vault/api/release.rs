@@ -142,7 +142,7 @@ pub(super) fn entry_index(request: &HttpRequest) -> Result<u64, Refusal> {
     })
 }
 
-fn token(request: &HttpRequest) -> Result<Token, Refusal> {
+pub(super) fn token(request: &HttpRequest) -> Result<Token, Refusal> {
     let text = request.match_info().get("id").unwrap_or_default();
     text.parse().map_err(|bad| Refusal::from(bad).at("payment_method_id"))
 }

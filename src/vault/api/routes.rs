@@ -6,7 +6,7 @@ use strongroom_wire::Kind;
 
 use super::head::RouteLabel;
 use super::problem::Refusal;
-use super::{admin, health, intake, release};
+use super::{admin, forward, health, intake, release};
 use crate::telemetry::metrics::ListenerLabel::{self, Admin, Intake, Release};
 
 /// The OpenAPI 3.1 document that the release and admin listeners serve at `/openapi.json`.
@@ -37,6 +37,14 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
         ],
     ),
     (
+        Intake,
+        "/v1/payment_methods/{id}/cvc",
+        &[
+            ("POST", || web::post().to(intake::seal_cvc)),
+            ("OPTIONS", || web::route().method(actix_web::http::Method::OPTIONS).to(intake::preflight)),
+        ],
+    ),
+    (
         Release,
         "/v1/payment_methods",
         &[("POST", || web::post().to(release::tokenize)), ("GET", || web::get().to(release::list))],
@@ -52,6 +60,8 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     ),
     (Release, "/v1/payment_methods/{id}/reveal", &[("POST", || web::post().to(release::reveal))]),
     (Release, "/v1/payment_methods/{id}/retain", &[("POST", || web::post().to(release::retain))]),
+    (Release, "/v1/payment_methods/{id}/cvc", &[("POST", || web::post().to(forward::seal_cvc))]),
+    (Release, "/v1/forward", &[("POST", || web::post().to(forward::forward))]),
     (Release, "/v1/sessions", &[("POST", || web::post().to(release::session))]),
     (Release, "/v1/secrets", &[("POST", || web::post().to(release::write_secret))]),
     (Release, "/v1/secrets/{id}", &[("DELETE", || web::delete().to(release::delete_secret))]),

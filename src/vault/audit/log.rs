@@ -117,6 +117,15 @@ impl AuditLog {
         self.shared.push(&entry)?.await
     }
 
+    /// Writes down how an act ended whose end is not in the vault's hands.
+    ///
+    /// # Errors
+    /// [`NotRecorded`] if it could not be made durable.
+    pub async fn record_end(&self, trace: Trace, note: Note) -> Result<u64, NotRecorded> {
+        let entry = entry(&trace, Outcome::Ended, Reason::None, note, self.shared.clock.now_ms());
+        self.shared.push(&entry)?.await
+    }
+
     /// Writes down an act of the vault itself.
     ///
     /// # Errors

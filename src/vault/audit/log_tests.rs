@@ -230,6 +230,7 @@ async fn a_flood_of_clients_without_an_identity_is_counted_and_not_written_one_b
         tenant: None,
         request_id: RequestId::fresh(),
         origin: None,
+        destination: None,
         note: Note::none(),
     };
     let policy = Policy::new(Rules::default());
@@ -258,6 +259,7 @@ async fn a_summary_of_a_flood_comes_when_its_minute_is_over() {
         tenant: None,
         request_id: RequestId::fresh(),
         origin: None,
+        destination: None,
         note: Note::none(),
     };
     assert!(policy.decide::<ReadStatus>(&request, (), rig.clock.now_ms()).is_ok());

@@ -44,6 +44,7 @@ impl Rig {
             tenant: Some(tenant.parse().unwrap()),
             request_id: RequestId::fresh(),
             origin: Some([10, 0, 0, 1].into()),
+            destination: Some("psp".parse().unwrap()),
             note: Note::none(),
         };
         self.policy.decide::<A>(&request, subject, self.clock.now_ms()).unwrap()
@@ -87,6 +88,7 @@ fn rules() -> Rules {
     Rules::parse(&format!(
         "version = 1
         [[identity]]\nuri = \"{RELEASE}\"\ntenants = [\"*\"]\nscopes = [{}]
+        destinations = [\"psp\"]
         reveals_per_minute = 1000000\nreveals_per_day = 100000000
         [[identity]]\nuri = \"{ADMIN}\"\ntenants = [\"*\"]\nscopes = [{}]\n",
         scopes(false),

@@ -9,7 +9,7 @@ use super::keyring::TenantKeys;
 use super::{Barrier, BarrierError};
 use crate::audit::Warrant;
 use crate::card::{Card, Glance};
-use crate::policy::{Action, Opens, ReadMasked, Retain, Tokenize, Update};
+use crate::policy::{Action, Forward, Opens, ReadMasked, Retain, Tokenize, Update};
 
 /// Acts that may see the masked part of a card.
 pub trait Glances: Action {}
@@ -17,6 +17,7 @@ pub trait Glances: Action {}
 impl Glances for ReadMasked {}
 impl Glances for Retain {}
 impl Glances for Update {}
+impl Glances for Forward {}
 
 /// Acts that may seal a stored card anew with other particulars: a change, and a tokenize request that finds the same
 /// card of the same customer stored already.
@@ -99,10 +100,20 @@ impl Barrier {
         if warrant.token().is_some_and(|own| own != *token) {
             return Err(BarrierError::Unauthentic);
         }
-        let kek = keys.kek(envelope.term())?;
-        let bytes = envelope.open_glance(kek.cipher(), &place(warrant.tenant(), token, &mut [0; 16])?)?;
-        Glance::decode(&bytes).map_err(|_| BarrierError::Unauthentic)
+        open_glance(keys, warrant.tenant().ok_or(BarrierError::NoSuchTenant)?, token, envelope)
     }
+}
+
+/// What may be shown of a card; the number stays sealed.
+pub(super) fn open_glance(
+    keys: &TenantKeys,
+    tenant: &TenantId,
+    token: &Token,
+    envelope: &Envelope,
+) -> Result<Glance, BarrierError> {
+    let kek = keys.kek(envelope.term())?;
+    let bytes = envelope.open_glance(kek.cipher(), &place(Some(tenant), token, &mut [0; 16])?)?;
+    Glance::decode(&bytes).map_err(|_| BarrierError::Unauthentic)
 }
 
 fn place<'a>(

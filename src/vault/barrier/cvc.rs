@@ -12,19 +12,27 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use strongroom_keys::aead::{NONCE, TAG};
 use strongroom_keys::context::Purpose;
-use strongroom_keys::{Cipher, Context, EpochRole, Key, NoRandomness};
+use strongroom_keys::{Cipher, Context, Envelope, EpochRole, Key, NoRandomness};
+use strongroom_wire::payment_method::Brand;
 use strongroom_wire::{TenantId, Token, limits};
 use zeroize::Zeroizing;
 
+use super::cards::open_glance;
 use super::{Barrier, BarrierError};
 use crate::audit::Warrant;
 use crate::card::Cvc;
-use crate::policy::Reveal;
+use crate::policy::{Forward, Opens, Reveal, Tokenize};
 
 /// The CVC was used, expired, belongs to another card, or never was one: which, is not said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the CVC is not available")]
 pub struct CvcGone;
+
+/// Acts that may use a CVC up.
+pub trait TakesCvc: Opens {}
+
+impl TakesCvc for Reveal {}
+impl TakesCvc for Forward {}
 
 impl Barrier {
     /// Seals a CVC for one release of this token. What comes back is for the client alone: it must not be stored, not
@@ -51,11 +59,31 @@ impl Barrier {
         Ok([PREFIX, &BASE64_URL_SAFE_NO_PAD.encode([&epoch.id.to_be_bytes()[..], &sealed].concat())].concat())
     }
 
+    /// Seals the CVC of a card that is stored already, for one release of the Warrant's card. `read` gets the card's brand,
+    /// which its glance names, and reads the CVC; the number stays sealed.
+    ///
+    /// # Errors
+    /// [`BarrierError::Unauthentic`] for the envelope of any other card, and as [`Barrier::seal_cvc`].
+    pub fn seal_cvc_of_stored<E>(
+        &self,
+        warrant: Warrant<Tokenize>,
+        envelope: &Envelope,
+        read: impl FnOnce(Brand) -> Result<Cvc, E>,
+    ) -> Result<Result<String, E>, BarrierError> {
+        let tenant = warrant.tenant().ok_or(BarrierError::NoSuchTenant)?;
+        let token = warrant.token().ok_or(BarrierError::Unauthentic)?;
+        let glance = open_glance(self.unsealed()?.tenant(Some(tenant))?, tenant, &token, envelope)?;
+        match read(glance.brand()) {
+            Ok(cvc) => self.seal_cvc(tenant, &token, &cvc).map(Ok),
+            Err(wrong) => Ok(Err(wrong)),
+        }
+    }
+
     /// Opens a CVC that was sealed for the token of the Warrant, once.
     ///
     /// # Errors
     /// [`CvcGone`].
-    pub fn open_cvc(&self, warrant: &Warrant<Reveal>, text: &str) -> Result<Cvc, CvcGone> {
+    pub fn open_cvc<A: TakesCvc>(&self, warrant: &Warrant<A>, text: &str) -> Result<Cvc, CvcGone> {
         let (id, sealed) = parse(text).ok_or(CvcGone)?;
         let (tenant, token) = warrant.tenant().zip(warrant.token()).ok_or(CvcGone)?;
         let now_ms = self.clock.now_ms();

@@ -17,7 +17,7 @@ mod rig;
 
 pub use builder::KeyringBuilder;
 pub use cards::{Glances, Reseals};
-pub use cvc::CvcGone;
+pub use cvc::{CvcGone, TakesCvc};
 pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -116,6 +116,7 @@ impl Rig {
             tenant: Some(tenant.parse::<TenantId>().unwrap()),
             request_id: RequestId::fresh(),
             origin: None,
+            destination: Some("psp".parse().unwrap()),
             note: Note::none(),
         };
         self.policy.decide(&request, subject, NOW_MS).unwrap()
@@ -159,6 +160,7 @@ fn rules() -> Rules {
     Rules::parse(&format!(
         "version = 1
         [[identity]]\nuri = \"{RELEASE}\"\ntenants = [\"*\"]\nscopes = [{}]
+        destinations = [\"psp\"]
         reveals_per_minute = 100000\nreveals_per_day = 100000
         [[identity]]\nuri = \"{ADMIN}\"\ntenants = [\"*\"]\nscopes = [{}]",
         words(false),

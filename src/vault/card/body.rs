@@ -176,7 +176,11 @@ pub(super) fn optional<'n, 'a>(value: &'n Node<'a>) -> Option<&'n Node<'a>> {
 
 /// A string that stands in the body as it is. One with escapes was copied by the JSON reader on its way here; no digit
 /// needs an escape, so such a number is refused rather than spread.
-fn plain_text<'n>(value: &'n Node<'_>, field: &'static str, why: &'static str) -> Result<&'n str, BodyError> {
+pub(super) fn plain_text<'n>(
+    value: &'n Node<'_>,
+    field: &'static str,
+    why: &'static str,
+) -> Result<&'n str, BodyError> {
     match value {
         Node::Text(text) => Ok(text),
         _ => Err(BodyError { kind: Kind::InvalidCard, field: Some(field), why }),
@@ -192,7 +196,7 @@ pub(super) fn unknown(within: Option<&'static str>, why: &'static str) -> BodyEr
     BodyError { kind: Kind::InvalidField, field: within, why }
 }
 
-fn card_fault(field: &'static str, fault: CardError) -> BodyError {
+pub(super) fn card_fault(field: &'static str, fault: CardError) -> BodyError {
     let kind = if fault == CardError::CardInHolderName { Kind::CardInText } else { Kind::InvalidCard };
     BodyError { kind, field: Some(field), why: fault.why() }
 }

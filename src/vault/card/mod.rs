@@ -3,6 +3,7 @@
 pub mod body;
 mod brand;
 pub mod cvc;
+mod cvc_body;
 pub mod expiry;
 pub mod glance;
 pub mod holder;
@@ -17,6 +18,7 @@ pub mod update;
 
 pub use body::{BodyError, Lifetime, TokenizeBody};
 pub use cvc::Cvc;
+pub use cvc_body::CvcBody;
 pub use expiry::Expiry;
 pub use glance::Glance;
 pub use holder::HolderName;

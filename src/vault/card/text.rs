@@ -1,5 +1,7 @@
 //! Card numbers where they should not be: in notes, names and other free text (PCI DSS 3.3.1, 12.10.7).
 
+use std::ops::Range;
+
 use strongroom_wire::payment_method::Brand;
 
 use super::brand::{Scheme, luhn};
@@ -13,16 +15,32 @@ use super::brand::{Scheme, luhn};
 #[must_use]
 pub fn holds_card_number(text: &str) -> bool {
     if text.is_ascii() {
-        return is_in_ascii(text);
+        return first_in(&groups(text)).is_some();
     }
     // Longer than the text never gets, so that it is written once and leaves no half of itself behind.
     let mut plain = zeroize::Zeroizing::new(String::with_capacity(text.len()));
     plain.extend(text.chars().map(ascii_digit));
-    is_in_ascii(&plain)
+    first_in(&groups(&plain)).is_some()
+}
+
+/// Where card numbers stand in a text whose digits are ASCII ones, by the rule of [`holds_card_number`], first one first.
+/// Bytes of the text; signs between groups are part of a number.
+#[must_use]
+pub fn card_numbers(text: &str) -> Vec<Range<usize>> {
+    let groups = groups(text);
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some((first, last)) = first_in(&groups[from..]) {
+        let (first, last) = (&groups[from + first], from + last);
+        found.push(first.at..groups[last].at + groups[last].digits.len());
+        from = last + 1;
+    }
+    found
 }
 
 /// The ASCII digit that a digit of another script stands for; any other character as it is.
-fn ascii_digit(c: char) -> char {
+#[must_use]
+pub fn ascii_digit(c: char) -> char {
     let zero = match c {
         '\u{ff10}'..='\u{ff19}' => '\u{ff10}',
         '\u{660}'..='\u{669}' => '\u{660}',
@@ -33,31 +51,33 @@ fn ascii_digit(c: char) -> char {
     char::from_digit(u32::from(c) - u32::from(zero), 10).unwrap_or(c)
 }
 
-fn is_in_ascii(text: &str) -> bool {
-    let groups = groups(text);
-    (0..groups.len()).any(|first| {
+/// The first and last group of the first card number.
+fn first_in(groups: &[Group<'_>]) -> Option<(usize, usize)> {
+    (0..groups.len()).find_map(|first| {
         let mut number = Candidate::default();
         for (place, group) in groups[first..].iter().enumerate() {
             // Zeros in front of a number are padding: no card number begins with one.
             let digits = if place == 0 { group.digits.trim_start_matches('0') } else { group.digits };
             if place > 0 && !group.joined || !number.append(digits) {
-                return false;
+                return None;
             }
             if number.is_card() {
-                return true;
+                return Some((first, first + place));
             }
             // Only the last group of a written card number may be that short.
             if group.digits.len() < GROUP_MIN {
-                return false;
+                return None;
             }
         }
-        false
+        None
     })
 }
 
 /// Digits that stand together.
 struct Group<'a> {
     digits: &'a str,
+    /// The first byte of them in the text.
+    at: usize,
     /// Whether one or two signs that are no letters, and nothing else, stand between this group and the one before.
     joined: bool,
 }
@@ -79,7 +99,7 @@ fn groups(text: &str) -> Vec<Group<'_>> {
                 let joined = between.is_some_and(|between| {
                     (1..=2).contains(&between.chars().count()) && !between.chars().any(char::is_alphanumeric)
                 });
-                groups.push(Group { digits: &text[first..last], joined });
+                groups.push(Group { digits: &text[first..last], at: first, joined });
                 end_of_last = Some(last);
                 from = last;
             }

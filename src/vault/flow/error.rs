@@ -52,6 +52,9 @@ pub enum FlowError {
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used with another request")]
     OtherRequest,
+    /// Another request with the idempotency key is on its way.
+    #[error("a request with this idempotency key still runs")]
+    Running,
     /// The record is not in a state for this, or changed while it was being changed.
     #[error("{0}")]
     Conflict(&'static str),

@@ -3,7 +3,9 @@
 //! A key belongs to whoever used it first: its name in the store is a MAC over tenant, caller, route and key, so nobody
 //! gets another caller's answer by guessing keys. Kept answers are sealed; they hold masked cards only.
 
+use std::collections::HashSet;
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use strongroom_keys::Envelope;
 use strongroom_wire::{BadId, TenantId, limits};
@@ -71,6 +73,24 @@ impl Slot {
         Ok(())
     }
 
+    /// Whose.
+    pub(super) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The key's turn: until it is dropped no other request takes it in this process.
+    ///
+    /// # Errors
+    /// [`FlowError::Running`] if somebody has it.
+    pub(super) fn turn<'a>(&self, vault: &'a Vault) -> Result<Turn<'a>, FlowError> {
+        let mut running = lock(&vault.turns);
+        if running.insert(self.name) {
+            Ok(Turn { turns: &vault.turns, name: self.name })
+        } else {
+            Err(FlowError::Running)
+        }
+    }
+
     /// The answer that was given before, if there was one.
     pub(super) async fn find(&self, vault: &Vault) -> Result<Option<Kept>, FlowError> {
         match vault.store.answer(&self.tenant, &self.name, vault.now_ms()).await? {
@@ -108,6 +128,26 @@ impl Slot {
             None => Ok(None),
         }
     }
+}
+
+/// Keys whose requests run now.
+pub(super) type Turns = Mutex<HashSet<[u8; 32]>>;
+
+/// See [`Slot::turn`].
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    name: [u8; 32],
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(self.turns).remove(&self.name);
+    }
+}
+
+fn lock(turns: &Turns) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+    // A thread that panicked between an insertion and a removal left a set of names all the same.
+    turns.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The tenant that an asker's Permit is for; every release act has one.

@@ -3,8 +3,10 @@
 
 pub mod admin;
 pub mod audit;
+pub mod cvc;
 pub mod delete;
 mod error;
+pub mod forward;
 mod idempotency;
 mod kek;
 mod keyring;

@@ -62,6 +62,7 @@ pub(super) async fn failed(vault: &Vault, trace: Trace, error: FlowError) -> Flo
     let words = match &error {
         FlowError::NotFound => "not found",
         FlowError::CvcGone => "cvc gone",
+        FlowError::Body(_) => "refused",
         FlowError::Tampered => {
             vault.metrics.tampered.inc();
             "integrity check failed"

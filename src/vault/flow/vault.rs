@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use strongroom_keys::root::{Assembly, Descriptor, Root};
 use strongroom_wire::entry::Reason;
-use strongroom_wire::{RequestId, TenantId};
+use strongroom_wire::forward::DestinationName;
+use strongroom_wire::{RequestId, TenantId, Token};
 use tokio::sync::Mutex;
 
 use super::rotate::Rotations;
-use super::{FlowError, kek};
+use super::{FlowError, idempotency, kek};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
-use crate::policy::{Action, Note, Permit, Policy, Principal, Request};
+use crate::egress::Egress;
+use crate::policy::{Action, Forward, Note, Permit, Policy, Principal, Request};
 use crate::store::{Store, TokenMint};
 use crate::telemetry::Metrics;
 
@@ -28,6 +30,8 @@ pub struct Vault {
     pub barrier: Barrier,
     /// Ciphertext.
     pub store: Arc<dyn Store>,
+    /// Destinations.
+    pub egress: Egress,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
@@ -43,6 +47,7 @@ pub struct Vault {
     /// When the process started, milliseconds since 1970.
     pub started_ms: u64,
     pub(super) wraps: kek::WrapCount,
+    pub(super) turns: idempotency::Turns,
 }
 
 /// The public descriptor of the Root, the Root itself while the vault is unsealed, and the ceremony that may be running.
@@ -82,6 +87,7 @@ impl Vault {
     /// Puts the rooms together.
     pub fn new(
         (policy, audit, barrier, store): (Policy, AuditLog, Barrier, Arc<dyn Store>),
+        egress: Egress,
         clock: Arc<dyn Clock>,
         root: RootSource,
         warnings: Vec<String>,
@@ -92,6 +98,7 @@ impl Vault {
             audit,
             barrier,
             store,
+            egress,
             clock,
             metrics: Metrics::new(),
             mint: TokenMint::new(),
@@ -100,6 +107,7 @@ impl Vault {
             warnings,
             started_ms,
             wraps: kek::WrapCount::default(),
+            turns: idempotency::Turns::default(),
         }
     }
 
@@ -116,11 +124,23 @@ impl Vault {
         subject: A::Subject,
         note: Note,
     ) -> Result<Permit<A>, FlowError> {
+        self.permit_to(asker, subject, None, note).await
+    }
+
+    /// The same for an act that sends a card to a destination.
+    async fn permit_to<A: Action>(
+        &self,
+        asker: &Asker,
+        subject: A::Subject,
+        destination: Option<DestinationName>,
+        note: Note,
+    ) -> Result<Permit<A>, FlowError> {
         let request = Request {
             who: asker.who.clone(),
             tenant: asker.tenant.clone(),
             request_id: asker.request,
             origin: asker.origin,
+            destination,
             note,
         };
         match self.policy.decide::<A>(&request, subject, self.now_ms()) {
@@ -141,6 +161,22 @@ impl Vault {
         note: Note,
     ) -> Result<Permit<A>, FlowError> {
         let permit = self.permit::<A>(asker, subject, note).await?;
+        self.while_unsealed(permit).await
+    }
+
+    /// Asks policy whether a card may be sent to a destination.
+    pub(super) async fn permit_forward(
+        &self,
+        asker: &Asker,
+        token: Token,
+        destination: &DestinationName,
+        note: Note,
+    ) -> Result<Permit<Forward>, FlowError> {
+        let permit = self.permit_to::<Forward>(asker, token, Some(destination.clone()), note).await?;
+        self.while_unsealed(permit).await
+    }
+
+    async fn while_unsealed<A: Action>(&self, permit: Permit<A>) -> Result<Permit<A>, FlowError> {
         if self.barrier.is_unsealed() {
             return Ok(permit);
         }

@@ -16,6 +16,7 @@ pub trait Action: sealed::Sealed + Send + Sync + 'static {
 pub trait Opens: Action<Subject = Token> {}
 
 impl Opens for Reveal {}
+impl Opens for Forward {}
 impl Opens for Update {}
 
 /// The subject of an act whose token is not known when policy decides: it is chosen, or found to exist already, under
@@ -95,6 +96,8 @@ actions! {
     RevealSecret(SecretId) = SecretsReveal;
     /// Register a tenant, asked on the release listener.
     Provision(()) = Provision;
+    /// Fill a card into a request to a named destination and send it.
+    Forward(Token) = Forward;
     /// Hand in one custodian's share, or abandon the ceremony.
     Unseal(()) = Unseal;
     /// Forget every key.

@@ -70,13 +70,14 @@ impl Policy {
     /// nothing, a session may only tokenize for its tenant, the vault itself may only go on with a rotation.
     ///
     /// The tenant is the one that the request names, which must be among the identity's; or, for acts on a tenant where
-    /// the request names none, the identity's only one. Quotas are counted here and only for what is allowed.
+    /// the request names none, the identity's only one. A card goes to destinations that the identity's rule names alone.
+    /// Quotas are counted here and only for what is allowed.
     ///
     /// # Errors
     /// [`Denied`] with the reason; give it to `AuditLog::record_refusal`.
     pub fn decide<A: Action>(&self, request: &Request, subject: A::Subject, now_ms: u64) -> Result<Permit<A>, Denied> {
         let decision = match &request.who {
-            Principal::Identity(identity) => self.identity_may(identity, A::SCOPE, request.tenant.as_ref(), now_ms),
+            Principal::Identity(identity) => self.identity_may(identity, A::SCOPE, request, now_ms),
             Principal::Session(claims) => self.session_may(claims, A::SCOPE, request.tenant.as_ref(), now_ms),
             Principal::Vault if A::SCOPE == Scope::Rotate && request.tenant.is_some() => Ok(request.tenant.clone()),
             Principal::Vault => Err(No::because(Reason::Scope)),
@@ -144,9 +145,10 @@ impl Policy {
         &self,
         identity: &Identity,
         scope: Scope,
-        named: Option<&TenantId>,
+        request: &Request,
         now_ms: u64,
     ) -> Result<Option<TenantId>, No> {
+        let named = request.tenant.as_ref();
         let seats = self.seats.load();
         let seat = seats.get(identity).ok_or(No::because(Reason::UnknownIdentity))?;
         let tenant = match named {
@@ -161,7 +163,10 @@ impl Policy {
         if tenant.is_none() && (named.is_some() || scope.is_tenant_bound()) {
             return Err(no(Reason::Tenant, None));
         }
-        if matches!(scope, Scope::Reveal | Scope::SecretsReveal) {
+        if scope == Scope::Forward && !request.destination.as_ref().is_some_and(|to| seat.grant.sends_to(to)) {
+            return Err(no(Reason::Destination, None));
+        }
+        if scope.is_release() {
             // The file cannot grant these scopes without a quota; should it ever, the answer is no.
             let quota = seat.grant.reveals.ok_or_else(|| no(Reason::Quota, None))?;
             seat.used.count_reveal(quota, now_ms).map_err(|spent| no(Reason::Quota, Some(spent)))?;

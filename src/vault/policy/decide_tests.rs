@@ -1,12 +1,13 @@
 //! What policy allows and refuses, scope by scope.
 
 use strongroom_wire::entry::Subject;
+use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, SecretId, Token};
 use uuid::Uuid;
 
 use super::super::{
-    CreateSession, Delete, Fresh, ManageTenants, Note, Provision, Quota, ReadAudit, ReadKeys, ReadMasked, ReadMetrics,
-    ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, Seal, Tokenize, Unseal, Update, WriteSecret,
+    CreateSession, Delete, Forward, Fresh, ManageTenants, Note, Provision, Quota, ReadAudit, ReadKeys, ReadMasked,
+    ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, Seal, Tokenize, Unseal, Update, WriteSecret,
 };
 use super::*;
 use crate::clock::{Clock as _, MockClock};
@@ -25,7 +26,7 @@ fn words(scopes: impl Iterator<Item = Scope>) -> String {
 fn rules(per_minute: u32, per_day: u32) -> Rules {
     let release = words(Scope::ALL.into_iter().filter(|scope| !scope.is_admin()));
     let admin = words(Scope::ALL.into_iter().filter(|scope| scope.is_admin()));
-    let quota = format!("reveals_per_minute = {per_minute}\nreveals_per_day = {per_day}\n");
+    let quota = format!("reveals_per_minute = {per_minute}\nreveals_per_day = {per_day}\ndestinations = [\"psp\"]\n");
     Rules::parse(&format!(
         "version = 1
         [[identity]]\nuri = \"{RELEASE}\"\ntenants = [\"acme\"]\nscopes = [{release}]\n{quota}
@@ -43,6 +44,7 @@ fn request(who: impl Into<Principal>, tenant: Option<&str>) -> Request {
         tenant: tenant.map(|tenant| tenant.parse().unwrap()),
         request_id: RequestId::fresh(),
         origin: Some([127, 0, 0, 1].into()),
+        destination: Some("psp".parse().unwrap()),
         note: Note::none(),
     }
 }
@@ -76,6 +78,7 @@ fn reasons(policy: &Policy, request: &Request) -> Vec<Option<Reason>> {
         ask::<WriteSecret>(policy, request, secret),
         ask::<RevealSecret>(policy, request, secret),
         ask::<Provision>(policy, request, ()),
+        ask::<Forward>(policy, request, token),
         ask::<Unseal>(policy, request, ()),
         ask::<Seal>(policy, request, ()),
         ask::<ReadStatus>(policy, request, ()),
@@ -192,6 +195,23 @@ fn releases_of_cards_and_secrets_share_one_quota_and_refusals_cost_none() {
     assert_eq!((line.identity.as_str(), line.day_used, line.day_max), (RELEASE, 3, 3));
     // Another identity has a quota of its own.
     assert!(policy.decide::<Reveal>(&request(identity(ANY), Some("acme")), Token::fresh(), clock.now_ms()).is_ok());
+}
+
+#[test]
+fn a_card_goes_to_the_destinations_of_the_rule_alone_and_counts_as_released() {
+    let policy = Policy::new(rules(2, 2));
+    let to = |destination: Option<&str>| {
+        let destination = destination.map(|name| name.parse::<DestinationName>().unwrap());
+        let ask = Request { destination, ..request(identity(RELEASE), None) };
+        policy.decide::<Forward>(&ask, Token::fresh(), T0).map(|_| ()).map_err(|denied| denied.reason())
+    };
+    assert_eq!(to(None), Err(Reason::Destination));
+    assert_eq!(to(Some("other")), Err(Reason::Destination));
+    assert_eq!(to(Some("psp2")), Err(Reason::Destination));
+    assert_eq!((to(Some("psp")), to(Some("psp"))), (Ok(()), Ok(())));
+    assert_eq!(to(Some("psp")), Err(Reason::Quota));
+    let reveal = policy.decide::<Reveal>(&request(identity(RELEASE), None), Token::fresh(), T0).err().unwrap();
+    assert_eq!(reveal.reason(), Reason::Quota);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod quota;
 mod rules;
 
 pub use action::{
-    Action, CreateSession, Delete, Fresh, IntoSubject, ManageTenants, Opens, Provision, ReadAudit, ReadKeys,
+    Action, CreateSession, Delete, Forward, Fresh, IntoSubject, ManageTenants, Opens, Provision, ReadAudit, ReadKeys,
     ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, Seal, Tokenize, Unseal, Update,
     WriteSecret,
 };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use strongroom_wire::forward::DestinationName;
 use strongroom_wire::payment_method::Purpose;
 use strongroom_wire::{Reference, RequestId, SecretId, TenantId, Token};
 
@@ -104,7 +105,7 @@ macro_rules! displayed {
     };
 }
 
-displayed!(Reference, RequestId, SecretId, TenantId, Token, u8, u16, u32, u64);
+displayed!(DestinationName, Reference, RequestId, SecretId, TenantId, Token, u8, u16, u32, u64);
 
 #[cfg(test)]
 mod tests {

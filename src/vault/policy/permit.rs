@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::net::IpAddr;
 
 use strongroom_wire::entry::{Act, OwnAct, Reason, Subject};
+use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, Scope, TenantId, Token};
 
 use super::{Action, Fresh, Note, Principal};
@@ -19,6 +20,8 @@ pub struct Request {
     pub request_id: RequestId,
     /// The address that it comes from.
     pub origin: Option<IpAddr>,
+    /// Where a card is to go, where the vault itself sends it.
+    pub destination: Option<DestinationName>,
     /// What for.
     pub note: Note,
 }

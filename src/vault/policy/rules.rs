@@ -7,7 +7,8 @@
 //! uri = "spiffe://strongroom/orchestrator/main"  # URI SAN of the client certificate
 //! tenants = ["acme"]                             # or ["*"]
 //! scopes = ["tokenize", "read-masked", "reveal"] # of one listener only
-//! reveals_per_minute = 600                       # both, with reveal or secrets-reveal
+//! destinations = ["stripe"]                      # with forward: each by its name
+//! reveals_per_minute = 600                       # both, with reveal, secrets-reveal or forward
 //! reveals_per_day = 100000
 //! requests_per_second = 1000                     # optional
 //! ```
@@ -15,6 +16,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
+use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{Scope, TenantId, limits};
 
 use super::Identity;
@@ -31,6 +33,8 @@ pub(super) struct Grant {
     /// A bit for each scope's number.
     scopes: u32,
     tenants: Tenants,
+    /// Sorted.
+    destinations: Vec<DestinationName>,
     pub(super) reveals: Option<RevealQuota>,
     pub(super) requests_per_second: Option<u32>,
 }
@@ -57,8 +61,8 @@ pub enum PolicyError {
     /// Not TOML, or an unknown, repeated, missing or mistyped key.
     #[error(
         "line {line} of the policy file: not TOML, or a key or value that is unknown, repeated, missing or of the wrong \
-         type; the keys are version and, in each [[identity]], uri, tenants, scopes, reveals_per_minute, \
-         reveals_per_day, requests_per_second"
+         type; the keys are version and, in each [[identity]], uri, tenants, scopes, destinations, \
+         reveals_per_minute, reveals_per_day, requests_per_second"
     )]
     Syntax {
         /// Where, from 1; in a table that lacks a key, where the table begins.
@@ -114,11 +118,30 @@ pub enum Fault {
     #[error("`tenants` names more than 10000 tenants; use [\"*\"]")]
     TooManyTenants,
     /// A scope that releases in clear, without both quotas.
-    #[error("`reveal` and `secrets-reveal` need `reveals_per_minute` and `reveals_per_day`; there is no default")]
+    #[error(
+        "`reveal`, `secrets-reveal` and `forward` need `reveals_per_minute` and `reveals_per_day`; there is no default"
+    )]
     NoQuota,
     /// A quota without a scope that it could apply to.
-    #[error("`reveals_per_minute` and `reveals_per_day` belong to `reveal` and `secrets-reveal`, which are not here")]
+    #[error(
+        "`reveals_per_minute` and `reveals_per_day` belong to `reveal`, `secrets-reveal` and `forward`, which are not here"
+    )]
     QuotaWithoutScope,
+    /// A scope that sends cards somewhere, and no destination.
+    #[error("`forward` needs `destinations`, the names of those that cards may go to; there is no default")]
+    NoDestinations,
+    /// Destinations without the scope that they could apply to.
+    #[error("`destinations` belongs to `forward`, which is not here")]
+    DestinationsWithoutScope,
+    /// Not a destination's name; there is no star, so that a new destination gets cards from nobody by itself.
+    #[error("`destinations` holds what is no destination's name; each is named, \"*\" is not taken")]
+    Destination,
+    /// A destination twice.
+    #[error("`destinations` names a destination twice")]
+    RepeatedDestination,
+    /// Too many.
+    #[error("`destinations` names more than 100 destinations")]
+    TooManyDestinations,
     /// Outside of its bounds.
     #[error(
         "`reveals_per_minute` is 1 to 100000000, `reveals_per_day` is not smaller and at most 4000000000, \
@@ -197,6 +220,11 @@ impl Grant {
         }
     }
 
+    /// Whether cards may go there.
+    pub(super) fn sends_to(&self, destination: &DestinationName) -> bool {
+        self.destinations.binary_search(destination).is_ok()
+    }
+
     fn read(row: Row) -> Result<Self, Fault> {
         let scopes = read_scopes(&row.scopes)?;
         let tenants = read_tenants(&row.tenants)?;
@@ -204,7 +232,8 @@ impl Grant {
         if none && row.scopes.iter().any(|scope| names_tenant(*scope)) {
             return Err(Fault::NoTenants);
         }
-        let releases = row.scopes.iter().any(|scope| matches!(scope, Scope::Reveal | Scope::SecretsReveal));
+        let destinations = read_destinations(&row.destinations, row.scopes.contains(&Scope::Forward))?;
+        let releases = row.scopes.iter().any(|scope| scope.is_release());
         let reveals = match (releases, row.reveals_per_minute, row.reveals_per_day) {
             (true, Some(per_minute), Some(per_day)) => Some(RevealQuota { per_minute, per_day }),
             (true, _, _) => return Err(Fault::NoQuota),
@@ -219,7 +248,7 @@ impl Grant {
         if !in_bounds {
             return Err(Fault::QuotaBounds);
         }
-        Ok(Self { scopes, tenants, reveals, requests_per_second: row.requests_per_second })
+        Ok(Self { scopes, tenants, destinations, reveals, requests_per_second: row.requests_per_second })
     }
 }
 
@@ -256,6 +285,20 @@ fn read_tenants(names: &[String]) -> Result<Tenants, Fault> {
     tenants.map(Tenants::Named).map_err(|_| Fault::Tenant)
 }
 
+fn read_destinations(names: &[String], is_sender: bool) -> Result<Vec<DestinationName>, Fault> {
+    match (is_sender, names.is_empty()) {
+        (true, true) => return Err(Fault::NoDestinations),
+        (false, false) => return Err(Fault::DestinationsWithoutScope),
+        _ if names.len() > limits::DESTINATIONS_MAX => return Err(Fault::TooManyDestinations),
+        _ => {}
+    }
+    let mut destinations: Vec<DestinationName> =
+        names.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(|_| Fault::Destination)?;
+    destinations.sort_unstable();
+    destinations.dedup();
+    if destinations.len() == names.len() { Ok(destinations) } else { Err(Fault::RepeatedDestination) }
+}
+
 /// Registering tenants is not bound to one that exists, but says which one it makes.
 fn names_tenant(scope: Scope) -> bool {
     scope.is_tenant_bound() || matches!(scope, Scope::Provision | Scope::Tenants)
@@ -281,6 +324,8 @@ struct Row {
     #[serde(default)]
     tenants: Vec<String>,
     scopes: Vec<Scope>,
+    #[serde(default)]
+    destinations: Vec<String>,
     reveals_per_minute: Option<u32>,
     reveals_per_day: Option<u32>,
     requests_per_second: Option<u32>,
@@ -371,14 +416,32 @@ mod tests {
 
     #[test]
     fn releasing_without_both_quotas_is_refused() {
-        for scope in ["reveal", "secrets-reveal"] {
-            let head = format!("tenants = [\"a\"]\nscopes = [\"{scope}\"]\n");
+        for (scope, more) in [("reveal", ""), ("secrets-reveal", ""), ("forward", "destinations = [\"psp\"]\n")] {
+            let head = format!("tenants = [\"a\"]\nscopes = [\"{scope}\"]\n{more}");
             assert_eq!(fault(&head), Fault::NoQuota);
             assert_eq!(fault(&format!("{head}reveals_per_minute = 1")), Fault::NoQuota);
             assert_eq!(fault(&format!("{head}reveals_per_day = 1")), Fault::NoQuota);
         }
         let head = "tenants = [\"a\"]\nscopes = [\"tokenize\"]\n";
         assert_eq!(fault(&format!("{head}reveals_per_minute = 1")), Fault::QuotaWithoutScope);
+    }
+
+    #[test]
+    fn forwarding_without_named_destinations_is_refused() {
+        let head = "tenants = [\"a\"]\nscopes = [\"forward\"]\nreveals_per_minute = 1\nreveals_per_day = 1\n";
+        assert_eq!(fault(head), Fault::NoDestinations);
+        let many: String = (0..=limits::DESTINATIONS_MAX).map(|n| format!("\"d{n}\",")).collect();
+        for (list, wrong) in [
+            ("", Fault::NoDestinations),
+            ("\"*\"", Fault::Destination),
+            ("\"psp\", \"*\"", Fault::Destination),
+            ("\"https://psp.example\"", Fault::Destination),
+            ("\"psp\", \"psp\"", Fault::RepeatedDestination),
+            (many.as_str(), Fault::TooManyDestinations),
+        ] {
+            assert_eq!(fault(&format!("{head}destinations = [{list}]")), wrong, "{list:.20}");
+        }
+        assert_eq!(fault("scopes = [\"status\"]\ndestinations = [\"psp\"]"), Fault::DestinationsWithoutScope);
     }
 
     #[test]

@@ -21,7 +21,7 @@ macro_rules! conformance {
             an_unregistered_tenant_is_refused, envelopes_over_the_limit_are_refused,
             two_racing_swaps_have_one_winner, racing_inserts_of_one_card_make_one_row);
         $crate::store::conformance::conformance!($open, records:
-            the_same_idempotency_key_replays, an_answer_that_is_over_makes_room, answers_are_purged_when_their_time_is_over,
+            the_same_idempotency_key_replays, an_answer_has_a_limit_of_its_own, an_answer_that_is_over_makes_room, answers_are_purged_when_their_time_is_over,
             a_secret_comes_back_until_it_is_deleted, the_walk_finds_each_old_envelope_once,
             swapping_envelopes_needs_the_old_one, rotations_are_written_over, rotation_text_over_the_limit_is_refused);
         $crate::store::conformance::conformance!($open, keys:

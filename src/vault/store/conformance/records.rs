@@ -28,6 +28,22 @@ pub(in crate::store) async fn the_same_idempotency_key_replays(store: Arc<dyn St
     assert_eq!(store.answer(&tenant, &near.name, NOW).await, Ok(Some(near)));
 }
 
+pub(in crate::store) async fn an_answer_has_a_limit_of_its_own(store: Arc<dyn Store>) {
+    let tenant = acme(&*store).await;
+    let sized = |bytes: usize| AnswerRow { envelope: envelope(1, bytes), ..answer(&tenant, 1) };
+    let largest = sized(limits::STORED_ANSWER_BYTES_MAX);
+    assert_eq!(store.insert_answer(sized(limits::STORED_ANSWER_BYTES_MAX + 1), NOW).await, Err(StoreError::TooLarge));
+    assert_eq!(store.insert_answer(largest.clone(), NOW).await, Ok(None));
+    let swap = |bytes: usize| EnvelopeSwap {
+        place: Place::Answer(largest.name),
+        old: largest.envelope.clone(),
+        new: envelope(2, bytes),
+    };
+    let long = swap(limits::STORED_ANSWER_BYTES_MAX + 1);
+    assert_eq!(store.swap_envelopes(&tenant, vec![long]).await, Err(StoreError::TooLarge));
+    assert_eq!(store.swap_envelopes(&tenant, vec![swap(limits::STORED_ANSWER_BYTES_MAX)]).await, Ok(1));
+}
+
 pub(in crate::store) async fn an_answer_that_is_over_makes_room(store: Arc<dyn Store>) {
     let tenant = acme(&*store).await;
     let old = answer(&tenant, 1);

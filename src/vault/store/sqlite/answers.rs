@@ -1,7 +1,7 @@
 //! Kept answers: found by the hash of their idempotency key, shredded when their time is over.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use strongroom_wire::TenantId;
+use strongroom_wire::{TenantId, limits};
 
 use super::cards::signed_time;
 use super::fault::{fault, fixed, signed, unsigned};
@@ -87,8 +87,13 @@ pub(super) fn purge(desk: &mut Desk<'_>, now_ms: u64, limit: u32) -> Result<u64,
 
 /// Refuses an answer that is over its limits.
 pub(super) fn check(answer: &AnswerRow) -> Result<(), StoreError> {
-    super::cards::check_envelope(&answer.envelope)?;
+    check_envelope(&answer.envelope)?;
     signed(answer.expires_ms).map(|_| ())
+}
+
+/// As `cards::check_envelope`: an answer of a destination is larger than any card.
+pub(super) fn check_envelope(envelope: &[u8]) -> Result<(), StoreError> {
+    super::cards::check_length(envelope, limits::STORED_ANSWER_BYTES_MAX)
 }
 
 fn shred(desk: &mut Desk<'_>, id: i64) -> Result<(), StoreError> {

@@ -24,8 +24,12 @@ pub(super) fn check_content(content: &CardContent) -> Result<(), StoreError> {
 
 /// An envelope is not empty, has its term in front and is not over the limit.
 pub(super) fn check_envelope(envelope: &[u8]) -> Result<(), StoreError> {
-    let inside = (ENVELOPE_HEAD..=limits::STORED_ENVELOPE_BYTES_MAX).contains(&envelope.len());
-    if inside { Ok(()) } else { Err(StoreError::TooLarge) }
+    check_length(envelope, limits::STORED_ENVELOPE_BYTES_MAX)
+}
+
+/// The same with a limit of its own.
+pub(super) fn check_length(envelope: &[u8], most: usize) -> Result<(), StoreError> {
+    if (ENVELOPE_HEAD..=most).contains(&envelope.len()) { Ok(()) } else { Err(StoreError::TooLarge) }
 }
 
 /// Inserts a card and the answer that is kept with it, unless the request was answered before or the customer has the card.

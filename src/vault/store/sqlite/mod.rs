@@ -25,7 +25,7 @@ use strongroom_wire::{CustomerId, SecretId, TenantId, Token, limits};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow,
+    AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place,
     RotationRow, SecretRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
 };
 
@@ -288,7 +288,10 @@ impl Store for SqliteStore {
         if swaps.len() > limits::STORE_PAGE_MAX as usize {
             return Err(StoreError::TooLarge);
         }
-        swaps.iter().try_for_each(|swap| cards::check_envelope(&swap.new))?;
+        swaps.iter().try_for_each(|swap| match swap.place {
+            Place::Answer(_) => answers::check_envelope(&swap.new),
+            Place::Card(_) | Place::Metadata(_) | Place::Secret(_) => cards::check_envelope(&swap.new),
+        })?;
         let number = self.number(tenant)?;
         self.writer
             .write(move |desk| {
