@@ -117,8 +117,7 @@ async fn a_refusal_is_an_audit_entry() {
 /// An identity with one scope, for every tenant.
 fn only(scope: Scope) -> Rule {
     let rule = Rule::new("only", scope.as_str(), &["*"], &[scope]);
-    let counted = matches!(scope, Scope::Reveal | Scope::SecretsReveal);
-    if counted { rule.reveals(1_000, 10_000) } else { rule }
+    if scope.is_release() { rule.reveals(1_000, 10_000) } else { rule }
 }
 
 async fn refused_in_the_handshake(world: &World, who: Option<&Credentials>) {

@@ -112,6 +112,9 @@ async fn of_the_intake(world: &World, document: &mut Document) {
     assert_eq!(stored.status, 201);
     document.check(&Method::POST, path, &stored);
     document.check(&Method::OPTIONS, path, &intake.send(Method::OPTIONS, path, None, &[]).await.unwrap());
+    let cvc = "/v1/payment_methods/{id}/cvc";
+    let at = cvc.replace("{id}", stored.json().unwrap()["payment_method_id"].as_str().unwrap());
+    document.check(&Method::OPTIONS, cvc, &intake.send(Method::OPTIONS, &at, None, &[]).await.unwrap());
 }
 
 /// The last route of all sealed the vault.
@@ -188,7 +191,8 @@ impl Document {
 /// A share is sealed; only `vaultctl` opens it. Custodians open vaults in the end-to-end tests.
 const NO_SUCCESS: [&str; 1] = ["POST /v1/unseal"];
 /// Open to every client that got through the handshake, and always answered.
-const NO_PROBLEM: [&str; 3] = ["OPTIONS /v1/payment_methods", "GET /health/live", "GET /openapi.json"];
+const NO_PROBLEM: [&str; 4] =
+    ["OPTIONS /v1/payment_methods", "OPTIONS /v1/payment_methods/{id}/cvc", "GET /health/live", "GET /openapi.json"];
 
 #[tokio::test]
 async fn an_answer_that_does_not_fit_is_noticed() {

@@ -102,6 +102,17 @@ impl Route {
             ("POST", "/v1/payment_methods/{id}/reveal") => {
                 Some(json!({ "purpose": "authorize", "reference": "pay_access" }))
             }
+            ("POST", "/v1/payment_methods/{id}/cvc") => Some(json!({ "cvc": "123" })),
+            // A dry run, because nobody listens at the destination.
+            ("POST", "/v1/forward") => Some(json!({
+                "destination": "psp",
+                "method": "POST",
+                "path": "/v1/payment_methods",
+                "body": { "form": [["card[number]", "{{card.number}}"]] },
+                "payment_method_id": named.token,
+                "reference": "pay_access",
+                "dry_run": true,
+            })),
             ("POST", "/v1/sessions") => Some(json!({ "allowed_origins": ["https://shop.example"] })),
             ("POST", "/v1/secrets") => Some(json!({ "name": "psp", "value": "hush" })),
             ("POST", "/v1/tenants" | "/v1/rotations") => Some(json!({ "tenant": named.tenant })),

@@ -1,6 +1,9 @@
 //! The vault's API as its callers rely on it, against a real vaultd over mutual TLS.
 
 mod cards;
+mod cvc;
+mod forward;
+mod forward_faults;
 mod idempotency;
 mod life;
 mod limits;

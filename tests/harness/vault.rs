@@ -27,6 +27,47 @@ pub struct VaultPlan {
     /// Whether a write beyond [`Process::limit_file_size`] is an error to vaultd, as on a full disk, and not a signal
     /// that ends it.
     pub survives_file_size_limit: bool,
+    /// Where it may send cards.
+    pub destinations: Vec<DestinationPlan>,
+}
+
+/// A destination of the vault on loopback, whose certificate the world's CA signed.
+#[derive(Debug, Clone)]
+pub struct DestinationPlan {
+    /// Its name.
+    pub name: String,
+    /// `https://host:port`.
+    pub base_url: String,
+    /// Whether addresses of this machine are allowed, as every test but one needs it.
+    pub allow_private: bool,
+    /// More lines of its table. Every path is taken unless they say otherwise.
+    pub more: String,
+}
+
+impl DestinationPlan {
+    /// A destination that takes every path on this machine.
+    #[must_use]
+    pub fn new(name: &str, base_url: &str) -> Self {
+        Self { name: name.to_owned(), base_url: base_url.to_owned(), allow_private: true, more: String::new() }
+    }
+
+    /// With more lines of its table.
+    #[must_use]
+    pub fn with(mut self, lines: &str) -> Self {
+        self.more.push_str(lines);
+        self.more.push('\n');
+        self
+    }
+
+    /// Its table in the configuration.
+    #[must_use]
+    pub fn text(&self, ca: &Path) -> String {
+        let paths = if self.more.contains("paths =") { "" } else { "paths = [\"/**\"]\n" };
+        format!(
+            "\n[destination.{}]\nbase_url = {:?}\nca = {ca:?}\nallow_private = {}\n{paths}{}",
+            self.name, self.base_url, self.allow_private, self.more
+        )
+    }
 }
 
 impl Default for VaultPlan {
@@ -37,6 +78,8 @@ impl Default for VaultPlan {
             intake_requests_per_minute: 100_000,
             dev_root: true,
             survives_file_size_limit: false,
+            // Nobody listens there; a dry run does not mind.
+            destinations: vec![DestinationPlan::new("psp", "https://localhost:1")],
         }
     }
 }
@@ -58,6 +101,8 @@ pub struct Rule {
     pub tenants: Vec<String>,
     /// Its scopes.
     pub scopes: Vec<Scope>,
+    /// Where cards may go for it, where it may forward.
+    pub destinations: Vec<String>,
     /// Its quotas of reveals a minute and a day, where it may reveal.
     pub reveals: Option<(u32, u32)>,
 }
@@ -71,8 +116,23 @@ impl Rule {
             name: name.to_owned(),
             tenants: tenants.iter().map(|tenant| (*tenant).to_owned()).collect(),
             scopes: scopes.to_vec(),
+            destinations: Self::DESTINATIONS
+                .into_iter()
+                .filter(|_| scopes.contains(&Scope::Forward))
+                .map(str::to_owned)
+                .collect(),
             reveals: None,
         }
+    }
+
+    /// Where cards may go for an identity that may forward, unless it is said otherwise.
+    pub const DESTINATIONS: [&'static str; 4] = ["psp", "stripe", "adyen", "worldpay"];
+
+    /// The same rule with other destinations.
+    #[must_use]
+    pub fn destinations(mut self, names: &[&str]) -> Self {
+        self.destinations = names.iter().map(|name| (*name).to_owned()).collect();
+        self
     }
 
     /// The same rule with quotas.
@@ -110,6 +170,9 @@ impl Policy {
             let _ = write!(text, "\n[[identity]]\nuri = \"{uri}\"\nscopes = [{}]\n", quoted(&scopes));
             if !rule.tenants.is_empty() {
                 let _ = writeln!(text, "tenants = [{}]", quoted(&rule.tenants));
+            }
+            if !rule.destinations.is_empty() {
+                let _ = writeln!(text, "destinations = [{}]", quoted(&rule.destinations));
             }
             if let Some((minute, day)) = rule.reveals {
                 let _ = write!(text, "reveals_per_minute = {minute}\nreveals_per_day = {day}\n");
@@ -267,13 +330,14 @@ async fn launch(folder: &Path, plan: &VaultPlan) -> Result<(Process, Listening)>
 fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pki) -> String {
     let (certificate, key) = (server.certificate.display(), server.key.display());
     let dev = if plan.dev_root { "dev_key = \"root/dev-root.key\"\n" } else { "" };
+    let destinations: String = plan.destinations.iter().map(|destination| destination.text(&pki.ca())).collect();
     format!(
         "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\n\
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
          [root]\nfile = \"root/root.json\"\n{dev}\n\
          [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
-         [policy]\npath = \"policy.toml\"\n\n[intake]\nrequests_per_minute_per_address = {}\n",
+         [policy]\npath = \"policy.toml\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
         at.intake,
         at.release,
         at.admin,

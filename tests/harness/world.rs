@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::pki::{text, vaultctl};
 use super::{
-    Client, Credentials, Fault, Orchestrator, OrchestratorPlan, Pki, Policy, Psp, Result, Rule, Vault, VaultPlan,
-    because, eventually,
+    Client, Credentials, DestinationPlan, Fault, Orchestrator, OrchestratorPlan, Pki, Policy, Psp, Result, Rule, Vault,
+    VaultPlan, because, eventually,
 };
 
 /// Where the Root comes from.
@@ -113,7 +113,15 @@ impl World {
         let pki = Pki::new(path.join("pki"))?;
         let server = pki.server("server")?;
         deal_root(&path.join("root"), plan.root)?;
-        let wanted = VaultPlan { dev_root: plan.root == Root::Dev, ..plan.vault };
+        let mut wanted = VaultPlan { dev_root: plan.root == Root::Dev, ..plan.vault };
+        let psp = if plan.payments { Some(Psp::start(path.clone(), &pki, &server).await?) } else { None };
+        if let Some(psp) = &psp {
+            // Under the names of the orchestrator's connectors, so that it can have its requests forwarded.
+            for name in Rule::DESTINATIONS {
+                wanted.destinations.retain(|known| known.name != name);
+                wanted.destinations.push(DestinationPlan::new(name, psp.client().base()));
+            }
+        }
         let vault = Vault::start(&path, wanted, &plan.policy, &server, &pki).await?;
         let mut world =
             Self { orchestrator: None, psp: None, vault, pki, policy: plan.policy, tenant: TENANT.to_owned(), folder };
@@ -127,7 +135,7 @@ impl World {
             }
         }
         if plan.payments {
-            let psp = Psp::start(path.clone(), &world.pki, &server).await?;
+            let psp = psp.ok_or_else(|| Fault::new("the PSP was not started"))?;
             let vault_client = world.pki.client("orchestrator", "main")?;
             let vault = world.vault.addresses();
             let base = psp.client().base().to_owned();

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::{self, Offences, Piece, Placed};
 
 /// What each room may name, itself always. `src/ARCHITECTURE.md` shows the same table to people.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("card", &[]),
     ("policy", &[]),
     ("audit", &["policy", "telemetry"]),
     ("barrier", &["card", "policy", "audit"]),
     ("store", &["telemetry"]),
-    ("flow", &["card", "policy", "audit", "barrier", "store", "telemetry"]),
+    ("egress", &["card"]),
+    ("flow", &["card", "policy", "audit", "barrier", "store", "egress", "telemetry"]),
     ("api", &["flow", "card", "policy", "audit", "telemetry"]),
     ("telemetry", &[]),
 ];
