@@ -144,7 +144,7 @@ async fn what_arrives_is_whole_and_what_comes_back_is_masked() -> Result<()> {
     }});
     let answer = forward(&release, &template(&token, json!({"body": json}))).await?.expect(200)?;
     assert!(
-        peer.heard()[2].ends_with(r#"{"card":{"n":"4242424242424242","y":2031,"name":"Ada Lovelace"},"amount":1050}"#)
+        peer.heard()[2].ends_with(r#"{"amount":1050,"card":{"n":"4242424242424242","name":"Ada Lovelace","y":2031}}"#)
     );
     let read: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     assert_eq!((&read["card"]["n"], &read["amount"]), (&json!("************4242"), &json!(1050)));

@@ -28,7 +28,7 @@ const EMPTY_WORDS: [(&str, &str); 11] = [
 const EMPTY_IN_PROSE: [&str; 6] = ["manager", "managers", "util", "utils", "helper", "helpers"];
 
 /// Names that others gave, which we must spell as they do.
-const NAMES_OF_OTHERS: [(&str, &str); 40] = [
+const NAMES_OF_OTHERS: [(&str, &str); 43] = [
     ("Data", "actix-web's extractor of shared state"),
     ("app_data", "actix-web's registration of shared state"),
     ("data", "Stripe's lists and the dialect's recurring_details call their content so"),
@@ -37,6 +37,9 @@ const NAMES_OF_OTHERS: [(&str, &str); 40] = [
     ("on_connect_data", "actix-http's extensions of a connection"),
     ("actix_service", "the crate"),
     ("futures_util", "the crate"),
+    ("hyper_util", "the crate"),
+    ("http_body_util", "the crate"),
+    ("into_data", "http-body's frame as bytes"),
     ("Service", "actix's trait"),
     ("service", "actix-web's registration of routes"),
     ("web_service", "actix-web's registration of routes"),

@@ -185,7 +185,6 @@ fn client(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
         .with_no_client_auth();
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
     client.resumption = Resumption::disabled();
-    client.enable_early_data = false;
     Ok(client)
 }
 
