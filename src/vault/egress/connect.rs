@@ -1,6 +1,6 @@
 //! `Connection`: TLS to an address of the destination that was looked at first. No card is in sight yet.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -82,7 +82,7 @@ fn looked_at(
     allow_private: bool,
 ) -> Result<Vec<SocketAddr>, NotSent> {
     let addresses: Vec<SocketAddr> = found.take(limits::DESTINATION_ADDRESSES_MAX + 1).collect();
-    let allowed = |address: &SocketAddr| is_allowed(IpAddr::from(address.ip()), pins, allow_private);
+    let allowed = |address: &SocketAddr| is_allowed(address.ip(), pins, allow_private);
     match addresses.len() {
         0 => Err(NotSent::Unresolved),
         count if count > limits::DESTINATION_ADDRESSES_MAX => Err(NotSent::AddressRefused),
