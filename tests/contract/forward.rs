@@ -188,6 +188,21 @@ async fn a_repeated_request_is_answered_again_without_being_sent() -> Result<()>
 }
 
 #[tokio::test]
+async fn the_largest_answer_is_kept_too() -> Result<()> {
+    // Control characters are escaped in JSON, to six times their size.
+    let large = || "\u{1}".repeat(strongroom_wire::limits::FORWARD_ANSWER_BYTES_MAX);
+    let (_world, release, peer) = world_with(psp(), move |_| Reply::Answer(200, "", large())).await?;
+    let (token, _) = stored(&release).await?;
+    let asked = template(&token, json!({"idempotency_key": "order-1"}));
+    let sent = forward(&release, &asked).await?.expect(200)?;
+    let again = forward(&release, &asked).await?;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.expect(200)?, sent);
+    assert_eq!(peer.heard().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_was_not_answered_well_is_sent_again_under_its_key() -> Result<()> {
     let count = Arc::new(AtomicUsize::new(0));
     let (counted, times) = (Arc::clone(&count), "connect_timeout_ms = 500\ntotal_timeout_ms = 500");

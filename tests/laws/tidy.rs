@@ -28,7 +28,7 @@ const EMPTY_WORDS: [(&str, &str); 11] = [
 const EMPTY_IN_PROSE: [&str; 6] = ["manager", "managers", "util", "utils", "helper", "helpers"];
 
 /// Names that others gave, which we must spell as they do.
-const NAMES_OF_OTHERS: [(&str, &str); 43] = [
+const NAMES_OF_OTHERS: [(&str, &str); 45] = [
     ("Data", "actix-web's extractor of shared state"),
     ("app_data", "actix-web's registration of shared state"),
     ("data", "Stripe's lists and the dialect's recurring_details call their content so"),
@@ -43,6 +43,8 @@ const NAMES_OF_OTHERS: [(&str, &str); 43] = [
     ("Service", "actix's trait"),
     ("service", "actix-web's registration of routes"),
     ("web_service", "actix-web's registration of routes"),
+    ("init_service", "actix-web's application in a test"),
+    ("call_service", "actix-web's request to it"),
     ("default_service", "actix-web's fallback route"),
     ("service_fn", "actix's adapter"),
     ("fn_service", "actix's adapter"),
