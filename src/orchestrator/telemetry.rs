@@ -18,6 +18,7 @@ pub struct Metrics {
     seconds: Histogram,
     requests: Family<StatusLabel, Counter>,
     webhooks_out: Family<ResultLabel, Counter>,
+    webhooks_in: Family<ResultLabel, Counter>,
     outbox_waiting: Gauge,
 }
 
@@ -56,10 +57,21 @@ impl Metrics {
         registry.register("psp_request_seconds", "Time of a request to a provider", seconds.clone());
         registry.register("http_answers", "Answers of the API by status", requests.clone());
         let webhooks_out = Family::<ResultLabel, Counter>::default();
+        let webhooks_in = Family::<ResultLabel, Counter>::default();
         let outbox_waiting = Gauge::default();
+        registry.register("webhooks_in", "What providers told by what was made of it", webhooks_in.clone());
         registry.register("webhooks_out", "Webhooks to merchants by what became of a try", webhooks_out.clone());
         registry.register("outbox_waiting", "Events that merchants have not taken yet", outbox_waiting.clone());
-        Self { registry: Mutex::new(registry), payments, calls, seconds, requests, webhooks_out, outbox_waiting }
+        Self {
+            registry: Mutex::new(registry),
+            payments,
+            calls,
+            seconds,
+            requests,
+            webhooks_out,
+            webhooks_in,
+            outbox_waiting,
+        }
     }
 
     /// A payment reached a state.
@@ -81,6 +93,11 @@ impl Metrics {
     /// A webhook to a merchant was tried.
     pub fn webhook_out(&self, result: &'static str) {
         self.webhooks_out.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// A provider told something, or somebody claimed to be one.
+    pub fn webhook_in(&self, result: &'static str) {
+        self.webhooks_in.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// So many events wait for merchants.
@@ -119,11 +136,13 @@ mod tests {
         metrics.psp_call("authorize", "done", 120);
         metrics.answered(200);
         metrics.webhook_out("delivered");
+        metrics.webhook_in("late");
         metrics.outbox_waiting(7);
         let text = metrics.text();
         assert!(text.contains("orchestrator_payments_total{state=\"succeeded\"} 1"));
         assert!(text.contains("operation=\"authorize\",result=\"done\"} 1"));
         assert!(text.contains("orchestrator_webhooks_out_total{result=\"delivered\"} 1"));
+        assert!(text.contains("orchestrator_webhooks_in_total{result=\"late\"} 1"));
         assert!(text.contains("orchestrator_outbox_waiting 7"));
         assert!(text.contains("orchestrator_http_answers_total{status=\"200\"} 1"));
     }

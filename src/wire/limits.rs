@@ -150,6 +150,12 @@ pub const SAVED_CARD_PAGES_MAX: usize = 10;
 pub const CONNECTOR_ACCOUNTS_MAX: usize = 20;
 /// Most API keys of one merchant.
 pub const API_KEYS_MAX: usize = 20;
+/// Largest webhook of a provider, in bytes.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Most webhooks a second for one connector account.
+pub const WEBHOOKS_IN_PER_SECOND_MAX: u32 = 100;
+/// Most disputes of one payment.
+pub const DISPUTES_MAX: usize = 20;
 /// Most of a receiver's answer to a webhook that is read, in bytes.
 pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// Most secrets that sign one merchant's webhooks at a time.

@@ -7,6 +7,7 @@ mod customers;
 mod events;
 mod free_text;
 mod health;
+mod incoming;
 mod method_body;
 mod once;
 mod payment_body;
@@ -29,7 +30,7 @@ use strongroom_wire::{TenantId, limits};
 use crate::intent::{Engine, Event, Fault};
 use crate::telemetry::Metrics;
 use crate::view;
-use crate::webhook::Reach;
+use crate::webhook::{Door, Reach};
 use answer::{Answer, Refusal};
 
 /// What handlers share.
@@ -44,6 +45,7 @@ pub struct Api {
     pub metrics: Arc<Metrics>,
     /// Which addresses merchants may name for their webhooks.
     pub webhook_reach: Reach,
+    pub(crate) door: Arc<Door>,
     pub(crate) running: once::Running,
     pub(crate) readiness: health::Readiness,
 }
@@ -58,6 +60,7 @@ impl Api {
             intake_url,
             metrics,
             webhook_reach: Reach::Public,
+            door: Arc::default(),
             running: once::Running::default(),
             readiness: health::Readiness::default(),
         }
@@ -116,6 +119,7 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
         &[("get", || web::get().to(accounts::merchant)), ("post", || web::post().to(webhooks::update_merchant))],
     ),
     ("/accounts/{merchant_id}/webhook_secret/rotate", &[("post", || web::post().to(webhooks::rotate_secret))]),
+    ("/webhooks/{merchant_id}/{merchant_connector_id}", &[("post", || web::post().to(incoming::receive))]),
     ("/events/{merchant_id}", &[("get", || web::get().to(events::list))]),
     ("/events/{merchant_id}/{event_id}", &[("get", || web::get().to(events::retrieve))]),
     ("/events/{merchant_id}/{event_id}/retry", &[("post", || web::post().to(events::retry))]),
@@ -210,6 +214,9 @@ const OPENAPI: &str = include_str!("../openapi.json");
 
 #[cfg(test)]
 mod capture_tests;
+
+#[cfg(test)]
+mod incoming_tests;
 
 #[cfg(test)]
 mod repeat_tests;

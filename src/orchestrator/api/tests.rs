@@ -18,7 +18,7 @@ pub(super) const ADMIN: &str = "an-admin-key-of-a-test";
 
 pub(super) struct Shop {
     pub(super) rig: Rig,
-    base: String,
+    pub(super) base: String,
     pub(super) key: String,
 }
 

@@ -8,6 +8,7 @@ mod credentials;
 mod drive;
 mod engine;
 mod fault;
+mod hear;
 mod held;
 mod observe;
 mod payment;
@@ -19,6 +20,7 @@ mod saved;
 mod settle;
 mod state;
 mod terms;
+mod told;
 
 pub use call::{Call, Flight, Pending, Stored, Watch};
 pub use change::{NewCapture, NewIncrement};
@@ -26,6 +28,7 @@ pub use confirm::{Asker, MethodInput, NewPayment};
 pub use credentials::to_secret_text;
 pub use engine::{CvcInput, Engine, Parts};
 pub use fault::{Fault, Flow};
+pub use hear::Heard;
 pub use payment::{IllegalMove, Method, Payment};
 pub use refund::NewRefund;
 pub use rows::{Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, IncrementRow, Refund, RefundStatus};
@@ -53,3 +56,9 @@ mod stray_tests;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod race_tests;
+
+#[cfg(test)]
+mod told_tests;

@@ -95,10 +95,12 @@ impl State {
         TABLE.iter().find(|(from, what, _)| *from == self && *what == event).map(|(_, _, to)| *to)
     }
 
-    /// Whether nothing can happen any more, refunds aside.
+    /// Whether nobody can ask for anything any more, refunds aside. Only a provider that takes a capture back which it
+    /// had reported done leads out of here.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        !TABLE.iter().any(|(from, _, _)| *from == self)
+        let taken_back = [Event::Failed, Event::StillReserved, Event::RestStillReserved];
+        !TABLE.iter().any(|(from, what, _)| *from == self && !taken_back.contains(what))
     }
 
     /// The states in which `event` may happen, in the words of the API, for messages.
@@ -191,6 +193,16 @@ const TABLE: &[(State, Event, State)] = {
         (S::PartiallyCapturedAndCapturable, E::Capture,   S::Processing),
         (S::PartiallyCapturedAndCapturable, E::Cancel,    S::Processing),
         (S::PartiallyCapturedAndCapturable, E::Expire,    S::Processing),
+
+        // A capture that was reported done failed at the provider afterwards.
+        (S::Succeeded,                      E::Failed,            S::Failed),
+        (S::Succeeded,                      E::StillReserved,     S::RequiresCapture),
+        (S::Succeeded,                      E::RestStillReserved, S::PartiallyCapturedAndCapturable),
+        (S::PartiallyCaptured,              E::Failed,            S::Failed),
+        (S::PartiallyCaptured,              E::StillReserved,     S::RequiresCapture),
+        (S::PartiallyCaptured,              E::RestStillReserved, S::PartiallyCapturedAndCapturable),
+        (S::PartiallyCapturedAndCapturable, E::StillReserved,     S::RequiresCapture),
+        (S::PartiallyCapturedAndCapturable, E::RestStillReserved, S::PartiallyCapturedAndCapturable),
     ]
 };
 
@@ -226,7 +238,15 @@ mod tests {
         requires_capture Expire processing
         partially_captured_and_capturable Capture processing
         partially_captured_and_capturable Cancel processing
-        partially_captured_and_capturable Expire processing";
+        partially_captured_and_capturable Expire processing
+        succeeded Failed failed
+        succeeded StillReserved requires_capture
+        succeeded RestStillReserved partially_captured_and_capturable
+        partially_captured Failed failed
+        partially_captured StillReserved requires_capture
+        partially_captured RestStillReserved partially_captured_and_capturable
+        partially_captured_and_capturable StillReserved requires_capture
+        partially_captured_and_capturable RestStillReserved partially_captured_and_capturable";
 
     #[test]
     fn each_legal_move_leads_where_it_should_and_each_other_move_is_illegal() {
@@ -244,7 +264,7 @@ mod tests {
             }
         }
         assert_eq!(legal, TABLE.len(), "a row stands twice in the table");
-        assert_eq!(legal, 27);
+        assert_eq!(legal, 35);
     }
 
     #[test]

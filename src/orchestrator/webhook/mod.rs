@@ -3,6 +3,7 @@
 mod address;
 mod deliver;
 mod news;
+mod receive;
 mod secrets;
 mod sender;
 mod sign;
@@ -11,6 +12,8 @@ pub use address::Reach;
 pub use deliver::{Chance, Courier, system_chance};
 pub use news::EventType;
 pub(crate) use news::tell;
+pub use receive::Door;
+pub(crate) use receive::{Receipt, seen};
 pub use sender::{HttpSender, Letter, NotDelivered, Sender, SenderSettings, callable};
 
 #[cfg(test)]

@@ -138,8 +138,8 @@ impl Connector for RigConnector {
         })
     }
 
-    fn webhook(&self, _: &WebhookCall<'_>, _: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
-        Err(WebhookRefusal::NoSecret)
+    fn webhook(&self, call: &WebhookCall<'_>, credentials: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
+        super::webhook::read(call, credentials)
     }
 }
 

@@ -3,6 +3,7 @@
 mod connector;
 mod psp;
 mod vault;
+pub(crate) mod webhook;
 
 pub(crate) use connector::{BLIND, FULL, PLAIN};
 pub(crate) use psp::{AUTHENTICATE, DECLINED, FakePsp, GOOD, Trouble};
@@ -52,7 +53,11 @@ impl Rig {
     }
 
     async fn add_merchant(&self, connector: &str) {
-        let secret_id = self.vault.store_secret(&self.merchant, "x", r#"{"api_key":"sk_test_rig"}"#).await.unwrap();
+        let secret_id = self
+            .vault
+            .store_secret(&self.merchant, "x", r#"{"api_key":"sk_test_rig","webhook_secret":"whsec_rig"}"#)
+            .await
+            .unwrap();
         let merchant = Merchant {
             merchant_id: self.merchant.clone(),
             merchant_name: None,
