@@ -9,6 +9,7 @@
 //! Each dialect is a folder that gives routes (`house::Dialect`); they share the ledger, faults, idempotency keys, the
 //! 3-D Secure page, the bell and the desk.
 
+mod adyen;
 mod bell;
 mod cards;
 mod desk;

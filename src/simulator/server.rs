@@ -19,6 +19,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use strongroom_wire::limits;
 use zeroize::Zeroizing;
 
+use crate::adyen::Adyen;
 use crate::bell::{Bell, Target, check_authority};
 use crate::desk::Desk;
 use crate::exchange::Cut;
@@ -33,7 +34,7 @@ pub struct Config {
     pub cert: PathBuf,
     /// The certificate's private key, PEM.
     pub key: PathBuf,
-    /// The secret keys that Stripe's dialect and the desk accept: at least one, none of them a live key.
+    /// The secret keys that every dialect and the desk accept: at least one, none of them a live key.
     pub api_keys: Vec<String>,
     /// Where webhooks go from the start; more can be added at the desk.
     pub webhooks: Vec<Webhook>,
@@ -155,7 +156,7 @@ pub fn start(config: &Config) -> Result<Running, StartError> {
 
 /// Every dialect that is spoken.
 pub(crate) fn dialects(house: &House, api_keys: &[String]) -> Arc<[Arc<dyn Dialect>]> {
-    Arc::new([Arc::new(Stripe::new(house.clone(), api_keys))])
+    Arc::new([Arc::new(Stripe::new(house.clone(), api_keys)), Arc::new(Adyen::new(house.clone(), api_keys))])
 }
 
 fn authority(path: Option<&Path>) -> Result<Option<Arc<Vec<u8>>>, StartError> {

@@ -106,6 +106,8 @@ pub const SIMULATOR_FIELDS_MAX: usize = 200;
 pub const SIMULATOR_OBJECTS_MAX: usize = 250_000;
 /// Longest `Idempotency-Key` at the PSP simulator, in characters, as at Stripe.
 pub const SIMULATOR_KEY_CHARS_MAX: usize = 255;
+/// Longest `Idempotency-Key` at Adyen, in characters.
+pub const ADYEN_KEY_CHARS_MAX: usize = 64;
 /// Longest delay that a fault of the PSP simulator may be given, in milliseconds.
 pub const SIMULATOR_DELAY_MS_MAX: u64 = 120_000;
 /// Most faults armed at the PSP simulator at a time.
