@@ -84,17 +84,19 @@ const NAMES: &[(&str, Refused)] = &[
 /// The numbers that Adyen publishes. Those that it lists as enrolled in 3-D Secure authenticate when they are asked to.
 pub(super) static CARDS: &[TestCard] = &[
     card("4111111111111111", "visa", "credit", Behaviour::Approve),
-    card("4111111145551142", "visa", "credit", Behaviour::Approve),
     card("4988438843884305", "visa", "credit", Behaviour::Approve),
     card("4166676667666746", "visa", "credit", Behaviour::Approve),
     card("4646464646464644", "visa", "credit", Behaviour::Approve),
     card("4444333322221111", "visa", "credit", Behaviour::Approve),
-    card("4000620000000007", "visa", "credit", Behaviour::Approve),
+    card("4000020000000000", "visa", "credit", Behaviour::Approve),
     card("4917610000000000", "visa", "credit", Behaviour::AuthenticateWhenAsked),
     card("5454545454545454", "mastercard", "credit", Behaviour::AuthenticateWhenAsked),
-    card("5555444433331111", "mastercard", "credit", Behaviour::Approve),
+    card("5577000055770004", "mastercard", "credit", Behaviour::Approve),
     card("2222400070000005", "mastercard", "credit", Behaviour::Approve),
     card("5500000000000004", "mastercard", "credit", Behaviour::Approve),
+    card("5136333333333335", "mastercard", "credit", Behaviour::Approve),
+    card("6011601160116611", "discover", "credit", Behaviour::Approve),
+    card("3569990010095841", "jcb", "credit", Behaviour::Approve),
     card("370000000000002", "amex", "credit", Behaviour::Approve),
     card("36006666333344", "diners", "credit", Behaviour::Approve),
 ];

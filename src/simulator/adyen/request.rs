@@ -50,16 +50,16 @@ pub(super) struct Pay {
     pub(super) reference: String,
     pub(super) payment_method: Method,
     pub(super) return_url: String,
-    #[serde(default)]
-    pub(super) authentication_data: Authentication,
+    #[serde(rename = "authenticationData", default)]
+    pub(super) authentication: Authentication,
     #[serde(default)]
     shopper_interaction: Option<Interaction>,
     #[serde(default)]
     recurring_processing_model: Option<Model>,
     #[serde(default)]
     pub(super) capture_delay_hours: Option<u32>,
-    #[serde(default)]
-    pub(super) additional_data: BTreeMap<String, String>,
+    #[serde(rename = "additionalData", default)]
+    pub(super) notes: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) metadata: BTreeMap<String, String>,
     #[serde(default)]

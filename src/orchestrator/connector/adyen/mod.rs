@@ -152,6 +152,9 @@ const KEY_CHARS_MAX: usize = 512;
 const ACCOUNT_CHARS_MAX: usize = 80;
 
 #[cfg(test)]
+mod trip_tests;
+
+#[cfg(test)]
 mod tests {
     use zeroize::Zeroizing;
 

@@ -19,10 +19,10 @@ impl Book {
     pub(in crate::adyen) fn pay(&mut self, pay: &Pay, call: &Call) -> Result<Value, Refusal> {
         let card = check(pay, call.now)?;
         room(self.payments.len())?;
-        let never = pay.authentication_data.attempt_authentication == Some(Attempt::Never);
+        let never = pay.authentication.attempt_authentication == Some(Attempt::Never);
         let shown = match card.behaviour {
             Behaviour::Authenticate(_) => true,
-            Behaviour::AuthenticateWhenAsked => pay.authentication_data.attempt_authentication == Some(Attempt::Always),
+            Behaviour::AuthenticateWhenAsked => pay.authentication.attempt_authentication == Some(Attempt::Always),
             _ => false,
         };
         let payment = Payment {
@@ -36,8 +36,8 @@ impl Book {
             captured: 0,
             refunded: 0,
             state: State::Waiting,
-            automatic: pay.additional_data.get("manualCapture").is_none_or(|text| text != "true"),
-            adjustable: pay.additional_data.get("authorisationType").is_some_and(|text| text == "PreAuth"),
+            automatic: pay.notes.get("manualCapture").is_none_or(|text| text != "true"),
+            adjustable: pay.notes.get("authorisationType").is_some_and(|text| text == "PreAuth"),
             card,
             answer: issuer(pay, card, call),
             network_id: format!("{:015}", self.payments.len() + 1),
@@ -145,7 +145,7 @@ fn issuer(pay: &Pay, card: &TestCard, call: &Call) -> Option<Refused> {
         return Some(refused(Reason::Generic));
     }
     let name = pay.payment_method.holder_name.as_ref().and_then(|name| asked_by_name(name));
-    let code = pay.additional_data.get("RequestedTestAcquirerResponseCode").and_then(|code| asked_by_code(code));
+    let code = pay.notes.get("RequestedTestAcquirerResponseCode").and_then(|code| asked_by_code(code));
     name.or(code).or_else(|| match card.behaviour {
         Behaviour::Decline(reason) | Behaviour::Authenticate(Some(reason)) => Some(refused(reason)),
         _ if is_past(&pay.payment_method, call.now) => Some(refused(Reason::Expired)),
@@ -165,7 +165,7 @@ fn check(pay: &Pay, now: i64) -> Result<&'static TestCard, Refusal> {
     if !is_web_address(&pay.return_url) {
         return Err(Refusal::invalid("14_030", "Return URL is missing."));
     }
-    if pay.authentication_data.request.native == Some(Native::Preferred) {
+    if pay.authentication.request.native == Some(Native::Preferred) {
         return Err(Refusal::invalid("000", "The simulator redirects; it has no native 3-D Secure"));
     }
     if pay.capture_delay_hours.is_some_and(|hours| hours > 0) {

@@ -122,7 +122,7 @@ fn refusals_have_the_published_codes_and_move_no_money() {
         let answer = pay(&mut book, number, &more).expect("tried");
         assert_eq!((&answer["resultCode"], &answer["refusalReasonCode"]), (&json!(result), &json!(code)));
         assert_eq!(book.ledger.len(), 0);
-        assert_eq!(last(&mut book).1, false);
+        assert!(!last(&mut book).1);
     }
 }
 
@@ -225,7 +225,7 @@ fn account_without_several_captures_releases_the_rest_and_refuses_a_second() {
     act(&mut book, &id, "Shop", "capture", 700).expect("received");
     assert_eq!(last(&mut book), ("CAPTURE".into(), true, String::new()));
     act(&mut book, &id, "Shop", "capture", 300).expect("received");
-    assert_eq!(last(&mut book).1, false);
+    assert!(!last(&mut book).1);
     let sums = book.ledger.statement(None).totals;
     assert_eq!((sums.captured, sums.released, sums.captures), (700, 300, 1));
 }
