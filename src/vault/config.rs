@@ -323,6 +323,17 @@ mod tests {
     }
 
     #[test]
+    fn more_destinations_than_the_limit_are_refused() {
+        let table =
+            |nth: usize| format!("\n[destination.d{nth}]\nbase_url = \"https://psp.example\"\npaths = [\"/v1\"]");
+        // The example has one.
+        let many = |count: usize| EXAMPLE.to_owned() + &(1..count).map(table).collect::<String>();
+        Config::parse(&many(limits::DESTINATIONS_MAX)).unwrap().check().unwrap();
+        let error = Config::parse(&many(limits::DESTINATIONS_MAX + 1)).unwrap().check().unwrap_err();
+        assert!(error.to_string().starts_with("destination"), "{error}");
+    }
+
+    #[test]
     fn a_file_over_the_limit_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "#".repeat(limits::CONFIG_BYTES_MAX + 1)).unwrap();

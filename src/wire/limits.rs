@@ -243,3 +243,6 @@ pub const DESTINATION_CONNECT_MS_MAX: u64 = 30_000;
 pub const DESTINATION_TOTAL_MS_MAX: u64 = 120_000;
 /// Largest kept answer in the store, as an envelope, in bytes: the largest answer of a destination fits, with its headers.
 pub const STORED_ANSWER_BYTES_MAX: usize = 73 * 1024;
+/// Most requests that the vault has on their way to destinations at a time; more are refused. Each needs a file of the
+/// process, and the databases must keep theirs.
+pub const FORWARDS_AT_ONCE_MAX: usize = 128;

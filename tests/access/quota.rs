@@ -52,8 +52,35 @@ async fn a_restart_gives_no_quota_back() {
     assert!(!why.is_empty(), "a refusal that says nothing");
 }
 
+#[tokio::test]
+async fn a_forward_counts_once_before_and_after_a_restart() {
+    let mut world = limited(DAY, DAY).await;
+    let named = Named::stored(&world).await.unwrap();
+    let who = world.credentials("orchestrator", "limited").unwrap();
+    let body = json!({
+        "destination": "psp",
+        "method": "POST",
+        "path": "/v1/payment_methods",
+        "body": { "form": [["card[number]", "{{card.number}}"]] },
+        "payment_method_id": named.token,
+        "reference": "pay_quota",
+    });
+    // Nobody listens there, so that each has an entry that allowed it and one that says how it ended.
+    for count in [3, DAY - 3] {
+        let client = world.vault.release(&world.pki, &who).unwrap().tenant(&world.tenant);
+        for _ in 0..count {
+            let answer = client.post("/v1/forward", &body).await.unwrap().expect(200).unwrap();
+            assert_eq!(answer["outcome"], "not_sent");
+        }
+        world.vault.process().kill().unwrap();
+        world.vault.restart().await.unwrap();
+    }
+    let client = world.vault.release(&world.pki, &who).unwrap().tenant(&world.tenant);
+    assert_eq!(client.post("/v1/forward", &body).await.unwrap().problem(), "quota-exceeded");
+}
+
 async fn limited(per_minute: u32, per_day: u32) -> World {
-    let scopes = [Scope::Reveal, Scope::SecretsReveal, Scope::ReadMasked];
+    let scopes = [Scope::Reveal, Scope::SecretsReveal, Scope::Forward, Scope::ReadMasked];
     let rule = Rule::new("orchestrator", "limited", &["acme"], &scopes).reveals(per_minute, per_day);
     World::start(WorldPlan { policy: standard_policy().rule(rule), ..WorldPlan::default() }).await.unwrap()
 }

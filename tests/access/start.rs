@@ -45,6 +45,21 @@ async fn an_unknown_key_of_the_policy_is_refused() {
 }
 
 #[tokio::test]
+async fn a_destination_that_cannot_be_used_is_refused_by_its_name() {
+    for (from, to, key) in [
+        ("https://localhost:1", "http://localhost:1", "destination.psp.base_url"),
+        ("paths = [\"/**\"]", "paths = []", "destination.psp.paths"),
+        ("allow_private = true", "allow_private = true\nfollow_redirects = true", "follow_redirects"),
+        ("allow_private = true", "allow_private = true\naddresses = [\"localhost\"]", "destination.psp.addresses"),
+    ] {
+        let mut world = stopped(World::vault_only().await.unwrap()).await;
+        world.vault.edit_configuration(|text| text.replacen(from, to, 1)).unwrap();
+        let said = refuses(&mut world).await;
+        assert!(said.contains(key), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_of_a_newer_schema_is_refused_and_left_alone() {
     let mut world = stopped(World::vault_only().await.unwrap()).await;
     let store = Connection::open(world.vault.store_file()).unwrap();

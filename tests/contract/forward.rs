@@ -21,12 +21,7 @@ pub(crate) async fn world_with(
 ) -> Result<(World, Client, Peer)> {
     let vault = VaultPlan { destinations: Vec::new(), ..VaultPlan::default() };
     let mut world = World::start(WorldPlan { vault, ..WorldPlan::default() }).await?;
-    // The peer needs a certificate of the world's CA, and the vault the peer's address.
-    let peer = Peer::start(&world.pki.server("server")?, act).await?;
-    let table = DestinationPlan { base_url: peer.url(), ..destination }.text(&world.pki.ca());
-    world.vault.edit_configuration(|text| format!("{text}{table}"))?;
-    world.vault.process().stop().await?;
-    world.vault.restart().await?;
+    let peer = Peer::beside(&mut world, destination, act).await?;
     let release = world.release().await?;
     Ok((world, release, peer))
 }
@@ -86,6 +81,16 @@ pub(crate) async fn entries(world: &World) -> Result<Vec<(String, String)>> {
 
 fn two(entries: &[(String, String)]) -> Vec<(&str, &str)> {
     entries.iter().map(|(outcome, note)| (outcome.as_str(), note.as_str())).collect()
+}
+
+#[tokio::test]
+async fn headers_that_come_back_are_masked_as_well() -> Result<()> {
+    let (_world, release, _peer) =
+        world_with(psp(), |_| Reply::Answer(200, "Request-Id: see 4242 4242 4242 4242\r\n", String::new())).await?;
+    let (token, _) = stored(&release).await?;
+    let answer = forward(&release, &template(&token, json!({}))).await?.expect(200)?;
+    assert_eq!(answer["headers"], json!({"request-id": "see **** **** **** 4242"}));
+    Ok(())
 }
 
 fn echo(request: &str) -> Reply {

@@ -4,6 +4,7 @@
 mod changes;
 mod columns;
 mod disk;
+mod forward;
 mod kill;
 mod kills;
 mod log_columns;

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Credentials, Result, because};
+use super::{Credentials, DestinationPlan, Result, World, because};
 
 /// What the peer does with a request that it has read to its end.
 pub enum Reply {
@@ -59,6 +59,24 @@ impl Peer {
             }
         });
         Ok(Self { at, heard })
+    }
+
+    /// Starts a peer with the world's own certificate and makes it a destination of the world's vault, which restarts for
+    /// it. The destination's URL is filled in.
+    ///
+    /// # Errors
+    /// When the vault does not come back.
+    pub async fn beside(
+        world: &mut World,
+        destination: DestinationPlan,
+        act: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let peer = Self::start(&world.pki.server("server")?, act).await?;
+        let table = DestinationPlan { base_url: peer.url(), ..destination }.text(&world.pki.ca());
+        world.vault.edit_configuration(|text| format!("{text}{table}"))?;
+        world.vault.process().stop().await?;
+        world.vault.restart().await?;
+        Ok(peer)
     }
 
     /// `https://localhost:port`.

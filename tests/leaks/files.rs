@@ -43,7 +43,7 @@ async fn no_card_is_in_a_log_a_metric_an_error_or_a_file() {
 }
 
 /// Every file below a folder.
-fn look_at_files(folder: &Path, search: &Search, found: &mut Found) -> Vec<PathBuf> {
+pub(crate) fn look_at_files(folder: &Path, search: &Search, found: &mut Found) -> Vec<PathBuf> {
     let mut looked = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

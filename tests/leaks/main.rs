@@ -6,6 +6,7 @@
 mod cards;
 mod crowd;
 mod files;
+mod forward;
 mod memory;
 mod search;
 mod wrong;

@@ -83,7 +83,7 @@ async fn no_card_is_in_memory_whatever_was_asked_last() {
 }
 
 /// Closing takes the server a moment, which is all that is waited for: what stays, stays.
-async fn assert_gone(world: &mut World, cards: &[Card], when: &str) {
+pub(crate) async fn assert_gone(world: &mut World, cards: &[Card], when: &str) {
     let id = world.vault.process().id();
     let searched = eventually("an empty memory", SETTLE, || async {
         let found = search_process(id, cards);
@@ -135,7 +135,7 @@ fn is_gone(id: u32, line: &str) -> bool {
     fs::read_to_string(format!("/proc/{id}/maps")).is_ok_and(|maps| !maps.lines().any(|now| now == line))
 }
 
-fn with_keep_alive(keep_alive_seconds: u64) -> WorldPlan {
+pub(crate) fn with_keep_alive(keep_alive_seconds: u64) -> WorldPlan {
     WorldPlan { vault: VaultPlan { keep_alive_seconds, ..VaultPlan::default() }, ..WorldPlan::default() }
 }
 

@@ -137,6 +137,10 @@ impl From<FlowError> for Refusal {
                 Kind::IdempotencyConflict,
                 "this Idempotency-Key was used with another request; use a new key for a new request",
             ),
+            FlowError::Crowded => {
+                Refusal::new(Kind::RateLimited, "too many requests are being forwarded; this one did nothing, ask again")
+                    .retry_after(1)
+            }
             FlowError::Running => Refusal::new(
                 Kind::IdempotencyConflict,
                 "a request with this idempotency key still runs; this one did nothing, ask again for the answer of that one",

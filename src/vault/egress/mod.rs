@@ -20,6 +20,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use strongroom_wire::forward::DestinationName;
+use strongroom_wire::limits;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use connect::Connection;
 pub use fill::{Masked, OfCard, Parts, fill};
@@ -33,7 +35,11 @@ use plan::Destination;
 /// Every destination of the configuration.
 pub struct Egress {
     destinations: BTreeMap<DestinationName, Destination>,
+    gate: Semaphore,
 }
+
+/// Leave to have one request on its way; it ends when it is dropped.
+pub struct Leave<'a>(#[expect(dead_code, reason = "held, never looked at")] SemaphorePermit<'a>);
 
 impl Egress {
     /// Reads the certificates that the plans name and gets every destination ready. No network is touched.
@@ -45,6 +51,16 @@ impl Egress {
             .iter()
             .map(|(name, plan)| Ok((name.clone(), Destination::load(name, plan)?)))
             .collect::<Result<_, PlanError>>()?;
-        Ok(Self { destinations })
+        Ok(Self::of(destinations))
+    }
+
+    /// Leave to send one request, unless [`limits::FORWARDS_AT_ONCE_MAX`] are on their way.
+    #[must_use]
+    pub fn leave(&self) -> Option<Leave<'_>> {
+        self.gate.try_acquire().ok().map(Leave)
+    }
+
+    fn of(destinations: BTreeMap<DestinationName, Destination>) -> Self {
+        Self { destinations, gate: Semaphore::new(limits::FORWARDS_AT_ONCE_MAX) }
     }
 }

@@ -103,7 +103,7 @@ fn is_whole(request: &[u8]) -> bool {
 fn egress(plan: &Plan) -> Egress {
     let name = "psp".parse().unwrap();
     let destination = super::plan::Destination::load(&name, plan).unwrap_or_else(|error| panic!("{error}"));
-    Egress { destinations: [(name, destination)].into() }
+    Egress::of([(name, destination)].into())
 }
 
 fn request(more: serde_json::Value) -> ForwardRequest {
@@ -284,6 +284,15 @@ async fn a_template_that_does_not_fit_its_destination_names_the_field() {
         "body": {"json": {"card": {"number": "{{card.number}}"}}},
     });
     assert_eq!(misfit(&egress, json), None);
+}
+
+#[test]
+fn so_many_requests_are_on_their_way_at_a_time_and_no_more() {
+    let egress = Egress::of(std::collections::BTreeMap::new());
+    let mut held: Vec<_> = (0..limits::FORWARDS_AT_ONCE_MAX).map(|_| egress.leave().unwrap()).collect();
+    assert!(egress.leave().is_none());
+    held.pop();
+    assert!(egress.leave().is_some());
 }
 
 #[tokio::test]

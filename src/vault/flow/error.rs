@@ -52,6 +52,9 @@ pub enum FlowError {
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used with another request")]
     OtherRequest,
+    /// As many requests are on their way to destinations as may be.
+    #[error("too many requests are being forwarded")]
+    Crowded,
     /// Another request with the idempotency key is on its way.
     #[error("a request with this idempotency key still runs")]
     Running,

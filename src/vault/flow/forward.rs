@@ -54,6 +54,7 @@ pub async fn forward(
     if request.dry_run {
         return dry_run(vault, permit, &request, body, &prepared).await;
     }
+    let _leave = vault.egress.leave().ok_or(FlowError::Crowded)?;
     let Some(key) = key else {
         return Story { vault, request: &request, body, about }.send(permit, prepared, None).await;
     };
