@@ -14,8 +14,6 @@ mod plan;
 mod prepare;
 mod scrub;
 mod send;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
@@ -64,3 +62,6 @@ impl Egress {
         Self { destinations, gate: Semaphore::new(limits::FORWARDS_AT_ONCE_MAX) }
     }
 }
+
+#[cfg(test)]
+mod tests;
