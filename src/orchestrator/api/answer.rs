@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
     pub(crate) message: String,
+    /// Certain: everything is as it was before the request.
+    pub(crate) untouched: bool,
 }
 
 impl Answer {
@@ -40,7 +42,7 @@ impl From<Answer> for HttpResponse {
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), untouched: false }
     }
 
     /// No key, or one that is not valid here.
@@ -90,7 +92,8 @@ impl From<Fault> for Refusal {
             Fault::Busy => (409, "HE_00"),
             Fault::Internal => (500, "HE_00"),
         };
-        Self::new(status, code, fault.to_string())
+        let untouched = matches!(fault, Fault::ProviderUnreachable | Fault::VaultUnavailable | Fault::Busy);
+        Self { untouched, ..Self::new(status, code, fault.to_string()) }
     }
 }
 

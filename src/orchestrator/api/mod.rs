@@ -176,8 +176,9 @@ async fn openapi() -> HttpResponse {
 }
 
 /// The answer to a request that ended without one, if it left what it was about. A change that the payment still allows
-/// was not begun (or was refused), so nothing answers it.
-async fn found(api: &Api, merchant: &TenantId, subject: &str) -> Result<Option<Answer>, Refusal> {
+/// was not begun (or was refused), so nothing answers it; an update, which is always allowed once more, was made if the
+/// request stored anything (`begun`).
+async fn found(api: &Api, merchant: &TenantId, subject: &str, begun: bool) -> Result<Option<Answer>, Refusal> {
     let mut words = subject.split(' ');
     let (Some(what), Some(id), part) = (words.next(), words.next(), words.next()) else {
         return Err(Fault::Internal.into());
@@ -199,7 +200,7 @@ async fn found(api: &Api, merchant: &TenantId, subject: &str) -> Result<Option<A
             ("capture", Some(part)) => payment.captures.iter().any(|row| row.capture_id == part),
             ("increment", Some(part)) => payment.increments.iter().any(|row| row.increment_id == part),
             ("cancel", _) => !can(&[Event::Abandon, Event::Cancel]),
-            _ => !can(&[Event::Update]),
+            _ => begun || !can(&[Event::Update]),
         };
         is_done.then(|| Answer::ok(&view::payment(&payment)))
     });

@@ -1,9 +1,10 @@
 //! `Idempotency-Key`: the same request under the same key is done once and answered the same, also when both come at once.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use serde_json::Value;
@@ -14,8 +15,8 @@ use super::Api;
 use super::answer::{Answer, Refusal};
 use super::free_text::holds_card_number;
 use super::who::to_hex;
-use crate::intent::Fault;
-use crate::store::{Kept, KeptState};
+use crate::intent::{Engine, Fault, under};
+use crate::store::{Claim, Kept, KeptState, Store};
 
 /// What a request is about, so that it can be answered after a crash in the middle of it.
 pub(crate) enum Subject {
@@ -56,8 +57,8 @@ struct Held {
 
 impl Running {
     /// `None`: another request works under it.
-    fn hold(&self, kept: &Kept) -> Option<Held> {
-        let name = (kept.merchant_id.clone(), kept.key.clone());
+    fn hold(&self, claim: &Claim) -> Option<Held> {
+        let name = (claim.merchant_id.clone(), claim.key.clone());
         let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         is_new.then(|| Held { running: self.clone(), name })
     }
@@ -94,64 +95,110 @@ where
         return Err(Refusal::new(400, "IR_06", "Idempotency-Key: it contains a card number; use a random text"));
     }
     let engine = api.engine.clone();
-    let now = engine.now_ms();
-    let kept = Kept {
+    let claim = Claim {
         merchant_id: merchant.clone(),
         key: format!("{} {} {key}", request.method(), request.path()),
-        digest: digest(body),
         run: engine.run().to_owned(),
-        subject: subject.text(),
-        expires_ms: now + i64::try_from(limits::IDEMPOTENCY_TTL_S).unwrap_or(0) * 1000,
     };
-    for _ in 0..WAITS_MAX {
-        let Some(held) = api.running.hold(&kept) else {
-            tokio::time::sleep(WAIT).await;
-            continue;
+    let subject = subject.text();
+    let began = Instant::now();
+    let mut pause = WAIT;
+    let held = loop {
+        match api.running.hold(&claim) {
+            Some(held) => break held,
+            None if began.elapsed() > WAIT_MAX => return Err(still_runs()),
+            None => tokio::time::sleep(WAIT).await,
+        }
+    };
+    loop {
+        let now = engine.now_ms();
+        let kept = Kept {
+            claim: claim.clone(),
+            digest: digest(body),
+            subject: subject.clone(),
+            lease_ms: now + LEASE_MS,
+            expires_ms: now + i64::try_from(limits::IDEMPOTENCY_TTL_S).unwrap_or(0) * 1000,
         };
-        return match engine.store().begin_kept(&kept, now).await? {
+        match engine.store().begin_kept(&kept, now).await? {
             KeptState::OtherBody => {
-                Err(Refusal::new(400, "IR_06", "Idempotency-Key was used with another request body"))
+                return Err(Refusal::new(400, "IR_06", "Idempotency-Key was used with another request body"));
             }
-            KeptState::Answered { status, body } => Ok(Answer { status, body }),
-            KeptState::Fresh => run(engine, kept, held, work).await,
+            KeptState::Answered { status, body } => return Ok(Answer { status, body }),
+            KeptState::Fresh => return run(engine, claim, held, work).await,
+            KeptState::Running if began.elapsed() > WAIT_MAX => return Err(still_runs()),
+            KeptState::Running => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
             // The first request ended without an answer, by a crash or by a fault of ours. What it left behind is the
             // answer; only if it left nothing is it done (again), under the names that this request has.
-            KeptState::Unanswered(subject) => {
-                if let Some(answer) = super::found(api, merchant, &subject).await? {
-                    engine.store().finish_kept(merchant, &kept.key, answer.status, &answer.body).await?;
+            KeptState::Unanswered { subject, begun } => match super::found(api, merchant, &subject, begun).await {
+                Ok(Some(answer)) => {
+                    engine.store().finish_kept(&claim, answer.status, &answer.body).await?;
                     return Ok(answer);
                 }
-                engine.store().drop_kept(merchant, &kept.key).await?;
-                match engine.store().begin_kept(&kept, now).await? {
-                    KeptState::Fresh => run(engine, kept, held, work).await,
-                    _ => Err(Fault::Busy.into()),
+                Ok(None) => engine.store().drop_kept(&claim).await?,
+                Err(refusal) => {
+                    leave(engine.store(), &claim, false).await;
+                    return Err(refusal);
                 }
-            }
-        };
+            },
+        }
     }
-    Err(Refusal::new(409, "HE_00", "A request with this Idempotency-Key still runs. Try again"))
 }
 
-async fn run<F>(engine: Arc<crate::intent::Engine>, kept: Kept, held: Held, work: F) -> Result<Answer, Refusal>
+fn still_runs() -> Refusal {
+    Refusal::new(409, "HE_00", "A request with this Idempotency-Key still runs. Try again")
+}
+
+async fn run<F>(engine: Arc<Engine>, claim: Claim, held: Held, work: F) -> Result<Answer, Refusal>
 where
     F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
 {
     detached(async move {
-        let done = work.await;
+        let work = under(claim.clone(), work);
+        let done = if engine.store().is_exclusive() {
+            work.await
+        } else {
+            tokio::select! {
+                done = work => done,
+                never = keep_lease(&engine, &claim) => match never {},
+            }
+        };
         let answer = match &done {
             // A fault of ours is not kept, so the caller may repeat the request. It may have struck after money moved:
             // the key stays reserved, and the repetition looks first at what this request left behind.
-            Err(refusal) if refusal.status >= 500 || refusal.status == 409 => None,
+            Err(refusal) if refusal.status >= 500 || refusal.status == 409 => {
+                leave(engine.store(), &claim, refusal.untouched).await;
+                None
+            }
             Err(refusal) => Some(refusal.answer()),
             Ok(answer) => Some(answer.clone()),
         };
         if let Some(answer) = answer {
-            engine.store().finish_kept(&kept.merchant_id, &kept.key, answer.status, &answer.body).await?;
+            engine.store().finish_kept(&claim, answer.status, &answer.body).await?;
         }
         drop(held);
         done
     })
     .await
+}
+
+/// Says again and again that this run works under the key, for as long as the caller polls it.
+async fn keep_lease(engine: &Engine, claim: &Claim) -> Infallible {
+    loop {
+        tokio::time::sleep(EXTEND).await;
+        if let Err(error) = engine.store().extend_kept(claim, engine.now_ms() + LEASE_MS).await {
+            tracing::warn!(%error, "the lease of an idempotency key cannot be extended");
+        }
+    }
+}
+
+/// Without it others wait until the lease ends, so that a fault here needs no answer.
+async fn leave(store: &dyn Store, claim: &Claim, untouched: bool) {
+    if let Err(error) = store.leave_kept(claim, untouched).await {
+        tracing::warn!(%error, "an idempotency key stays reserved until its lease ends");
+    }
 }
 
 async fn detached<F>(work: F) -> Result<Answer, Refusal>
@@ -189,8 +236,14 @@ fn redact(value: &mut Value) {
 }
 
 const WAIT: Duration = Duration::from_millis(50);
-/// Waits of 50 ms before a request gives up on the one that runs: half a minute.
-const WAITS_MAX: u32 = 600;
+/// Longest pause between two looks at a request that runs at another node.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// How long a request waits for the one that runs under its key.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long a key stays another run's without a word from it, in milliseconds.
+const LEASE_MS: i64 = 15_000;
+/// How often that word is given.
+const EXTEND: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {

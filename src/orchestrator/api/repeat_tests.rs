@@ -8,16 +8,17 @@ use strongroom_wire::limits;
 use super::once::digest;
 use super::tests::{Shop, card, code, paying};
 use crate::intent::rig::{GOOD, Trouble, new_payment};
-use crate::store::{Kept, KeptState};
+use crate::store::{Claim, Effects, Kept, KeptState};
 
 /// A key whose first request ended without an answer.
 pub(super) async fn unanswered(shop: &Shop, path: &str, key: &str, body: &Value, subject: &str) {
+    let claim =
+        Claim { merchant_id: shop.rig.merchant.clone(), key: format!("POST {path} {key}"), run: "run_gone".into() };
     let kept = Kept {
-        merchant_id: shop.rig.merchant.clone(),
-        key: format!("POST {path} {key}"),
+        claim,
         digest: digest(body.to_string().as_bytes()),
-        run: "run_gone".into(),
         subject: subject.into(),
+        lease_ms: 0,
         expires_ms: i64::MAX,
     };
     assert_eq!(shop.rig.store.begin_kept(&kept, 0).await.unwrap(), KeptState::Fresh);
@@ -53,16 +54,17 @@ async fn repetition_of_a_request_that_left_nothing_is_known_by_its_own_payment()
         () = hung => {}
     }
     // If the process ended now, the next repetition would find the payment that is being made.
+    let claim =
+        Claim { merchant_id: shop.rig.merchant.clone(), key: "POST /payments k".into(), run: "run_later".into() };
     let kept = Kept {
-        merchant_id: shop.rig.merchant.clone(),
-        key: "POST /payments k".into(),
+        claim,
         digest: digest(paying(GOOD).to_string().as_bytes()),
-        run: "run_later".into(),
         subject: String::new(),
+        lease_ms: 0,
         expires_ms: i64::MAX,
     };
     let state = shop.rig.store.begin_kept(&kept, 0).await.unwrap();
-    let KeptState::Unanswered(subject) = state else { panic!("{state:?}") };
+    let KeptState::Unanswered { subject, begun: true } = state else { panic!("{state:?}") };
     let id = subject.strip_prefix("payment ").unwrap();
     assert!(shop.rig.store.payment(&shop.rig.merchant, id).await.unwrap().is_some(), "{subject}");
 }
@@ -81,6 +83,32 @@ async fn change_that_was_interrupted_before_it_began_is_done_by_its_repetition()
         assert_eq!((captured.0, &captured.1["status"]), (200, &json!("succeeded")));
     }
     assert_eq!(shop.rig.psp.state.lock().unwrap().captures, 1);
+}
+
+#[actix_web::test]
+async fn change_that_was_stored_is_not_made_again_by_its_repetition() {
+    let shop = Shop::new().await;
+    let (_, made) = shop.post("/payments", json!({"amount": 100, "currency": "USD", "payment_id": "pay_up"})).await;
+    assert_eq!(made["amount"], 100);
+    let (path, body) = ("/payments/pay_up", json!({"amount": 200}));
+    for (begun, expected) in [(true, 100), (false, 200)] {
+        let key = if begun { "stored" } else { "not stored" };
+        unanswered(&shop, path, key, &body, "update pay_up").await;
+        if begun {
+            let claim = Claim {
+                merchant_id: shop.rig.merchant.clone(),
+                key: format!("POST {path} {key}"),
+                run: "run_gone".into(),
+            };
+            let (payment, version) = shop.rig.store.payment(&shop.rig.merchant, "pay_up").await.unwrap().unwrap();
+            let effects = Effects { claim: Some(claim), ..Effects::default() };
+            shop.rig.store.save_payment(&payment, version, &effects).await.unwrap();
+        }
+        for _ in 0..2 {
+            let again = shop.call_once(Method::POST, path, &shop.key, body.clone(), Some(key)).await;
+            assert_eq!((again.0, &again.1["amount"]), (200, &json!(expected)));
+        }
+    }
 }
 
 #[actix_web::test]

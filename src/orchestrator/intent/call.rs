@@ -130,10 +130,10 @@ impl Flight {
         }
     }
 
-    /// Whether somebody works on it right now.
+    /// Whether the run that it names may still work on it.
     #[must_use]
-    pub fn is_busy(&self, run: &str, now_ms: i64) -> bool {
-        self.busy && self.run == run && self.lease_ms > now_ms
+    pub fn is_leased(&self, now_ms: i64) -> bool {
+        self.busy && self.lease_ms > now_ms
     }
 
     /// Nobody works on it any more, and only the provider's own word can end it: look again after a day.

@@ -6,6 +6,8 @@ use strongroom_wire::{TenantId, limits};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use super::call::Flight;
+use super::claim;
 use super::credentials::CredentialCache;
 use super::fault::Fault;
 use super::payment::Payment;
@@ -141,6 +143,12 @@ impl Engine {
         &self.run
     }
 
+    /// Whether somebody works on a call right now. Where other processes may use the store, a call of another run is
+    /// theirs until its lease ends; where none can, another run has ended.
+    pub(crate) fn is_busy(&self, flight: &Flight) -> bool {
+        flight.is_leased(self.now_ms()) && (flight.run == self.run || !self.store.is_exclusive())
+    }
+
     /// Where payments live.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
@@ -198,18 +206,24 @@ impl Engine {
         effects: &Effects,
     ) -> Result<Version, StoreError> {
         let mut told = payment.clone();
-        let mut effects = effects.clone();
+        let mut effects = claim::with_claim(effects);
         // Without random numbers an event has no id; the caller learns that nothing was stored.
-        effects.events = webhook::tell(&mut told, self.now_ms()).map_err(|_| StoreError::Unavailable)?;
-        let version = match seen {
-            Some(seen) => self.store.save_payment(&told, seen, &effects).await?,
-            None => self.store.add_payment(&told, &effects).await?,
+        effects.events = webhook::tell(&mut told, self.now_ms()).map_err(|_| {
+            claim::put_back(&effects);
+            StoreError::Unavailable
+        })?;
+        let stored = match seen {
+            Some(seen) => self.store.save_payment(&told, seen, &effects).await,
+            None => self.store.add_payment(&told, &effects).await,
         };
-        *payment = told;
-        if !effects.events.is_empty() {
+        match stored {
+            Ok(_) => *payment = told,
+            Err(_) => claim::put_back(&effects),
+        }
+        if stored.is_ok() && !effects.events.is_empty() {
             self.news.notify_one();
         }
-        Ok(version)
+        stored
     }
 
     /// The account that an attempt or refund of the payment runs on.

@@ -3,6 +3,7 @@
 mod call;
 mod change;
 mod chores;
+mod claim;
 mod confirm;
 mod credentials;
 mod drive;
@@ -24,6 +25,7 @@ mod told;
 
 pub use call::{Call, Flight, Pending, Stored, Watch};
 pub use change::{NewCapture, NewIncrement};
+pub use claim::under;
 pub use confirm::{Asker, MethodInput, NewPayment};
 pub use credentials::to_secret_text;
 pub use engine::{CvcInput, Engine, Parts};

@@ -61,7 +61,7 @@ impl Engine {
             Why::Asked => payment.attempts.is_empty() || self.can_be_asked(&self.account_of(&payment).await?)?,
         };
         if let Some(pending) = &payment.pending {
-            if pending.flight.is_busy(&self.run, now) || !force && pending.flight.lease_ms > now {
+            if self.is_busy(&pending.flight) || !force && pending.flight.lease_ms > now {
                 return Ok(payment);
             }
             let Some(claimed) = self.claim_payment(payment, version).await? else {
@@ -79,7 +79,7 @@ impl Engine {
         let open: Vec<String> = payment
             .refunds
             .iter()
-            .filter(|r| r.flight.as_ref().is_some_and(|f| !f.is_busy(&self.run, now) && (force || f.lease_ms <= now)))
+            .filter(|r| r.flight.as_ref().is_some_and(|f| !self.is_busy(f) && (force || f.lease_ms <= now)))
             .map(|r| r.refund_id.clone())
             .collect();
         for refund_id in open {

@@ -52,6 +52,8 @@ pub(super) struct PaymentRow {
 impl PaymentRow {
     pub(super) fn of(payment: &Payment) -> Result<Self, StoreError> {
         let psp_ids = payment.attempts.iter().filter_map(|a| Some((a.account_id.clone(), a.psp_id.clone()?)));
+        // No database keeps a NUL in a text, and no provider has one in an id.
+        let psp_ids = psp_ids.filter(|(_, psp_id)| !psp_id.contains('\0'));
         Ok(Self {
             merchant: payment.merchant_id.to_string(),
             id: payment.payment_id.clone(),

@@ -7,7 +7,7 @@ mod sqlite;
 
 pub use events::{NewEvent, OutboxEvent, OutboxState, SeenEvent};
 pub use filter::PaymentFilter;
-pub use rows::{Chore, ChoreKind, Effects, Kept, KeptState, NewChore, PaymentToken, SavedUse};
+pub use rows::{Chore, ChoreKind, Claim, Effects, Kept, KeptState, NewChore, PaymentToken, SavedUse};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
@@ -82,6 +82,9 @@ pub trait Accounts: Send + Sync {
 #[async_trait]
 pub trait Payments: Send + Sync {
     /// A new payment, and its effects.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the id is taken, [`StoreError::Conflict`] when another run took the claim over.
     async fn add_payment(&self, payment: &Payment, effects: &Effects) -> Result<Version, StoreError>;
     /// A payment and its version.
     async fn payment(&self, merchant: &TenantId, id: &str) -> Result<Option<(Payment, Version)>, StoreError>;
@@ -89,7 +92,7 @@ pub trait Payments: Send + Sync {
     /// and each attempt's id at the provider with its account.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when somebody was faster, [`StoreError::Duplicate`] when a refund id belongs to another
+    /// [`StoreError::Conflict`] when somebody was faster or took the claim over, [`StoreError::Duplicate`] when a refund id belongs to another
     /// payment or the provider's event was answered before; nothing changed.
     async fn save_payment(&self, payment: &Payment, seen: Version, effects: &Effects) -> Result<Version, StoreError>;
     /// The payment that has this refund, with its version.
@@ -202,10 +205,16 @@ pub trait SavedCards: Send + Sync {
 pub trait KeptAnswers: Send + Sync {
     /// Reserves an idempotency key, or tells what is kept under it. Forgets expired ones.
     async fn begin_kept(&self, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError>;
+    /// The request under a reserved key still works: other runs leave it alone until `lease_ms`. Nothing happens to a key
+    /// that another run took over; the same holds for the next three.
+    async fn extend_kept(&self, claim: &Claim, lease_ms: i64) -> Result<(), StoreError>;
     /// Keeps the answer of a reserved key.
-    async fn finish_kept(&self, merchant: &TenantId, key: &str, status: u16, body: &[u8]) -> Result<(), StoreError>;
+    async fn finish_kept(&self, claim: &Claim, status: u16, body: &[u8]) -> Result<(), StoreError>;
+    /// The request under a reserved key ended without an answer, so nobody waits for it. `untouched`: it left things as
+    /// they were.
+    async fn leave_kept(&self, claim: &Claim, untouched: bool) -> Result<(), StoreError>;
     /// Gives a reserved key up, because nothing was done.
-    async fn drop_kept(&self, merchant: &TenantId, key: &str) -> Result<(), StoreError>;
+    async fn drop_kept(&self, claim: &Claim) -> Result<(), StoreError>;
 }
 
 /// How often a payment was saved.

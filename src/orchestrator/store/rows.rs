@@ -16,6 +16,8 @@ pub struct Effects {
     pub events: Vec<NewEvent>,
     /// The provider's event that this change answers: one that was answered before changes nothing.
     pub seen: Option<SeenEvent>,
+    /// The idempotency key under which the change is made: one that another run took over changes nothing.
+    pub claim: Option<Claim>,
 }
 
 /// A chore that is not stored yet.
@@ -97,29 +99,45 @@ pub struct PaymentToken {
 /// A reserved idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// Whose.
+    /// Who works under it.
+    pub claim: Claim,
+    /// Digest of the request, in which no card number has a part.
+    pub digest: String,
+    /// The payment or refund that the request makes or changes.
+    pub subject: String,
+    /// Until when other runs leave it alone, milliseconds since 1970.
+    pub lease_ms: i64,
+    /// Milliseconds since 1970.
+    pub expires_ms: i64,
+}
+
+/// An idempotency key and who works under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose key.
     pub merchant_id: TenantId,
     /// Route and key.
     pub key: String,
-    /// Digest of the request, in which no card number has a part.
-    pub digest: String,
-    /// Which run of the process reserved it; for people who read the store.
+    /// Which run of the process.
     pub run: String,
-    /// The payment or refund that the request makes or changes.
-    pub subject: String,
-    /// Milliseconds since 1970.
-    pub expires_ms: i64,
 }
 
 /// What is known under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptState {
-    /// Nothing; it is reserved for the caller now.
+    /// Nothing; it is the caller's now.
     Fresh,
     /// A request with another body used it.
     OtherBody,
-    /// It is reserved by a request about this subject, which has not been answered.
-    Unanswered(String),
+    /// A request at another run works under it.
+    Running,
+    /// A request that ended or overran its lease was not answered. The key is the caller's now.
+    Unanswered {
+        /// What it was about.
+        subject: String,
+        /// Whether it stored a change.
+        begun: bool,
+    },
     /// It was answered.
     Answered {
         /// HTTP status.

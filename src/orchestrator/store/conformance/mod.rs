@@ -38,6 +38,8 @@ pub(super) async fn conform(store: Arc<dyn Store>) {
     outbox::an_event_of_a_provider_is_answered_once(&*store).await;
     outbox::sweeping_takes_what_is_done_and_old(&*store).await;
     kept::idempotency_keys_are_reserved_once(&*store).await;
+    kept::a_key_is_taken_over_when_its_run_is_gone(&*store).await;
+    kept::a_change_under_a_key_is_stored_by_its_holder_alone(&*store).await;
     store.ping().await.unwrap();
 }
 

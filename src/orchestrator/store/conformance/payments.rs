@@ -48,7 +48,7 @@ pub(super) async fn effects_are_stored_with_the_payment_or_not_at_all(store: &dy
             off_session: true,
         }),
         events: vec![event("evt_e", "pay_e")],
-        seen: None,
+        ..Effects::default()
     };
     let paid = payment("pay_e");
     let version = store.add_payment(&paid, &Effects::default()).await.unwrap();

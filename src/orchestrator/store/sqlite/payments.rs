@@ -8,6 +8,7 @@ use strongroom_wire::{TenantId, Token};
 use super::super::filter::{PaymentRow, to_signed};
 use super::super::{ChoreKind, Effects, PaymentFilter, Payments, SavedUse, StoreError, Version};
 use super::chores::put_chore;
+use super::kept::put_claim;
 use super::outbox::{put_event, put_seen};
 use super::{SqliteStore, from_text, many, one, to_text};
 use crate::intent::Payment;
@@ -225,6 +226,9 @@ fn put_psp_ids(tx: &Transaction<'_>, row: &PaymentRow) -> Result<(), StoreError>
 }
 
 fn put_effects(tx: &Transaction<'_>, effects: &Effects) -> Result<(), StoreError> {
+    if let Some(claim) = &effects.claim {
+        put_claim(tx, claim)?;
+    }
     if let Some(seen) = &effects.seen
         && !put_seen(tx, seen)?
     {
