@@ -2,11 +2,13 @@
 
 mod events;
 mod filter;
+mod postgres;
 mod rows;
 mod sqlite;
 
 pub use events::{NewEvent, OutboxEvent, OutboxState, SeenEvent};
 pub use filter::PaymentFilter;
+pub use postgres::{BadSettings, OpenError, PostgresSettings, PostgresStore};
 pub use rows::{Chore, ChoreKind, Claim, Effects, Kept, KeptState, NewChore, PaymentToken, SavedUse};
 pub use sqlite::SqliteStore;
 

@@ -1,0 +1,256 @@
+//! A PostgreSQL server of its own for a test: a fresh folder, a free port, TLS; stopped when dropped. The sources of the
+//! orchestrator's own tests take this file in too, so it names nothing but libraries.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+
+/// A server. What goes wrong with it fails the test.
+pub struct Postgres {
+    folder: TempDir,
+    programs: PathBuf,
+    /// Who may not be root: PostgreSQL refuses to run as that.
+    owner: Option<(u32, u32)>,
+    port: u16,
+}
+
+impl Postgres {
+    /// Makes the folder, starts the server and waits until it answers.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("strongroom-postgres-").tempdir().expect("a fresh folder");
+        let server = Self { folder, programs: programs(), owner: owner(), port: free_port() };
+        server.give_away(server.folder.path());
+        // `--no-sync` is about the making of the folder alone.
+        let password_file = server.write("admin", PASSWORD);
+        server.run(server.program("initdb").arg("--pgdata").arg(server.rows()).args([
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--username=admin",
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            &format!("--pwfile={}", password_file.display()),
+        ]));
+        server.make_certificates();
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nssl = on\n\
+             ssl_cert_file = '{2}/server.pem'\nssl_key_file = '{2}/server.key'\nmax_connections = 200\n\
+             shared_buffers = 32MB\ndeadlock_timeout = 100ms\n",
+            server.port,
+            server.folder.path().display(),
+            server.folder.path().display(),
+        );
+        std::fs::write(server.rows().join("postgresql.auto.conf"), settings).expect("the server's settings");
+        // One role is let in over TLS alone, the other without it alone.
+        let doors = "local all all trust\nhostssl all orchestrator 127.0.0.1/32 scram-sha-256\n\
+                     hostnossl all plain 127.0.0.1/32 scram-sha-256\n";
+        std::fs::write(server.rows().join("pg_hba.conf"), doors).expect("the server's doors");
+        server.start_again();
+        for role in ["orchestrator", "plain"] {
+            server.sql("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"));
+        }
+        server.write("password", PASSWORD);
+        server
+    }
+
+    /// Starts it after it was stopped.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        let log = self.folder.path().join("log");
+        let started = self
+            .program("pg_ctl")
+            .args(["start", "--wait", "--silent", "--pgdata"])
+            .arg(self.rows())
+            .arg("--log")
+            .arg(&log)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(
+            started.is_ok_and(|status| status.success()),
+            "PostgreSQL does not start:\n{}",
+            std::fs::read_to_string(&log).unwrap_or_default()
+        );
+    }
+
+    /// Stops it at once, as a crash of the machine would: what was not committed is gone, connections break off.
+    ///
+    /// # Panics
+    /// When it cannot be stopped.
+    pub fn crash(&self) {
+        assert!(self.stop("immediate"), "PostgreSQL does not stop");
+    }
+
+    /// Makes a database that the role `orchestrator` owns.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn add_database(&self, name: &str) {
+        self.sql("postgres", &format!("CREATE DATABASE {name} OWNER orchestrator"));
+    }
+
+    /// Runs SQL as the server's administrator; answers what it printed, without headings.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        self.run(self.program("psql").args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"]).args([
+            "--set=ON_ERROR_STOP=1",
+            "--username=admin",
+            &format!("--host={}", self.folder.path().display()),
+            &format!("--port={}", self.port),
+            &format!("--dbname={database}"),
+            "--command",
+            sql,
+        ]))
+    }
+
+    /// Where a database is for an orchestrator, over TLS.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://orchestrator@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The same for the role that is let in without TLS.
+    #[must_use]
+    pub fn plain_url(&self, database: &str) -> String {
+        format!("postgres://plain@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The same through the unix socket.
+    #[must_use]
+    pub fn socket_url(&self, database: &str) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgres://orchestrator@{folder}:{}/{database}", self.port)
+    }
+
+    /// The authority of its certificate, a PEM file.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The file with the password of both roles.
+    #[must_use]
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.path().join("password")
+    }
+
+    /// Its folder, for what a test wants to put beside it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn stop(&self, mode: &str) -> bool {
+        let stop = ["stop", "--wait", "--silent", "--mode", mode, "--pgdata"];
+        let stopped = self.program("pg_ctl").args(stop).arg(self.rows()).stderr(Stdio::null()).status();
+        stopped.is_ok_and(|status| status.success())
+    }
+
+    fn rows(&self) -> PathBuf {
+        self.folder.path().join("rows")
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.current_dir(self.folder.path()).env("LC_ALL", "C").stdin(Stdio::null());
+        if let Some((user, group)) = self.owner {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    fn run(&self, command: &mut Command) -> String {
+        let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        assert!(done.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    }
+
+    fn make_certificates(&self) {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a CA");
+        let key = KeyPair::generate().expect("a key");
+        let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
+        let server = server.signed_by(&key, &authority).expect("a certificate");
+        self.write("ca.pem", &authority.pem());
+        self.write("server.pem", &server.pem());
+        self.write("server.key", &key.serialize_pem());
+    }
+
+    /// A file that its owner alone reads, as the server demands of its key.
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).expect("a file in the fresh folder");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its permissions");
+        self.give_away(&path);
+        path
+    }
+
+    fn give_away(&self, path: &Path) {
+        if let Some((user, group)) = self.owner {
+            chown(path, Some(user), Some(group)).expect("root may give files away");
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // It may be stopped already.
+        let _ = self.stop("immediate");
+    }
+}
+
+/// Where the server's programs are: Debian keeps them out of the search path.
+fn programs() -> PathBuf {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().filter_map(|version| {
+        let number: u32 = version.file_name().to_str()?.parse().ok()?;
+        Some((number, version.path().join("bin"))).filter(|(_, bin)| bin.join("initdb").exists())
+    });
+    let searched = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&searched).find(|folder| folder.join("initdb").exists());
+    debian
+        .max()
+        .map(|(_, bin)| bin)
+        .or(on_path)
+        .expect("these tests need a PostgreSQL server: install postgresql (Debian) or your system's like of it")
+}
+
+/// Another user than root, if we are root.
+fn owner() -> Option<(u32, u32)> {
+    let id = |arguments: &[&str]| {
+        let said = Command::new("id").args(arguments).output().expect("`id` of coreutils");
+        String::from_utf8_lossy(&said.stdout).trim().parse::<u32>().ok()
+    };
+    if id(&["-u"]) != Some(0) {
+        return None;
+    }
+    let postgres = id(&["-u", "postgres"]).zip(id(&["-g", "postgres"]));
+    Some(postgres.expect("the user `postgres`, which Debian's package makes"))
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// The password of the roles; the server listens on loopback for the length of a test.
+const PASSWORD: &str = "correct-horse-battery-staple";
