@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use strongroom_wire::limits;
 
+use crate::store::{BadSettings, PostgresSettings};
+
 /// The whole file. Paths are relative to the folder of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,8 +23,18 @@ pub struct Config {
     pub public_url: String,
     /// SHA-256 of the operator's admin key, 64 hexadecimal digits: `printf %s "$KEY" | sha256sum`.
     pub admin_key_sha256: String,
-    /// File of the SQLite store; made when missing.
-    pub database: PathBuf,
+    /// Where payments live: the file of a SQLite store, made when missing, or `postgres://user@host:port/name` for a
+    /// database that several orchestrators may share.
+    pub database: Database,
+    /// PEM file: the authority of the PostgreSQL server's certificate. Without it the server is on this machine.
+    #[serde(default)]
+    pub database_ca: Option<PathBuf>,
+    /// File with the password for the PostgreSQL server, on one line.
+    #[serde(default)]
+    pub database_password_file: Option<PathBuf>,
+    /// Most connections to the PostgreSQL server, 1 to 200; 16 when absent.
+    #[serde(default)]
+    pub database_connections: Option<usize>,
     /// The bound address is written here once the listener is open; for supervisors and tests.
     #[serde(default)]
     pub ready_file: Option<PathBuf>,
@@ -118,6 +130,23 @@ impl Default for WebhooksConfig {
     }
 }
 
+/// See [`Config::database`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Database {
+    /// A file.
+    File(PathBuf),
+    /// The URL of a PostgreSQL database.
+    Server(String),
+}
+
+impl From<String> for Database {
+    fn from(text: String) -> Self {
+        // A file with a colon and two slashes in its name is a URL that somebody mistyped.
+        if text.contains("://") { Database::Server(text) } else { Database::File(text.into()) }
+    }
+}
+
 /// See [`Config::log_level`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -178,12 +207,17 @@ impl Config {
         let own = [
             &mut config.certificate,
             &mut config.key,
-            &mut config.database,
             &mut vault.ca,
             &mut vault.client_certificate,
             &mut vault.client_key,
         ];
-        for path in own.into_iter().chain(cas).chain(config.ready_file.as_mut()) {
+        let database = match &mut config.database {
+            Database::File(file) => Some(file),
+            Database::Server(_) => None,
+        };
+        let database = [database, config.database_ca.as_mut(), config.database_password_file.as_mut()];
+        let others = database.into_iter().flatten().chain(config.ready_file.as_mut());
+        for path in own.into_iter().chain(cas).chain(others) {
             *path = folder.join(&*path);
         }
         Ok(config)
@@ -206,6 +240,7 @@ impl Config {
         if config.workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
             return Err(value("workers", "1 to 256"));
         }
+        config.postgres()?;
         base_url("public_url", &mut config.public_url)?;
         base_url("vault.url", &mut config.vault.url)?;
         if let Some(url) = &mut config.vault.intake_url {
@@ -224,6 +259,35 @@ impl Config {
             time_limit(&format!("psp.{name}.total_timeout_ms"), psp.total_timeout_ms)?;
         }
         Ok(config)
+    }
+
+    /// How to reach the PostgreSQL server; `None` where the store is a file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] where the URL cannot be used, or a key is there that only such a URL needs.
+    pub fn postgres(&self) -> Result<Option<PostgresSettings>, ConfigError> {
+        let (ca, password) = (self.database_ca.clone(), self.database_password_file.clone());
+        match &self.database {
+            Database::File(_) => {
+                let idle = [
+                    ("database_ca", ca.is_some()),
+                    ("database_password_file", password.is_some()),
+                    ("database_connections", self.database_connections.is_some()),
+                ];
+                match idle.iter().find(|(_, is_there)| *is_there) {
+                    Some((key, _)) => Err(value(key, "only with a database = \"postgres://...\"")),
+                    None => Ok(None),
+                }
+            }
+            Database::Server(url) => {
+                let connections = self.database_connections.unwrap_or(limits::DATABASE_CONNECTIONS_DEFAULT);
+                if !(1..=limits::DATABASE_CONNECTIONS_MAX).contains(&connections) {
+                    return Err(value("database_connections", "1 to 200"));
+                }
+                let settings = PostgresSettings::new(url, ca, password, connections);
+                settings.map(Some).map_err(|BadSettings(reason)| value("database", reason))
+            }
+        }
     }
 
     /// The admin key's hash as bytes.
@@ -309,7 +373,9 @@ ca = "ca.pem"
             .lines()
             .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line).to_owned() + "\n")
             .collect();
-        assert!(Config::parse(&all).unwrap().vault.intake_url.is_some());
+        let all = all.replace("\"orchestrator.db\"", "\"postgres://orchestrator@db.internal:5432/payments\"");
+        let config = Config::parse(&all).unwrap();
+        assert!(config.vault.intake_url.is_some() && config.postgres().unwrap().is_some());
     }
 
     #[test]
@@ -335,6 +401,31 @@ ca = "ca.pem"
             ("[vault]", "[webhooks]\nallow_http = true\n[vault]"),
         ] {
             assert!(Config::parse(&example().replace(from, to)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn database_is_a_file_or_a_server_and_keys_that_mean_nothing_are_refused() {
+        let with = |database: &str| Config::parse(&example().replace("database = \"orchestrator.db\"", database));
+        let config = with("database = \"orchestrator.db\"").unwrap();
+        assert_eq!(config.database, Database::File("orchestrator.db".into()));
+        assert!(config.postgres().unwrap().is_none());
+        let served = "database = \"postgres://shop@db.example/payments\"\ndatabase_ca = \"ca.pem\"";
+        assert!(with(served).unwrap().postgres().unwrap().is_some());
+        let (usual, most) = (limits::DATABASE_CONNECTIONS_DEFAULT, limits::DATABASE_CONNECTIONS_MAX);
+        assert!((1..=most).contains(&usual));
+        assert!(with(&format!("{served}\ndatabase_connections = {most}")).is_ok());
+        for (database, key) in [
+            ("database = \"o.db\"\ndatabase_ca = \"ca.pem\"".to_owned(), "database_ca"),
+            ("database = \"o.db\"\ndatabase_password_file = \"p\"".to_owned(), "database_password_file"),
+            ("database = \"o.db\"\ndatabase_connections = 3".to_owned(), "database_connections"),
+            (format!("{served}\ndatabase_connections = 0"), "database_connections"),
+            (format!("{served}\ndatabase_connections = {}", most + 1), "database_connections"),
+            ("database = \"postgres://shop@db.example/payments\"".to_owned(), "database"),
+            ("database = \"mysql://shop@db.example/payments\"".to_owned(), "database"),
+        ] {
+            let refused = with(&database).err().unwrap().to_string();
+            assert!(refused.starts_with(&format!("{key}: ")), "{database}: {refused}");
         }
     }
 }

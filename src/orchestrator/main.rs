@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         tracing::warn!("the system did not allow to switch off core dumps and debugging");
     }
     let ended = actix_web::rt::System::new().block_on(async move {
-        let listening = start::start(config).map_err(|error| error.to_string())?;
+        let listening = start::start(config).await.map_err(|error| error.to_string())?;
         listening.server.await.map_err(|error| error.to_string())
     });
     match ended {

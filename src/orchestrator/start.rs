@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::api::{self, Api, Listening, ServerSettings};
 use crate::clock::SystemClock;
-use crate::config::{CardsMode, Config};
+use crate::config::{CardsMode, Config, ConfigError, Database};
 use crate::connector;
 use crate::intent::{Engine, Parts};
-use crate::store::{SqliteStore, StoreError};
+use crate::store::{OpenError, PostgresStore, SqliteStore, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::transport::{Destination, ForwardTransport, HttpTransport};
 use crate::vault::{VaultClient, VaultSettings};
@@ -27,6 +27,12 @@ pub enum StartError {
     /// The store.
     #[error("database: {0}")]
     Store(#[from] StoreError),
+    /// The shared store.
+    #[error("database: {0}")]
+    Database(#[from] OpenError),
+    /// The configuration of the shared store.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A client of the vault or of a provider.
     #[error("an outgoing connection cannot be set up")]
     Client,
@@ -42,8 +48,8 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`].
-pub fn start(config: Config) -> Result<Listening, StartError> {
-    let store = Arc::new(SqliteStore::open(&config.database)?);
+pub async fn start(config: Config) -> Result<Listening, StartError> {
+    let store = open(&config).await?;
     let Outgoing { vault, direct, webhooks } = outgoing(&config)?;
     let slowest = config.psp.values().map(|psp| psp.total_timeout_ms).max().unwrap_or(0);
     // An exchange reveals a credential and a card and then calls the provider.
@@ -89,12 +95,30 @@ pub fn start(config: Config) -> Result<Listening, StartError> {
     Ok(listening)
 }
 
-/// What `check-config` can try without opening the store or a port: every file that TLS needs.
+async fn open(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    match &config.database {
+        Database::File(file) => Ok(Arc::new(SqliteStore::open(file)?)),
+        Database::Server(_) => {
+            let settings = config.postgres()?.ok_or(StoreError::Unavailable)?;
+            Ok(Arc::new(PostgresStore::open(&settings, database_tls(config)?).await?))
+        }
+    }
+}
+
+fn database_tls(config: &Config) -> Result<Option<rustls::ClientConfig>, StartError> {
+    Ok(config.database_ca.as_deref().map(|ca| api::client_config(ca, None)).transpose()?)
+}
+
+/// What `check-config` can try without opening the store or a port: every file that TLS and the database need.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn check(config: &Config) -> Result<(), StartError> {
     outgoing(config)?;
+    database_tls(config)?;
+    if let Some(settings) = config.postgres()? {
+        settings.check_password().map_err(OpenError::from)?;
+    }
     api::check_server_certificate(&config.certificate, &config.key)?;
     Ok(())
 }

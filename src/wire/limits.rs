@@ -168,6 +168,10 @@ pub const WEBHOOK_OVERLAP_S: u64 = 24 * 3600;
 pub const WEBHOOK_OVERLAP_MAX_S: u64 = 7 * 24 * 3600;
 /// How long a webhook that its receiver does not take is sent again, in seconds (three days).
 pub const WEBHOOK_DELIVERY_S: u64 = 3 * 24 * 3600;
+/// Connections of one orchestrator to its PostgreSQL server when the configuration names no number.
+pub const DATABASE_CONNECTIONS_DEFAULT: usize = 16;
+/// Most connections of one orchestrator to its PostgreSQL server.
+pub const DATABASE_CONNECTIONS_MAX: usize = 200;
 /// Largest answer of a PSP, in bytes.
 pub const PSP_ANSWER_BYTES_MAX: usize = 512 * 1024;
 /// Largest answer of the vault, in bytes.

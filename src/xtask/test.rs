@@ -71,6 +71,15 @@ fn check_tools() -> Result<()> {
             )));
         }
     }
+    // Debian keeps the server's programs out of the search path, where each version has a folder.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let searched = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = versions.map(|version| version.path().join("bin")).chain(std::env::split_paths(&searched));
+    if !folders.any(|folder| folder.join("initdb").exists()) {
+        return Err(Fault::new(
+            "a PostgreSQL server is missing; install postgresql (Debian) or your system's like of it",
+        ));
+    }
     Ok(())
 }
 

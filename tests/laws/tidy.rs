@@ -28,7 +28,7 @@ const EMPTY_WORDS: [(&str, &str); 11] = [
 const EMPTY_IN_PROSE: [&str; 6] = ["manager", "managers", "util", "utils", "helper", "helpers"];
 
 /// Names that others gave, which we must spell as they do.
-const NAMES_OF_OTHERS: [(&str, &str); 45] = [
+const NAMES_OF_OTHERS: [(&str, &str); 47] = [
     ("Data", "actix-web's extractor of shared state"),
     ("app_data", "actix-web's registration of shared state"),
     ("data", "Stripe's lists and the dialect's recurring_details call their content so"),
@@ -74,6 +74,8 @@ const NAMES_OF_OTHERS: [(&str, &str); 45] = [
     ("fdatasync", "POSIX"),
     ("from_data", "proptest's and serde's constructors"),
     ("data_mut", "the bytes of an actix extension"),
+    ("Manager", "deadpool-postgres's maker of connections"),
+    ("ManagerConfig", "deadpool-postgres's settings of it"),
 ];
 
 #[test]

@@ -75,6 +75,23 @@ impl Outbox for PostgresStore {
         ask!(self.connections, c => { Ok(read_all(&c.query_typed(&sql, &params).await?)?) })
     }
 
+    async fn outbox_event(&self, merchant: &TenantId, event_id: &str) -> Result<Option<OutboxEvent>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM outbox WHERE merchant_id = $1 AND event_id = $2");
+        let merchant = merchant.as_str();
+        ask!(self.connections, c => {
+            let rows = c.query_typed(&sql, &[text(&merchant), text(&event_id)]).await?;
+            Ok(rows.first().map(event_of).transpose()?)
+        })
+    }
+
+    async fn waiting_events(&self) -> Result<u64, StoreError> {
+        ask!(self.connections, c => {
+            let rows = c.query_typed("SELECT count(*) FROM outbox WHERE state = 'waiting'", &[]).await?;
+            let count = column::<i64>(rows.first().ok_or(StoreError::Unreadable)?, 0)?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
+    }
+
     async fn is_seen(&self, seen: &SeenEvent) -> Result<bool, StoreError> {
         ask!(self.connections, c => {
             let sql = "SELECT 1 FROM seen_events WHERE merchant_id = $1 AND account_id = $2 AND event_id = $3";
@@ -89,9 +106,14 @@ impl Outbox for PostgresStore {
     }
 
     async fn sweep(&self, before_ms: i64) -> Result<(), StoreError> {
-        let sql = "DELETE FROM outbox WHERE state = 'delivered' AND delivered_ms < $1";
-        self.change(sql, &[int(&before_ms)]).await?;
-        self.change("DELETE FROM seen_events WHERE seen_ms < $1", &[int(&before_ms)]).await.map(drop)
+        for sql in [
+            "DELETE FROM outbox WHERE state = 'delivered' AND delivered_ms < $1",
+            "DELETE FROM outbox WHERE state = 'given_up' AND due_ms < $1",
+            "DELETE FROM seen_events WHERE seen_ms < $1",
+        ] {
+            self.change(sql, &[int(&before_ms)]).await?;
+        }
+        Ok(())
     }
 }
 

@@ -47,10 +47,10 @@ impl Connections {
             .build()
             .map_err(|_| StoreError::Unavailable)?;
         let connect = OnRuntime { handle: runtime.handle().clone(), tls: tls.map(MakeRustlsConnect::new) };
-        let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let maker = Manager::from_connect(config, connect, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts =
             Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
-        let pool = Pool::builder(manager)
+        let pool = Pool::builder(maker)
             .max_size(most)
             .timeouts(timeouts)
             .runtime(deadpool_postgres::Runtime::Tokio1)

@@ -74,6 +74,14 @@ impl PostgresSettings {
         Ok(Self { config, ca, password_file, connections })
     }
 
+    /// Whether the password can be read.
+    ///
+    /// # Errors
+    /// [`BadSettings`].
+    pub fn check_password(&self) -> Result<(), BadSettings> {
+        self.with_password().map(drop)
+    }
+
     /// The same with the password, if there is one.
     pub(super) fn with_password(&self) -> Result<Config, BadSettings> {
         let mut config = self.config.clone();

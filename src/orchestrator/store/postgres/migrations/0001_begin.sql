@@ -146,6 +146,7 @@ CREATE INDEX outbox_waiting ON outbox (merchant_id, payment_id, seq) WHERE state
 CREATE INDEX outbox_by_merchant ON outbox (merchant_id, seq);
 CREATE INDEX outbox_by_payment ON outbox (merchant_id, payment_id, seq);
 CREATE INDEX outbox_delivered ON outbox (delivered_ms) WHERE state = 'delivered';
+CREATE INDEX outbox_given_up ON outbox (due_ms) WHERE state = 'given_up';
 
 -- Events of providers that were answered.
 CREATE TABLE seen_events (
