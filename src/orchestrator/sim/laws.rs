@@ -71,7 +71,7 @@ pub(super) async fn at_rest(world: &World) {
         let id = &payment.payment_id;
         let is_at_rest = payment.state.is_terminal()
             || matches!(payment.state, State::RequiresPaymentMethod | State::RequiresConfirmation);
-        if !is_at_rest && payment.pending.is_none() {
+        if payment.state == State::RequiresCustomerAction {
             continue;
         }
         assert!(is_at_rest, "{id} says {} after two weeks: {:?}", payment.state.word(), payment.pending);
