@@ -20,11 +20,13 @@ pub struct OrchestratorPlan {
     pub psp_base: Option<String>,
     /// And the CA of its certificate.
     pub psp_ca: Option<PathBuf>,
+    /// Whether the vault fills cards into requests and sends them, so that the orchestrator never holds one.
+    pub forwards: bool,
 }
 
 impl Default for OrchestratorPlan {
     fn default() -> Self {
-        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None }
+        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None, forwards: false }
     }
 }
 
@@ -177,7 +179,7 @@ impl Place<'_> {
         format!(
             "listen = \"{at}\"\nready_file = \"{READY}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
              admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\ndatabase = \"{DATABASE}\"\n\n\
-             [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\n\
+             [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
              [psp.stripe]\nbase_url = \"{}\"\nca = \"{psp_ca}\"\ntotal_timeout_ms = {}\n",
             self.server.certificate.display(),
@@ -185,6 +187,7 @@ impl Place<'_> {
             hexadecimal(&Sha256::digest(ADMIN_KEY)),
             at.port(),
             self.vault[1].port(),
+            if self.plan.forwards { "forward" } else { "release" },
             self.vault_client.certificate.display(),
             self.vault_client.key.display(),
             self.vault[0].port(),

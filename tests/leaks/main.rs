@@ -8,5 +8,6 @@ mod crowd;
 mod files;
 mod forward;
 mod memory;
+mod orchestrator;
 mod search;
 mod wrong;

@@ -99,7 +99,7 @@ pub(crate) async fn assert_gone(world: &mut World, cards: &[Card], when: &str) {
 }
 
 /// Every readable mapping of a process that something may have been written to.
-fn search_process(id: u32, cards: &[Card]) -> Found {
+pub(crate) fn search_process(id: u32, cards: &[Card]) -> Found {
     let search = Search::new(cards);
     let maps = fs::read_to_string(format!("/proc/{id}/maps")).expect("this test reads /proc/PID/maps: run it as root");
     let memory = File::open(format!("/proc/{id}/mem")).expect("this test reads /proc/PID/mem: run it as root");
