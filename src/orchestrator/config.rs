@@ -46,7 +46,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// The vault.
     pub vault: VaultConfig,
-    /// Providers by connector name: `[psp.stripe]`.
+    /// Providers by connector name (`[psp.stripe]`). Where some accounts of a connector are reached elsewhere, a name and a
+    /// hyphen follow (`[psp.adyen-live]`), and the account names it as its `destination`.
     #[serde(default)]
     pub psp: BTreeMap<String, PspConfig>,
     /// How merchants' webhooks are sent.
@@ -251,8 +252,10 @@ impl Config {
         time_limit("webhooks.connect_timeout_ms", config.webhooks.connect_timeout_ms)?;
         time_limit("webhooks.total_timeout_ms", config.webhooks.total_timeout_ms)?;
         for (name, psp) in &mut config.psp {
-            if crate::connector::find(name).is_none() {
-                return Err(value(&format!("psp.{name}"), "no such connector"));
+            // `stripe`, or `stripe-eu` for accounts that are reached elsewhere.
+            let connector = name.split_once('-').map_or(name.as_str(), |(connector, _)| connector);
+            if crate::connector::find(connector).is_none() || name.len() > limits::DESTINATION_CHARS_MAX {
+                return Err(value(&format!("psp.{name}"), "no such connector, or more than 32 characters"));
             }
             base_url(&format!("psp.{name}.base_url"), &mut psp.base_url)?;
             time_limit(&format!("psp.{name}.connect_timeout_ms"), psp.connect_timeout_ms)?;
@@ -384,6 +387,8 @@ ca = "ca.pem"
         assert_eq!(config.public_url, "https://localhost:8443");
         assert_eq!(config.admin_hash(), [0xab; 32]);
         assert_eq!(config.psp["stripe"].total_timeout_ms, 25_000);
+        let other = Config::parse(&example().replace("[psp.stripe]", "[psp.stripe-eu]")).unwrap();
+        assert!(other.psp.contains_key("stripe-eu"));
     }
 
     #[test]
@@ -391,6 +396,8 @@ ca = "ca.pem"
         for (from, to) in [
             ("public_url", "publik_url"),
             ("[psp.stripe]", "[psp.nobody]"),
+            ("[psp.stripe]", "[psp.nobody-eu]"),
+            ("[psp.stripe]", "[psp.stripe-with-a-name-that-is-too-long]"),
             ("https://localhost:8445", "http://localhost:8445"),
             ("https://localhost:8444", "not an address"),
             ("abab", "zz"),

@@ -9,6 +9,7 @@ pub mod harden;
 pub mod ids;
 pub mod intent;
 pub mod money;
+pub mod routing;
 pub mod start;
 pub mod store;
 pub mod telemetry;

@@ -20,6 +20,7 @@ pub struct Metrics {
     webhooks_out: Family<ResultLabel, Counter>,
     webhooks_in: Family<ResultLabel, Counter>,
     outbox_waiting: Gauge,
+    breakers: Family<TurnLabel, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +32,11 @@ struct StateLabel {
 struct CallLabel {
     operation: &'static str,
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TurnLabel {
+    turn: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,6 +57,7 @@ impl Metrics {
         let payments = Family::<StateLabel, Counter>::default();
         let calls = Family::<CallLabel, Counter>::default();
         let requests = Family::<StatusLabel, Counter>::default();
+        let breakers = Family::<TurnLabel, Counter>::default();
         let seconds = Histogram::new(BUCKETS_S);
         registry.register("payments", "Payments that reached a state", payments.clone());
         registry.register("psp_requests", "Requests to providers by operation and result", calls.clone());
@@ -62,6 +69,7 @@ impl Metrics {
         registry.register("webhooks_in", "What providers told by what was made of it", webhooks_in.clone());
         registry.register("webhooks_out", "Webhooks to merchants by what became of a try", webhooks_out.clone());
         registry.register("outbox_waiting", "Events that merchants have not taken yet", outbox_waiting.clone());
+        registry.register("breaker_turns", "Accounts that began to rest or to work again", breakers.clone());
         Self {
             registry: Mutex::new(registry),
             payments,
@@ -71,6 +79,7 @@ impl Metrics {
             webhooks_out,
             webhooks_in,
             outbox_waiting,
+            breakers,
         }
     }
 
@@ -83,6 +92,11 @@ impl Metrics {
     pub fn psp_call(&self, operation: &'static str, result: &'static str, ms: i64) {
         self.calls.get_or_create(&CallLabel { operation, result }).inc();
         self.seconds.observe(f64::from(i32::try_from(ms).unwrap_or(i32::MAX)) / 1000.0);
+    }
+
+    /// The breaker of a connector account opened or closed.
+    pub fn breaker(&self, turn: &'static str) {
+        self.breakers.get_or_create(&TurnLabel { turn }).inc();
     }
 
     /// The API answered.

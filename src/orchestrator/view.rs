@@ -260,6 +260,7 @@ fn attempt(payment: &Payment, attempt: &Attempt) -> Value {
         "amount": payment.terms.amount_minor,
         "currency": payment.terms.currency,
         "connector": attempt.connector,
+        "merchant_connector_id": attempt.account_id,
         "connector_transaction_id": attempt.psp_id,
         "error_code": attempt.error_code,
         "error_message": attempt.error_message,
@@ -278,20 +279,7 @@ fn card(card: &CardSummary) -> Value {
 }
 
 pub(crate) fn brand(brand: Brand) -> Option<&'static str> {
-    Some(match brand {
-        Brand::Visa => "Visa",
-        Brand::Mastercard => "Mastercard",
-        Brand::Amex => "AmericanExpress",
-        Brand::Discover => "Discover",
-        Brand::Diners => "DinersClub",
-        Brand::Jcb => "JCB",
-        Brand::Unionpay => "UnionPay",
-        Brand::Maestro => "Maestro",
-        Brand::Elo => "Elo",
-        Brand::Rupay => "RuPay",
-        Brand::Mir => "Mir",
-        Brand::Unknown => return None,
-    })
+    crate::routing::word(brand)
 }
 
 /// Whether a browser that pays this payment will be asked for the CVC of a saved card.

@@ -150,6 +150,22 @@ pub const SAVED_CARDS_MAX: usize = 100;
 pub const SAVED_CARD_PAGES_MAX: usize = 10;
 /// Most connector accounts of one merchant.
 pub const CONNECTOR_ACCOUNTS_MAX: usize = 20;
+/// Most values of one list in what a connector account accepts.
+pub const ACCEPTED_VALUES_MAX: usize = 200;
+/// Most authorizations that one payment tries, each at another connector account.
+pub const ATTEMPTS_MAX: usize = 5;
+/// Most rules of one merchant's routing document.
+pub const ROUTING_RULES_MAX: usize = 50;
+/// Most values of one condition in a routing rule.
+pub const ROUTING_VALUES_MAX: usize = 100;
+/// How long replaced credentials stay readable when the caller names no `overlap_seconds`, in seconds (one hour).
+pub const CREDENTIAL_OVERLAP_S: u64 = 3600;
+/// The same for those of a deleted account (two days): by then no call to the provider is in doubt any more.
+pub const DELETED_OVERLAP_S: u64 = 2 * 24 * 3600;
+/// Longest `overlap_seconds`, in seconds (30 days).
+pub const CREDENTIAL_OVERLAP_MAX_S: u64 = 30 * 24 * 3600;
+/// Most replaced credentials of one connector account that are still readable.
+pub const RETIRED_SECRETS_MAX: usize = 4;
 /// Most API keys of one merchant.
 pub const API_KEYS_MAX: usize = 20;
 /// Largest webhook of a provider, in bytes.

@@ -1,4 +1,4 @@
-//! Merchants, API keys and connector accounts: the operator's side, by the admin key.
+//! Merchants and their API keys: the operator's side, by the admin key.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,13 +9,11 @@ use strongroom_wire::{TenantId, limits};
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::{Api, body, webhooks, who};
-use crate::account::{ApiKey, ConnectorAccount, Merchant};
+use crate::account::{ApiKey, Merchant};
 use crate::clock::rfc3339;
-use crate::connector::Credentials;
 use crate::ids;
-use crate::intent::{Fault, to_secret_text};
+use crate::intent::Fault;
 use crate::store::StoreError;
-use crate::vault::SecretText;
 use crate::view;
 
 #[derive(Default, Deserialize)]
@@ -145,125 +143,7 @@ pub(crate) async fn revoke_key(
     Ok(Answer::ok(&json!({"merchant_id": merchant.merchant_id, "key_id": path.1, "revoked": true})).into())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConnectorBody {
-    connector_type: ConnectorTypeWord,
-    connector_name: String,
-    connector_label: Option<String>,
-    connector_account_details: DetailsBody,
-    test_mode: Option<bool>,
-    disabled: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ConnectorTypeWord {
-    PaymentProcessor,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DetailsBody {
-    auth_type: AuthTypeWord,
-    api_key: SecretText,
-    key1: Option<SecretText>,
-    api_secret: Option<SecretText>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-enum AuthTypeWord {
-    #[serde(rename = "HeaderKey")]
-    Header,
-    #[serde(rename = "BodyKey")]
-    Body,
-    #[serde(rename = "SignatureKey")]
-    Signature,
-}
-
-/// `POST /account/{merchant_id}/connectors`. The credentials go into the vault; this store keeps the name of the secret.
-pub(crate) async fn add_connector(
-    api: Data<Api>,
-    request: HttpRequest,
-    id: Path<String>,
-    Bounded(bytes): Bounded,
-) -> Result<HttpResponse, Refusal> {
-    who::admin(&api, &request)?;
-    let asked: ConnectorBody = body::read(&bytes)?;
-    let ConnectorTypeWord::PaymentProcessor = asked.connector_type;
-    let merchant = known(&api, &id).await?;
-    let connector = api
-        .engine
-        .connector(&asked.connector_name)
-        .ok_or(Fault::Invalid { field: "connector_name", reason: "no such connector" })?;
-    let credentials = credentials(asked.connector_account_details)?;
-    connector.check_credentials(&credentials).map_err(|bad| {
-        Refusal::new(400, "IR_06", format!("Invalid value for connector_account_details.{}: {}", bad.field, bad.reason))
-    })?;
-    let accounts = api.engine.store().connector_accounts(&merchant.merchant_id).await?;
-    if accounts.len() >= limits::CONNECTOR_ACCOUNTS_MAX {
-        return Err(Fault::Precondition("The merchant has as many connector accounts as are allowed (20)").into());
-    }
-    let now = api.engine.now_ms();
-    let account_id = ids::fresh("mca_", now).map_err(Fault::from)?;
-    let label = body::text("connector_label", asked.connector_label, limits::PAYMENT_TEXT_BYTES_MAX)?;
-    let secret = to_secret_text(&credentials);
-    let stored = api.engine.vault().store_secret(&merchant.merchant_id, &account_id, &secret).await;
-    let account = ConnectorAccount {
-        secret_id: stored.map_err(Fault::from)?,
-        label: label.unwrap_or_else(|| format!("{}_default", connector.name())),
-        account_id,
-        merchant_id: merchant.merchant_id,
-        connector: connector.name().to_owned(),
-        test_mode: asked.test_mode.unwrap_or(false),
-        disabled: asked.disabled.unwrap_or(false),
-        created_ms: now,
-    };
-    api.engine.store().add_connector_account(&account).await?;
-    Ok(Answer::ok(&show_account(&account)).into())
-}
-
-/// `GET /account/{merchant_id}/connectors`.
-pub(crate) async fn connectors(
-    api: Data<Api>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Result<HttpResponse, Refusal> {
-    who::admin(&api, &request)?;
-    let merchant = known(&api, &id).await?;
-    let accounts = api.engine.store().connector_accounts(&merchant.merchant_id).await?;
-    Ok(Answer::ok(&accounts.iter().map(show_account).collect()).into())
-}
-
-fn credentials(details: DetailsBody) -> Result<Credentials, Fault> {
-    let fits = match details.auth_type {
-        AuthTypeWord::Header => details.key1.is_none() && details.api_secret.is_none(),
-        AuthTypeWord::Body => details.key1.is_some() && details.api_secret.is_none(),
-        AuthTypeWord::Signature => details.key1.is_some() && details.api_secret.is_some(),
-    };
-    let field = "connector_account_details";
-    if !fits {
-        return Err(Fault::Invalid {
-            field,
-            reason: "HeaderKey has api_key; BodyKey also key1; SignatureKey also api_secret",
-        });
-    }
-    let parts = [Some(&details.api_key), details.key1.as_ref(), details.api_secret.as_ref()];
-    let plain = |text: &str| {
-        (1..=CREDENTIAL_CHARS_MAX).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
-    };
-    if parts.into_iter().flatten().any(|part| !plain(part.expose())) {
-        return Err(Fault::Invalid { field, reason: "each part is 1 to 1024 visible ASCII characters without quotes" });
-    }
-    Ok(Credentials {
-        api_key: details.api_key.into_inner(),
-        key1: details.key1.map(SecretText::into_inner),
-        api_secret: details.api_secret.map(SecretText::into_inner),
-        webhook_secret: None,
-    })
-}
-
+/// A merchant that should exist.
 pub(super) async fn known(api: &Api, id: &str) -> Result<Merchant, Refusal> {
     let id = tenant(id).map_err(|_| Fault::NotFound("Merchant"))?;
     Ok(api.engine.store().merchant(&id).await?.ok_or(Fault::NotFound("Merchant"))?)
@@ -289,21 +169,5 @@ fn show_key(key: &ApiKey) -> Value {
     })
 }
 
-fn show_account(account: &ConnectorAccount) -> Value {
-    json!({
-        "merchant_connector_id": account.account_id,
-        "merchant_id": account.merchant_id,
-        "connector_type": "payment_processor",
-        "connector_name": account.connector,
-        "connector_label": account.label,
-        "connector_account_details": {"auth_type": "HeaderKey", "api_key": "********"},
-        "test_mode": account.test_mode,
-        "disabled": account.disabled,
-        "status": if account.disabled { "inactive" } else { "active" },
-        "created_at": rfc3339(account.created_ms),
-    })
-}
-
 /// How API keys of servers begin.
 const SERVER_PREFIX: &str = "sk_";
-const CREDENTIAL_CHARS_MAX: usize = 1024;

@@ -88,7 +88,7 @@ impl From<Fault> for Refusal {
             Fault::Connector { flow: Flow::Capture, .. } => (400, "CE_03"),
             Fault::Connector { flow: Flow::Cancel | Flow::Increment, .. } => (400, "CE_00"),
             Fault::Connector { flow: Flow::Refund, .. } => (400, "CE_06"),
-            Fault::ProviderUnreachable | Fault::VaultUnavailable | Fault::Store => (503, "HE_00"),
+            Fault::ProviderUnreachable | Fault::Resting | Fault::VaultUnavailable | Fault::Store => (503, "HE_00"),
             Fault::Busy => (409, "HE_00"),
             Fault::Internal => (500, "HE_00"),
         };
@@ -124,6 +124,7 @@ mod tests {
             (Fault::Duplicate("payment"), 400, "HE_01", "invalid_request"),
             (Fault::NoMethod, 422, "IR_06", "invalid_request"),
             (Fault::NoConnector, 400, "IR_39", "invalid_request"),
+            (Fault::Resting, 503, "HE_00", "api"),
             (Fault::Store, 503, "HE_00", "api"),
             (Fault::Connector { flow: Flow::Capture, message: "no".into() }, 400, "CE_03", "connector"),
         ] {

@@ -50,6 +50,7 @@ pub(crate) async fn create(
         phone_country_code: body::text("phone_country_code", asked.phone_country_code, text_max)?,
         description: body::text("description", asked.description, text_max)?,
         metadata: body::metadata(asked.metadata)?,
+        default_method: None,
         created_ms: now,
     };
     match api.engine.store().add_customer(&customer).await {

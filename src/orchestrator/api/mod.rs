@@ -3,6 +3,9 @@
 mod accounts;
 mod answer;
 mod body;
+mod choice_body;
+mod connector_body;
+mod connectors;
 mod customers;
 mod events;
 mod free_text;
@@ -13,6 +16,7 @@ mod once;
 mod payment_body;
 mod payments;
 mod refunds;
+mod routing;
 mod server;
 mod tls;
 mod webhooks;
@@ -48,6 +52,8 @@ pub struct Api {
     pub(crate) door: Arc<Door>,
     pub(crate) running: once::Running,
     pub(crate) readiness: health::Readiness,
+    /// Held while a connector account or the rules about accounts change.
+    pub(crate) account_changes: tokio::sync::Mutex<()>,
 }
 
 impl Api {
@@ -63,6 +69,7 @@ impl Api {
             door: Arc::default(),
             running: once::Running::default(),
             readiness: health::Readiness::default(),
+            account_changes: tokio::sync::Mutex::default(),
         }
     }
 
@@ -130,7 +137,23 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/api_keys/{merchant_id}/{key_id}", &[("delete", || web::delete().to(accounts::revoke_key))]),
     (
         "/account/{merchant_id}/connectors",
-        &[("get", || web::get().to(accounts::connectors)), ("post", || web::post().to(accounts::add_connector))],
+        &[("get", || web::get().to(connectors::list)), ("post", || web::post().to(connectors::create))],
+    ),
+    (
+        "/account/{merchant_id}/connectors/{merchant_connector_id}",
+        &[
+            ("get", || web::get().to(connectors::retrieve)),
+            ("post", || web::post().to(connectors::update)),
+            ("delete", || web::delete().to(connectors::delete)),
+        ],
+    ),
+    (
+        "/account/{merchant_id}/routing",
+        &[
+            ("get", || web::get().to(routing::retrieve)),
+            ("put", || web::put().to(routing::replace)),
+            ("delete", || web::delete().to(routing::remove)),
+        ],
     ),
     ("/health", &[("get", || web::get().to(health::live))]),
     ("/health/ready", &[("get", || web::get().to(health::ready))]),
@@ -215,6 +238,9 @@ const OPENAPI: &str = include_str!("../openapi.json");
 
 #[cfg(test)]
 mod capture_tests;
+
+#[cfg(test)]
+mod connector_tests;
 
 #[cfg(test)]
 mod incoming_tests;

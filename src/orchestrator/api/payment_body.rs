@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use strongroom_wire::limits;
 
 use super::body::{self, TimeBody};
+use super::choice_body::{self, RoutingBody};
 use super::method_body::{MethodBody, MethodTypeWord, MethodWord, RecurringBody};
 use crate::connector::MitCategory;
 use crate::ids;
@@ -51,6 +52,7 @@ pub(crate) struct PaymentBody {
     pub(crate) customer_acceptance: Option<Value>,
     pub(crate) browser_info: Option<Value>,
     pub(crate) connector: Option<Vec<String>>,
+    pub(crate) routing: Option<RoutingBody>,
     pub(crate) payment_type: Option<PaymentTypeWord>,
     pub(crate) metadata: Option<Map<String, Value>>,
     pub(crate) profile_id: Option<String>,
@@ -245,14 +247,7 @@ impl PaymentBody {
         if self.metadata.is_some() {
             terms.metadata = body::metadata(self.metadata)?;
         }
-        if let Some(connectors) = self.connector {
-            let known = |name: &String| crate::connector::find(name).is_some();
-            if connectors.len() > limits::CONNECTOR_ACCOUNTS_MAX || !connectors.iter().all(known) {
-                return Err(Fault::Invalid { field: "connector", reason: "at most 20 names of connectors that exist" });
-            }
-            terms.connectors = connectors;
-        }
-        Ok(())
+        choice_body::apply(terms, self.routing, self.connector)
     }
 
     fn has_merchant_fields(&self) -> bool {
@@ -268,6 +263,7 @@ impl PaymentBody {
             || self.off_session.is_some()
             || self.recurring_details.is_some()
             || self.connector.is_some()
+            || self.routing.is_some()
             || self.metadata.is_some()
             || self.statement_descriptor_name.is_some()
             || self.statement_descriptor_suffix.is_some()

@@ -60,6 +60,12 @@ pub trait Connector: Send + std::marker::Sync {
     /// Which part is missing or malformed; never the text itself.
     fn check_credentials(&self, credentials: &Credentials) -> Result<(), BadCredentials>;
 
+    /// A harmless question that the provider answers only to credentials that it knows, to tell wrong ones at once. A
+    /// status of 401 or 403 is a refusal. `None`: there is no such question.
+    fn probe(&self) -> Option<PspRequest> {
+        None
+    }
+
     /// The next HTTP request of `operation`, given how far it has come. `Progress::default()` asks for the first.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! What the vault still has to do after an outcome: keep the card that paid, shred the one that did not.
 
-use strongroom_wire::Token;
+use strongroom_wire::{TenantId, Token};
 
 use super::call::backoff_ms;
 use super::engine::Engine;
 use super::payment::Payment;
-use crate::store::{Chore, ChoreKind, Effects, NewChore, StoreError};
+use crate::store::{Chore, ChoreKind, Effects, NewChore, Record, StoreError};
 use crate::vault::VaultError;
 
 impl Engine {
@@ -32,7 +32,7 @@ impl Engine {
         NewChore {
             merchant_id: payment.merchant_id.clone(),
             kind: ChoreKind::ShredStray,
-            token,
+            record: Record::Card(token),
             payment_id: payment.payment_id.clone(),
             due_ms: self.now_ms() + STRAY_MS,
         }
@@ -61,17 +61,26 @@ impl Engine {
     }
 
     async fn do_chore(&self, chore: &Chore) -> Result<(), ChoreError> {
+        match chore.record {
+            Record::Card(token) => self.do_chore_of_card(chore, token).await,
+            Record::Secret(secret_id) => self.forget_secret(chore, secret_id).await,
+        }
+    }
+
+    async fn do_chore_of_card(&self, chore: &Chore, token: Token) -> Result<(), ChoreError> {
         let done = match chore.kind {
-            ChoreKind::Retain => self.vault.retain(&chore.merchant_id, chore.token).await,
+            ChoreKind::Retain => self.vault.retain(&chore.merchant_id, token).await,
+            // No chore of a card is of this kind, and none may shred a card by mistake.
+            ChoreKind::ForgetSecret => return Ok(()),
             ChoreKind::Shred | ChoreKind::ShredStray => {
                 let except = if chore.kind == ChoreKind::Shred { chore.payment_id.as_str() } else { NO_PAYMENT };
                 // The vault answers one token for the same card of the same customer: another payment may need it.
-                if self.store.is_card_in_use(&chore.merchant_id, chore.token, except).await?
-                    || self.is_kept(chore).await?
+                if self.store.is_card_in_use(&chore.merchant_id, token, except).await?
+                    || self.is_kept(&chore.merchant_id, token).await?
                 {
                     return Ok(());
                 }
-                self.vault.delete(&chore.merchant_id, chore.token).await
+                self.vault.delete(&chore.merchant_id, token).await
             }
         };
         match done {
@@ -100,8 +109,8 @@ impl Engine {
     }
 
     /// Whether another payment kept this very card.
-    async fn is_kept(&self, chore: &Chore) -> Result<bool, ChoreError> {
-        match self.vault.get(&chore.merchant_id, chore.token).await {
+    async fn is_kept(&self, merchant: &TenantId, token: Token) -> Result<bool, ChoreError> {
+        match self.vault.get(merchant, token).await {
             Ok(method) => Ok(method.storage == strongroom_wire::payment_method::Storage::LongTerm),
             Err(VaultError::NotFound) => Ok(false),
             Err(other) => Err(other.into()),
@@ -110,7 +119,7 @@ impl Engine {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ChoreError {
+pub(super) enum ChoreError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]

@@ -8,11 +8,9 @@ use super::drive::Making;
 use super::engine::{CvcInput, Engine};
 use super::fault::Fault;
 use super::payment::{Method, Payment};
-use super::rows::Attempt;
 use super::state::{Event, State};
-use super::terms::{CapturePlan, FutureUsage, Terms};
-use crate::account::{ConnectorAccount, Customer};
-use crate::connector::Capabilities;
+use super::terms::{FutureUsage, Terms};
+use crate::account::Customer;
 use crate::ids;
 use crate::store::{Effects, StoreError};
 use crate::vault::CardInput;
@@ -192,9 +190,7 @@ impl Engine {
             return Ok(CvcInput::None);
         }
         // Before a card goes anywhere: whether there is a way to charge it.
-        let account = self.route(payment).await?;
-        let days = self.connector(&account.connector).ok_or(Fault::NoConnector)?.capabilities().authorization_days;
-        payment.terms.check_hold(self.now_ms(), days)?;
+        let ways = self.ways(payment).await?;
         let recurring = matches!(method, Some(MethodInput::Recurring(_)));
         let cvc = match method {
             Some(method) => self.choose(payment, method, asker).await?,
@@ -217,7 +213,8 @@ impl Engine {
         };
         let now = self.now_ms();
         let key = ids::fresh("key_", now)?;
-        let attempt = Attempt::begin(payment, &account, days, key.clone(), now);
+        let account = self.first_way(payment, &ways)?;
+        let attempt = self.attempt_at(payment, &account, key.clone(), now);
         payment.attempts.push(attempt);
         let back_to = payment.state;
         payment.step(Event::Confirm)?;
@@ -287,18 +284,6 @@ impl Engine {
         Ok(cvc)
     }
 
-    /// The merchant's account for this payment: the oldest that is enabled and allowed.
-    async fn route(&self, payment: &Payment) -> Result<ConnectorAccount, Fault> {
-        let allowed = &payment.terms.connectors;
-        let accounts = self.store.connector_accounts(&payment.merchant_id).await?;
-        accounts
-            .into_iter()
-            .filter(|account| !account.disabled)
-            .filter(|account| self.connector(&account.connector).is_some_and(|c| can(c.capabilities(), &payment.terms)))
-            .find(|account| allowed.is_empty() || allowed.contains(&account.connector))
-            .ok_or(Fault::NoConnector)
-    }
-
     /// A customer that a payment names for the first time is made.
     async fn ensure_customer(&self, payment: &Payment) -> Result<(), Fault> {
         let Some(customer_id) = &payment.terms.customer_id else {
@@ -317,6 +302,7 @@ impl Engine {
             phone_country_code: text("phone_country_code"),
             description: None,
             metadata: serde_json::Map::new(),
+            default_method: None,
             created_ms: self.now_ms(),
         };
         match self.store.add_customer(&customer).await {
@@ -324,11 +310,4 @@ impl Engine {
             Err(other) => Err(other.into()),
         }
     }
-}
-
-/// Whether a connector can do what the terms want of it.
-fn can(able: &Capabilities, terms: &Terms) -> bool {
-    (terms.capture != CapturePlan::ManualMultiple || able.multiple_captures)
-        && (!terms.incremental || able.incremental)
-        && (terms.amount_minor > 0 || able.zero_amount)
 }

@@ -4,36 +4,38 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
+use strongroom_wire::{SecretId, TenantId};
 use zeroize::Zeroizing;
 
 use super::engine::{Engine, SharedCredentials};
-use crate::account::ConnectorAccount;
 use crate::connector::Credentials;
 use crate::vault::{SecretText, VaultError};
 
-/// Credentials by connector account.
+/// Credentials by the secret that they are kept as at the vault. A secret never changes, so an account that is switched to
+/// another one has its new credentials with the next call.
 #[derive(Default)]
-pub(crate) struct CredentialCache(Mutex<HashMap<String, (SharedCredentials, i64)>>);
+pub(crate) struct CredentialCache(Mutex<HashMap<SecretId, (SharedCredentials, i64)>>);
 
 impl CredentialCache {
-    /// The credentials of an account, from memory or from the vault.
+    /// The credentials of a secret, from memory or from the vault.
     pub(crate) async fn of(
         &self,
         engine: &Engine,
-        account: &ConnectorAccount,
+        merchant: &TenantId,
+        secret_id: SecretId,
     ) -> Result<SharedCredentials, VaultError> {
         let now = engine.now_ms();
         {
             let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             kept.retain(|_, (_, until)| *until > now);
-            if let Some((credentials, _)) = kept.get(&account.account_id) {
+            if let Some((credentials, _)) = kept.get(&secret_id) {
                 return Ok(credentials.clone());
             }
         }
-        let text = engine.vault.reveal_secret(&account.merchant_id, account.secret_id).await?;
+        let text = engine.vault.reveal_secret(merchant, secret_id).await?;
         let credentials = Arc::new(parse(&text).ok_or(VaultError::Unavailable)?);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(account.account_id.clone(), (credentials.clone(), now + KEEP_MS));
+        kept.insert(secret_id, (credentials.clone(), now + KEEP_MS));
         Ok(credentials)
     }
 

@@ -2,14 +2,16 @@
 
 use super::call::Call;
 use super::engine::{CardSource, CvcInput, Engine, Exchanged};
+use super::failover::Onward;
 use super::fault::{Fault, Flow};
 use super::payment::Payment;
 use super::rows::Refund;
 use super::settle::{self, Settled};
 use super::terms::CapturePlan;
+use crate::account::ConnectorAccount;
 use crate::connector::{
     Authorize, Cancel, Capture, CaptureMethod, Complete, Connector, Doubt, Increment, Operation, Outcome, Payer,
-    Refund as RefundCall, Refusal, Sync, SyncRefund,
+    Progress, Refund as RefundCall, Refusal, Sync, SyncRefund,
 };
 use crate::store::{Effects, StoreError, Version};
 
@@ -31,16 +33,32 @@ impl Engine {
         cvc: CvcInput,
         making: Making,
     ) -> Result<Payment, Fault> {
-        let account = self.account_of(&payment).await?;
+        let mut account = self.account_of(&payment).await?;
         let mut cvc = cvc;
+        let mut moved = false;
+        if making == Making::Again && payment.pending.as_ref().is_some_and(|p| account.rotated_since(p.flight.began_ms))
+        {
+            return self.leave_in_doubt(payment, version, None).await;
+        }
         loop {
             let operation = self.operation(&payment).ok_or(Fault::Internal)?;
             let progress = payment.pending.as_ref().map(|p| p.flight.progress.clone()).unwrap_or_default();
             let mut source = CardSource { payment: &payment, cvc };
             let ended = self.exchange(&account, &operation, &progress, Some(&mut source)).await;
             cvc = source.cvc;
+            if making == Making::First {
+                match self.onward(&mut payment, version, &ended, moved).await? {
+                    Onward::Nowhere => {}
+                    Onward::To(next, stored) => {
+                        (account, version, moved) = (*next, stored, false);
+                        continue;
+                    }
+                    Onward::Lost => return self.reload(&payment).await,
+                }
+            }
             match ended {
                 Exchanged::Next(next) => {
+                    moved |= self.moves_money(&account, &operation, &progress);
                     let lease = self.now_ms() + self.lease_ms;
                     if let Some(pending) = payment.pending.as_mut() {
                         pending.flight.progress = next;
@@ -74,6 +92,11 @@ impl Engine {
                 Exchanged::InDoubt(doubt) => return self.leave_in_doubt(payment, version, Some(doubt)).await,
             }
         }
+    }
+
+    fn moves_money(&self, account: &ConnectorAccount, operation: &Operation, progress: &Progress) -> bool {
+        let request = self.connector(&account.connector).map(|connector| connector.request(operation, progress));
+        request.is_none_or(|request| request.is_ok_and(|request| request.moves_money))
     }
 
     /// Applies and stores an outcome with its effects.

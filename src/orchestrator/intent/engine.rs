@@ -15,6 +15,7 @@ use crate::account::ConnectorAccount;
 use crate::clock::Clock;
 use crate::connector::{Connector, Credentials, Doubt, Operation, Outcome, Progress, Step};
 use crate::ids;
+use crate::routing::Breakers;
 use crate::store::{Effects, Store, StoreError, Version};
 use crate::telemetry::Metrics;
 use crate::transport::{CardPass, Handover, NotSent, Sent, Transport};
@@ -29,6 +30,7 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connectors: &'static [&'static dyn Connector],
     pub(crate) credentials: CredentialCache,
+    pub(crate) breakers: Breakers,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) run: String,
     pub(crate) lease_ms: i64,
@@ -96,6 +98,8 @@ pub(crate) struct NotDone {
     pub(crate) code: &'static str,
     /// For `error_message`.
     pub(crate) message: &'static str,
+    /// Whether it was this account's trouble, so that another account may do it.
+    pub(crate) elsewhere: bool,
 }
 
 impl NotDone {
@@ -123,6 +127,7 @@ impl Engine {
             clock: parts.clock,
             connectors: parts.connectors,
             credentials: CredentialCache::default(),
+            breakers: Breakers::default(),
             metrics: parts.metrics,
             run,
             lease_ms: parts.exchange_ms_max + LEASE_MARGIN_MS,
@@ -247,11 +252,13 @@ impl Engine {
         let request = match connector.request(operation, progress) {
             Ok(request) => request,
             Err(unsupported) => {
-                return Exchanged::NotDone(NotDone { code: "not_supported", message: unsupported.0 });
+                return Exchanged::NotDone(NotDone { code: "not_supported", message: unsupported.0, elsewhere: true });
             }
         };
-        let credentials = match self.credentials.of(self, account).await {
+        let credentials = match self.credentials.of(self, &account.merchant_id, account.secret_id).await {
             Ok(credentials) => credentials,
+            // The vault answers, and these credentials alone are gone or refused.
+            Err(VaultError::NotFound) => return Exchanged::NotDone(CREDENTIALS_GONE),
             Err(_) => return Exchanged::NotDone(NO_CREDENTIALS),
         };
         let (mut card, mut handover) = (None, None);
@@ -272,8 +279,14 @@ impl Engine {
             (None, None) => CardPass::None,
         };
         let began = self.now_ms();
-        let sent = self.transport.send(&account.connector, &request, &credentials, pass).await;
+        let sent = self.transport.send(account.destination(), &request, &credentials, pass).await;
         drop((card, handover));
+        // What the vault did not send, or we could not build, says nothing about the provider.
+        let is_told = !matches!(&sent, Sent::NotSent(NotSent::Unbuildable | NotSent::Vault(_)));
+        let is_fault = match &sent {
+            Sent::Answer(answer) => answer.status >= 500,
+            Sent::InDoubt(_) | Sent::NotSent(_) => true,
+        };
         let ended = match sent {
             Sent::Answer(answer) => match connector.outcome(operation, progress, &answer) {
                 Step::Next(next) if next.step <= progress.step || next.step >= requests_max(operation) => {
@@ -293,6 +306,11 @@ impl Engine {
             }
             Sent::InDoubt(doubt) => Exchanged::InDoubt(doubt),
         };
+        if is_told {
+            // Its no is an answer like another; an answer that nobody can read is none.
+            let is_unreadable = matches!(ended, Exchanged::InDoubt(Doubt::Unreadable | Doubt::ServerFault));
+            self.weigh(account, !is_fault && !is_unreadable);
+        }
         // A request that cannot move money leaves no doubt about money.
         let ended = match ended {
             Exchanged::InDoubt(_) if !request.moves_money => Exchanged::NotDone(NO_ANSWER),
@@ -316,6 +334,8 @@ impl Engine {
         if let CvcInput::Plain(text) = cvc {
             card.cvc = Some(text);
         }
+        // A sealed CVC opens once, and the next account may want it too. It is wiped with the source of this drive.
+        source.cvc = card.cvc.clone().map_or(CvcInput::None, CvcInput::Plain);
         Ok(card)
     }
 
@@ -335,10 +355,14 @@ impl Engine {
 /// Why a card was not released or filled in.
 fn not_released(error: &VaultError) -> NotDone {
     match error {
-        VaultError::NotFound => NotDone { code: "payment_method_gone", message: "The card is no longer stored" },
-        VaultError::CvcGone => NotDone { code: "cvc_gone", message: "The CVC was used or expired" },
-        VaultError::Refused => NotDone { code: "vault_refused", message: "The vault's policy refuses the release" },
-        _ => NotDone { code: "vault_unavailable", message: "The vault did not release the card" },
+        VaultError::NotFound => {
+            NotDone { code: "payment_method_gone", message: "The card is no longer stored", elsewhere: false }
+        }
+        VaultError::CvcGone => NotDone { code: "cvc_gone", message: "The CVC was used or expired", elsewhere: false },
+        VaultError::Refused => {
+            NotDone { code: "vault_refused", message: "The vault's policy refuses the release", elsewhere: false }
+        }
+        _ => NotDone { code: "vault_unavailable", message: "The vault did not release the card", elsewhere: false },
     }
 }
 
@@ -399,17 +423,29 @@ fn requests_max(operation: &Operation) -> u8 {
 /// Credentials of a connector account, wiped with the last user.
 pub(crate) type SharedCredentials = Arc<Credentials>;
 
-const NO_CONNECTOR: NotDone = NotDone { code: "no_connector", message: "The connector of this account is unknown" };
-const NO_CREDENTIALS: NotDone =
-    NotDone { code: "vault_unavailable", message: "The vault did not release the connector's credentials" };
-const NO_CARD: NotDone = NotDone { code: "no_card", message: "The request needs a card and there is none" };
+const NO_CONNECTOR: NotDone =
+    NotDone { code: "no_connector", message: "The connector of this account is unknown", elsewhere: true };
+const CREDENTIALS_GONE: NotDone = NotDone {
+    code: "credentials_gone",
+    message: "The credentials of this connector account are no longer stored",
+    elsewhere: true,
+};
+const NO_CREDENTIALS: NotDone = NotDone {
+    code: "vault_unavailable",
+    message: "The vault did not release the connector's credentials",
+    elsewhere: false,
+};
+const NO_CARD: NotDone =
+    NotDone { code: "no_card", message: "The request needs a card and there is none", elsewhere: false };
 const UNREACHABLE: NotDone = NotDone {
     code: "connector_unreachable",
     message: "The payment provider could not be reached; nothing was charged",
+    elsewhere: true,
 };
 const NO_ANSWER: NotDone = NotDone {
     code: "connector_no_answer",
     message: "The payment provider gave no usable answer before any money moved; nothing was charged",
+    elsewhere: true,
 };
 /// Room for the store's own commits within a lease, in milliseconds.
 const LEASE_MARGIN_MS: i64 = 10_000;

@@ -59,6 +59,11 @@ pub enum Fault {
     /// No connector account fits.
     #[error("No eligible connector was found for the current payment method configuration")]
     NoConnector,
+    /// Every connector account that fits rests after faults of its provider; nothing changed.
+    #[error(
+        "The payment providers that could take this payment do not work at the moment; nothing was changed. Try again in a minute"
+    )]
+    Resting,
     /// This orchestrator does not do that.
     #[error("{0}")]
     NotSupported(&'static str),

@@ -1,5 +1,6 @@
 //! Payments: the state machine, attempts, idempotency, recovery.
 
+mod accounts;
 mod call;
 mod change;
 mod chores;
@@ -8,6 +9,7 @@ mod confirm;
 mod credentials;
 mod drive;
 mod engine;
+mod failover;
 mod fault;
 mod hear;
 mod held;
@@ -16,6 +18,7 @@ mod payment;
 mod refund;
 mod reserved;
 mod resolve;
+mod route;
 mod rows;
 mod saved;
 mod settle;
@@ -23,6 +26,7 @@ mod state;
 mod terms;
 mod told;
 
+pub use accounts::Probed;
 pub use call::{Call, Flight, Pending, Stored, Watch};
 pub use change::{NewCapture, NewIncrement};
 pub use claim::under;
@@ -46,6 +50,9 @@ mod capture_tests;
 
 #[cfg(test)]
 mod hold_tests;
+
+#[cfg(test)]
+mod failover_tests;
 
 #[cfg(test)]
 mod retry_tests;

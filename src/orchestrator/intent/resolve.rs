@@ -28,6 +28,7 @@ impl Engine {
     pub async fn round(&self, everything: bool) {
         let now = self.now_ms();
         self.credentials.forget_old(now);
+        self.breakers.forget_old(now);
         let until = if everything { i64::MAX } else { now };
         match self.store.due_payments(until, ROUND_MAX).await {
             Ok(due) => {
@@ -146,7 +147,7 @@ impl Engine {
         let sync = Self::sync_operation(&payment).ok_or(Fault::Internal)?;
         match self.ask(&account, &sync).await {
             Exchanged::Done(outcome) => match reading(&payment, &pending.call, outcome) {
-                Reading::Counts(outcome) => self.finish(payment, version, &outcome).await,
+                Reading::Counts(outcome) => self.finish_or_go_on(payment, version, outcome).await,
                 Reading::NotYet => self.again_or_never(payment, version, connector, age_ms).await,
                 Reading::Nothing => self.leave_in_doubt(payment, version, None).await,
             },

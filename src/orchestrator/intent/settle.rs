@@ -9,7 +9,7 @@ use super::rows::{AttemptStatus, RefundStatus};
 use super::state::{Event, State};
 use super::terms::{CapturePlan, FutureUsage, PaymentKind};
 use crate::connector::{Decline, Handles, Outcome, Refusal};
-use crate::store::{ChoreKind, Effects, NewChore, SavedUse};
+use crate::store::{ChoreKind, Effects, NewChore, Record, SavedUse};
 
 /// What is left to say to the caller after an outcome was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub(super) fn payment(
         return Ok((settled, Effects::default()));
     }
     payment.pending = None;
+    payment.plan.clear();
     if payment.state != State::RequiresCustomerAction {
         payment.redirect_url = None;
         payment.watch = None;
@@ -205,7 +206,8 @@ pub(super) fn note(
     }
 }
 
-fn failed(payment: &mut Payment, decline: &Decline) {
+/// Notes a decline on the last attempt.
+pub(super) fn failed(payment: &mut Payment, decline: &Decline) {
     note(payment, AttemptStatus::Failure, decline.psp_id.as_deref(), None, &Handles::new());
     if let Some(attempt) = payment.attempts.last_mut() {
         attempt.error_code = Some(decline.code.clone());
@@ -217,7 +219,8 @@ fn failed(payment: &mut Payment, decline: &Decline) {
     }
 }
 
-fn refused(payment: &mut Payment, refusal: &Refusal) {
+/// Notes a refusal on the last attempt.
+pub(super) fn refused(payment: &mut Payment, refusal: &Refusal) {
     note(payment, AttemptStatus::Failure, None, None, &Handles::new());
     if let Some(attempt) = payment.attempts.last_mut() {
         attempt.error_code = Some(refusal.code.clone());
@@ -271,7 +274,7 @@ fn aftercare(payment: &mut Payment, was_authorized: bool, now_ms: i64) -> Effect
 
 fn chore(payment: &Payment, kind: ChoreKind, token: Token) -> NewChore {
     let (merchant_id, payment_id) = (payment.merchant_id.clone(), payment.payment_id.clone());
-    NewChore { merchant_id, kind, token, payment_id, due_ms: 0 }
+    NewChore { merchant_id, kind, record: Record::Card(token), payment_id, due_ms: 0 }
 }
 
 /// How long a payer is left alone with the authentication page before the provider is asked, in milliseconds.

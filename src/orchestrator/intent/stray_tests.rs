@@ -66,7 +66,7 @@ async fn confirms_that_came_too_late_do_not_shred_the_card_that_was_kept() {
             let keep = crate::store::NewChore {
                 merchant_id: rig.merchant.clone(),
                 kind: crate::store::ChoreKind::Retain,
-                token,
+                record: crate::store::Record::Card(token),
                 payment_id: "pay_1".into(),
                 due_ms: rig.engine.now_ms() + 40_000,
             };

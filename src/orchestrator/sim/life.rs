@@ -81,17 +81,26 @@ impl World {
             created_ms: START_MS,
         };
         self.store.add_merchant(&merchant).await.unwrap();
-        let account = ConnectorAccount {
-            account_id: "mca_1".into(),
-            merchant_id: self.merchant.clone(),
-            connector: "stripe".into(),
-            label: "first".into(),
-            secret_id,
-            test_mode: true,
-            disabled: false,
-            created_ms: START_MS,
-        };
-        self.store.add_connector_account(&account).await.unwrap();
+        // Two accounts at one provider: what was not sent or declined softly at the first goes to the second.
+        for number in 1..=2 {
+            let account = ConnectorAccount {
+                account_id: format!("mca_{number}"),
+                merchant_id: self.merchant.clone(),
+                connector: "stripe".into(),
+                label: format!("account {number}"),
+                secret_id,
+                has_webhook_secret: false,
+                rotated_ms: None,
+                retired: Vec::new(),
+                accepts: Default::default(),
+                destination: None,
+                test_mode: true,
+                disabled: false,
+                deleted_ms: None,
+                created_ms: START_MS,
+            };
+            self.store.add_connector_account(&account).await.unwrap();
+        }
     }
 
     async fn step(&mut self, step: &Step) {

@@ -9,7 +9,7 @@ mod sqlite;
 pub use events::{NewEvent, OutboxEvent, OutboxState, SeenEvent};
 pub use filter::PaymentFilter;
 pub use postgres::{BadSettings, OpenError, PostgresSettings, PostgresStore};
-pub use rows::{Chore, ChoreKind, Claim, Effects, Kept, KeptState, NewChore, PaymentToken, SavedUse};
+pub use rows::{Chore, ChoreKind, Claim, Effects, Kept, KeptState, NewChore, PaymentToken, Record, SavedUse};
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;

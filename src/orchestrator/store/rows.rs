@@ -1,7 +1,10 @@
 //! Rows that belong to no aggregate: chores, tokens, kept answers.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
-use strongroom_wire::{CustomerId, TenantId, Token};
+use strongroom_wire::{BadId, CustomerId, SecretId, TenantId, Token};
 
 use super::{NewEvent, SeenEvent};
 
@@ -27,9 +30,9 @@ pub struct NewChore {
     pub merchant_id: TenantId,
     /// What.
     pub kind: ChoreKind,
-    /// With which card.
-    pub token: Token,
-    /// After which payment.
+    /// With what.
+    pub record: Record,
+    /// After which payment; of a secret: of which connector account.
     pub payment_id: String,
     /// Not before, milliseconds since 1970.
     pub due_ms: i64,
@@ -44,12 +47,38 @@ pub struct Chore {
     pub merchant_id: TenantId,
     /// What.
     pub kind: ChoreKind,
-    /// With which card.
-    pub token: Token,
-    /// After which payment.
+    /// With what.
+    pub record: Record,
+    /// After which payment; of a secret: of which connector account.
     pub payment_id: String,
     /// How often it was tried.
     pub tries: u32,
+}
+
+/// What a chore is done with at the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// A card.
+    Card(Token),
+    /// Credentials of a connector account.
+    Secret(SecretId),
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Record::Card(token) => token.fmt(f),
+            Record::Secret(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Record {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        text.parse().map(Record::Card).or_else(|_| text.parse().map(Record::Secret))
+    }
 }
 
 /// See [`Chore`].
@@ -62,6 +91,8 @@ pub enum ChoreKind {
     Shred,
     /// Shred the card if no payment, this one included, came to use it.
     ShredStray,
+    /// Delete credentials that their account uses no longer.
+    ForgetSecret,
 }
 
 /// When a kept card was last used, and the scheme's id of the payment that first kept it.

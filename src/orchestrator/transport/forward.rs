@@ -58,6 +58,10 @@ impl Transport for ForwardTransport {
         }
     }
 
+    fn knows(&self, destination: &str) -> bool {
+        self.direct.knows(destination)
+    }
+
     fn needs_card(&self) -> bool {
         false
     }

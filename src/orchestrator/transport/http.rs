@@ -103,6 +103,10 @@ impl Peer {
 
 #[async_trait]
 impl Transport for HttpTransport {
+    fn knows(&self, destination: &str) -> bool {
+        self.destinations.contains_key(destination)
+    }
+
     async fn send(&self, connector: &str, request: &PspRequest, credentials: &Credentials, card: CardPass<'_>) -> Sent {
         let card = match card {
             CardPass::Released(card) => Some(card),

@@ -19,8 +19,19 @@ use crate::vault::{Card, SecretText, VaultError};
 /// Sends requests to providers.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Sends `request` to the destination of this connector. When the request has slots, `card` says how to fill them.
-    async fn send(&self, connector: &str, request: &PspRequest, credentials: &Credentials, card: CardPass<'_>) -> Sent;
+    /// Sends `request` to a destination (the connector's name, or `connector-name`). When the request has slots, `card` says how to fill them.
+    async fn send(
+        &self,
+        destination: &str,
+        request: &PspRequest,
+        credentials: &Credentials,
+        card: CardPass<'_>,
+    ) -> Sent;
+
+    /// Whether the configuration says where this destination is.
+    fn knows(&self, _destination: &str) -> bool {
+        true
+    }
 
     /// Whether this process has to hold the card to fill slots. `false`: the vault fills them, and a card is never released.
     fn needs_card(&self) -> bool {

@@ -211,6 +211,10 @@ impl Vault for VaultClient {
         Ok(stored.secret_id)
     }
 
+    async fn delete_secret(&self, tenant: &TenantId, id: SecretId) -> Result<(), VaultError> {
+        self.call(&self.pooled, Method::DELETE, &format!("/v1/secrets/{id}"), Some(tenant), None).await.map(drop)
+    }
+
     async fn reveal_secret(&self, tenant: &TenantId, id: SecretId) -> Result<Zeroizing<String>, VaultError> {
         let path = format!("/v1/secrets/{id}/reveal");
         let body = Zeroizing::new(b"{}".to_vec());

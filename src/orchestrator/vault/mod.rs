@@ -54,6 +54,8 @@ pub trait Vault: Send + Sync {
     ) -> Result<Session, VaultError>;
     /// Keeps a secret of ours.
     async fn store_secret(&self, tenant: &TenantId, name: &str, value: &str) -> Result<SecretId, VaultError>;
+    /// Deletes it.
+    async fn delete_secret(&self, tenant: &TenantId, id: SecretId) -> Result<(), VaultError>;
     /// Reads it back.
     async fn reveal_secret(&self, tenant: &TenantId, id: SecretId) -> Result<Zeroizing<String>, VaultError>;
 

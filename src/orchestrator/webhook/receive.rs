@@ -13,6 +13,7 @@ use crate::account::ConnectorAccount;
 use crate::connector::{PspEvent, WebhookCall, WebhookRefusal};
 use crate::intent::{Engine, Heard};
 use crate::store::SeenEvent;
+use crate::vault::VaultError;
 
 /// What is remembered between webhooks, in this process alone.
 pub struct Door {
@@ -76,10 +77,18 @@ impl Door {
             return Receipt::TooMany;
         }
         let Some(connector) = engine.connector(&account.connector) else { return Receipt::Refused };
-        let events = match engine.credentials.of(engine, &account).await {
-            Ok(credentials) => connector.webhook(call, &credentials),
-            Err(_) => return Receipt::Later,
-        };
+        let mut events = Err(WebhookRefusal::NoSecret);
+        // Replaced secrets are believed for a while: the provider may have signed before it heard of the new one.
+        for secret_id in account.webhook_secrets(call.now_ms) {
+            match engine.credentials.of(engine, &account.merchant_id, secret_id).await {
+                Ok(credentials) => events = connector.webhook(call, &credentials),
+                Err(VaultError::NotFound) => {}
+                Err(_) => return Receipt::Later,
+            }
+            if matches!(events, Ok(_) | Err(WebhookRefusal::Unreadable)) {
+                break;
+            }
+        }
         let events = match events {
             Ok(events) => events,
             Err(WebhookRefusal::Unreadable) => return Receipt::Unreadable,

@@ -59,6 +59,11 @@ impl Connector for Stripe {
         Ok(())
     }
 
+    /// A key that may not list payments could not find a lost answer either.
+    fn probe(&self) -> Option<PspRequest> {
+        Some(get("/v1/payment_intents", vec![("limit".to_owned(), "1".to_owned())]))
+    }
+
     fn request(&self, operation: &Operation, progress: &Progress) -> Result<PspRequest, Unsupported> {
         match operation {
             Operation::Authorize(authorize) => authorize::request(authorize, progress),

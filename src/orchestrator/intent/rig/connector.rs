@@ -64,6 +64,10 @@ impl Connector for RigConnector {
         if good { Ok(()) } else { Err(BadCredentials { field: "api_key", reason: "begins with sk_" }) }
     }
 
+    fn probe(&self) -> Option<PspRequest> {
+        Some(ask("/probe", "limit", "1"))
+    }
+
     fn request(&self, operation: &Operation, progress: &Progress) -> Result<PspRequest, Unsupported> {
         let able = self.able;
         Ok(match operation {
@@ -128,12 +132,16 @@ impl Connector for RigConnector {
             "failed" => Outcome::Refused(Refusal { code: "refund_failed".into(), message: "It failed.".into() }),
             "refused" => Outcome::Refused(Refusal { code: "refused".into(), message: "Not now.".into() }),
             "action" => Outcome::RequiresAction { psp_id, redirect_url: "https://psp.test/3ds".into(), handles },
-            _ => Outcome::Declined(Decline {
+            declined => Outcome::Declined(Decline {
                 psp_id: Some(psp_id),
                 code: "card_declined".into(),
                 decline_code: Some("generic_decline".into()),
                 message: "Your card was declined.".into(),
-                kind: DeclineKind::Soft,
+                kind: match declined {
+                    "hard" => DeclineKind::Hard,
+                    "forbidden" => DeclineKind::DoNotRetry,
+                    _ => DeclineKind::Soft,
+                },
             }),
         })
     }

@@ -22,6 +22,7 @@ use crate::store::{SqliteStore, Store};
 use crate::telemetry::Metrics;
 use crate::vault::{CardInput, SecretText, Vault as _};
 use connector::CONNECTORS;
+use psp::KEYS;
 
 /// Everything around an engine, which can be exchanged as if the process had crashed.
 pub(crate) struct Rig {
@@ -53,11 +54,6 @@ impl Rig {
     }
 
     async fn add_merchant(&self, connector: &str) {
-        let secret_id = self
-            .vault
-            .store_secret(&self.merchant, "x", r#"{"api_key":"sk_test_rig","webhook_secret":"whsec_rig"}"#)
-            .await
-            .unwrap();
         let merchant = Merchant {
             merchant_id: self.merchant.clone(),
             merchant_name: None,
@@ -68,17 +64,40 @@ impl Rig {
             created_ms: 0,
         };
         self.store.add_merchant(&merchant).await.unwrap();
+        self.add_account_at(connector, 1).await;
+    }
+
+    /// The merchant's account of this number, from 1; each has a key of its own.
+    pub(crate) async fn add_account(&self, number: usize) {
+        self.add_account_at(PLAIN, number).await;
+    }
+
+    async fn add_account_at(&self, connector: &str, number: usize) {
+        let secret = format!(r#"{{"api_key":"{}","webhook_secret":"whsec_rig"}}"#, KEYS[number - 1]);
+        let secret_id = self.vault.store_secret(&self.merchant, "x", &secret).await.unwrap();
         let account = ConnectorAccount {
-            account_id: "mca_1".into(),
+            account_id: format!("mca_{number}"),
             merchant_id: self.merchant.clone(),
             connector: connector.into(),
-            label: "rig".into(),
+            label: format!("rig {number}"),
             secret_id,
+            has_webhook_secret: true,
+            rotated_ms: None,
+            retired: Vec::new(),
+            accepts: Default::default(),
+            destination: None,
+            deleted_ms: None,
             test_mode: true,
             disabled: false,
             created_ms: 0,
         };
         self.store.add_connector_account(&account).await.unwrap();
+    }
+
+    /// What goes wrong with the next request of an account.
+    pub(crate) fn trouble_of(&self, number: usize, path: &'static str, trouble: Trouble) {
+        let mut state = self.psp.state.lock().unwrap();
+        state.troubles_of.entry(KEYS[number - 1]).or_default().push_back((path, trouble));
     }
 
     /// The process is gone; another one starts on the same store.

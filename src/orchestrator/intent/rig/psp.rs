@@ -33,6 +33,14 @@ pub(crate) enum Trouble {
     Accepted,
     /// The provider refuses the request and does nothing.
     Refused,
+    /// The issuer says no, for now.
+    Soft,
+    /// The issuer says no to this card.
+    Hard,
+    /// The schemes forbid to ask again with this card.
+    Forbidden,
+    /// The provider wants the payer to authenticate.
+    Action,
 }
 
 #[derive(Default)]
@@ -43,8 +51,16 @@ pub(crate) struct FakePsp {
 #[derive(Default)]
 pub(crate) struct PspState {
     pub(crate) troubles: VecDeque<(&'static str, Trouble)>,
+    /// The same for requests under this API key alone.
+    pub(crate) troubles_of: HashMap<&'static str, VecDeque<(&'static str, Trouble)>>,
     /// Every request that arrived.
     pub(crate) arrived: Vec<String>,
+    /// The CVC of every card that arrived.
+    pub(crate) cvcs: Vec<Option<String>>,
+    /// The API key of every charge.
+    pub(crate) charged_by: Vec<String>,
+    /// The answer to the next request to pay is lost, whatever it says.
+    pub(crate) loses_next: bool,
     /// Reservations and charges that were really made.
     pub(crate) charges: u32,
     pub(crate) captures: u32,
@@ -52,6 +68,8 @@ pub(crate) struct PspState {
     /// What the last authorization said about the card's history.
     pub(crate) credential: String,
     answers: HashMap<String, Value>,
+    /// What the next request to pay ends in.
+    instead: Option<&'static str>,
     payments: HashMap<String, Map<String, Value>>,
     cards: Vec<String>,
 }
@@ -59,12 +77,21 @@ pub(crate) struct PspState {
 #[async_trait]
 impl Transport for FakePsp {
     async fn send(&self, _: &str, request: &PspRequest, credentials: &Credentials, card: CardPass<'_>) -> Sent {
-        assert_eq!(*credentials.api_key, "sk_test_rig");
+        let account = credentials.api_key.as_str();
+        if request.path == "/probe" {
+            let status = if account.contains("wrong") { 401 } else { 200 };
+            return Sent::Answer(PspAnswer { status, body: Vec::new() });
+        }
+        assert!(KEYS.contains(&account), "the provider has no account for this key");
         let trouble = {
             let mut state = self.state.lock().unwrap();
-            let hit = state.troubles.front().is_some_and(|(path, _)| request.path.starts_with(path));
-            if hit { state.troubles.pop_front().map(|(_, trouble)| trouble) } else { None }
+            let next = |waiting: &mut VecDeque<(&'static str, Trouble)>| {
+                let hit = waiting.front().is_some_and(|(path, _)| request.path.starts_with(path));
+                if hit { waiting.pop_front().map(|(_, trouble)| trouble) } else { None }
+            };
+            next(&mut state.troubles).or_else(|| state.troubles_of.get_mut(account).and_then(next))
         };
+        let instead = |status| self.state.lock().unwrap().instead = Some(status);
         let remember = |status: &str| {
             let key = request.idempotency_key.clone().unwrap();
             self.state.lock().unwrap().answers.insert(key, json!({"status": status}));
@@ -75,13 +102,20 @@ impl Transport for FakePsp {
             Some(Trouble::Hang) => std::future::pending().await,
             Some(Trouble::Fault) => remember("fault"),
             Some(Trouble::Refused) => remember("refused"),
+            Some(Trouble::Soft) => instead("declined"),
+            Some(Trouble::Hard) => instead("hard"),
+            Some(Trouble::Forbidden) => instead("forbidden"),
+            Some(Trouble::Action) => instead("action"),
             Some(Trouble::LostAnswer | Trouble::HangDone | Trouble::Accepted) | None => {}
         }
         let card = match card {
             CardPass::Released(card) => Some(card),
             CardPass::None | CardPass::ByVault(_) => None,
         };
-        let mut answer = self.state.lock().unwrap().handle(request, card);
+        let mut answer = self.state.lock().unwrap().handle(request, card, account);
+        if request.path == "/pay" && std::mem::take(&mut self.state.lock().unwrap().loses_next) {
+            return Sent::InDoubt(Doubt::ConnectionLost);
+        }
         match trouble {
             Some(Trouble::LostAnswer) => return Sent::InDoubt(Doubt::ConnectionLost),
             Some(Trouble::HangDone) => std::future::pending().await,
@@ -93,19 +127,19 @@ impl Transport for FakePsp {
 }
 
 impl PspState {
-    fn handle(&mut self, request: &PspRequest, card: Option<&Card>) -> Value {
+    fn handle(&mut self, request: &PspRequest, card: Option<&Card>, account: &str) -> Value {
         self.arrived.push(request.path.clone());
         if let Some(known) = request.idempotency_key.as_ref().and_then(|key| self.answers.get(key)) {
             return known.clone();
         }
-        let answer = self.act(request, card);
+        let answer = self.act(request, card, account);
         if let Some(key) = &request.idempotency_key {
             self.answers.insert(key.clone(), answer.clone());
         }
         answer
     }
 
-    fn act(&mut self, request: &PspRequest, card: Option<&Card>) -> Value {
+    fn act(&mut self, request: &PspRequest, card: Option<&Card>, account: &str) -> Value {
         let field = |name: &str| match &request.body {
             Body::Form(pairs) => pairs.iter().find_map(|(n, f)| match f {
                 Field::Text(text) if n == name => Some(text.clone()),
@@ -119,16 +153,20 @@ impl PspState {
         let refused = json!({"status": "refused"});
         match request.path.as_str() {
             "/card" => {
-                self.cards.push(card.expect("a slot was filled").number.to_string());
+                let card = card.expect("a slot was filled");
+                self.cards.push(card.number.to_string());
+                self.cvcs.push(card.cvc.as_ref().map(|cvc| cvc.to_string()));
                 json!({"card": self.cards.len() - 1})
             }
             "/pay" => {
                 self.credential = field("credential").unwrap_or_default();
                 let card = self.cards[usize::try_from(number("card")).unwrap()].clone();
                 let payment = json!({"id": format!("ps_{}", self.payments.len()), "amount": number("amount"), "taken": 0,
-                    "capture": field("capture"), "attempt_id": field("attempt_id"), "status": "declined"});
+                    "capture": field("capture"), "attempt_id": field("attempt_id"), "status": "declined",
+                    "account": account});
                 let mut payment = payment.as_object().unwrap().clone();
                 match card.as_str() {
+                    _ if self.instead.is_some() => _ = payment.insert("status".into(), self.instead.take().into()),
                     DECLINED => {}
                     AUTHENTICATE => _ = payment.insert("status".into(), "action".into()),
                     _ => self.authorize(&mut payment),
@@ -136,10 +174,15 @@ impl PspState {
                 self.payments.insert(text(&payment, "id").to_owned(), payment.clone());
                 Value::Object(payment)
             }
-            "/look" => self.payments.get(&id).map_or(json!({"status": "absent"}), |p| Value::Object(p.clone())),
+            "/look" => {
+                let found = self.payments.get(&id).filter(|p| p.get("account").is_none_or(|of| of == account));
+                found.map_or(json!({"status": "absent"}), |p| Value::Object(p.clone()))
+            }
             "/find" => {
                 let wanted = query("attempt_id").map(Value::from);
-                let found = self.payments.values().find(|p| p.get("attempt_id") == wanted.as_ref());
+                let found = self.payments.values().find(|p| {
+                    p.get("attempt_id") == wanted.as_ref() && p.get("account").is_none_or(|of| of == account)
+                });
                 found.map_or(json!({"status": "absent"}), |p| Value::Object(p.clone()))
             }
             "/complete" => {
@@ -204,6 +247,7 @@ impl PspState {
             payment.insert("taken".into(), amount.into());
         }
         self.charges += u32::from(amount > 0);
+        self.charged_by.extend((amount > 0).then(|| text(payment, "account").to_owned()));
         payment.insert("status".into(), status.into());
     }
 
@@ -239,6 +283,9 @@ impl PspState {
         self.arrived.iter().filter(|arrived| *arrived == path).count()
     }
 }
+
+/// The API keys of the accounts that there are.
+pub(crate) const KEYS: [&str; 3] = ["sk_test_rig", "sk_test_rig_2", "sk_test_rig_3"];
 
 fn text<'a>(payment: &'a Map<String, Value>, name: &str) -> &'a str {
     payment.get(name).and_then(Value::as_str).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! A vault in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(crate) struct FakeVault {
 pub(crate) struct VaultState {
     pub(crate) cards: HashMap<Token, (PaymentMethod, String)>,
     pub(crate) reveals: u32,
+    /// Sealed CVCs that were opened.
+    pub(crate) opened: HashSet<String>,
     pub(crate) pings: u32,
     pub(crate) down: bool,
     /// Where tokenize waits until so many callers are there, all of whom have read what they are going to change.
@@ -55,7 +57,7 @@ impl Vault for FakeVault {
         if let Some(gate) = gate {
             gate.wait().await;
         }
-        let cvc_token = card.cvc.as_ref().map(|_| "cvc_sealed".to_owned());
+        let cvc_token = card.cvc.as_ref().map(|_| format!("cvc_{}", Token::fresh()));
         let mut state = self.up()?;
         // The same card of the same customer keeps its token, as at the real one.
         let known = state
@@ -87,15 +89,18 @@ impl Vault for FakeVault {
         Ok(method)
     }
 
-    async fn reveal(&self, _: &TenantId, token: Token, _: &str, _: Option<&str>) -> Result<Card, VaultError> {
+    async fn reveal(&self, _: &TenantId, token: Token, _: &str, cvc: Option<&str>) -> Result<Card, VaultError> {
         let mut state = self.up()?;
         state.reveals += 1;
+        if cvc.is_some_and(|sealed| !state.opened.insert(sealed.to_owned())) {
+            return Err(VaultError::CvcGone);
+        }
         let (method, number) = state.cards.get(&token).ok_or(VaultError::NotFound)?;
         Ok(Card {
             number: Zeroizing::new(number.clone()),
             exp_month: method.card.exp_month,
             exp_year: method.card.exp_year,
-            cvc: None,
+            cvc: cvc.map(|_| Zeroizing::new("123".to_owned())),
             holder_name: None,
         })
     }
@@ -134,6 +139,10 @@ impl Vault for FakeVault {
         let id = SecretId::fresh();
         self.up()?.secrets.insert(id, value.to_owned());
         Ok(id)
+    }
+
+    async fn delete_secret(&self, _: &TenantId, id: SecretId) -> Result<(), VaultError> {
+        self.up()?.secrets.remove(&id).map(drop).ok_or(VaultError::NotFound)
     }
 
     async fn reveal_secret(&self, _: &TenantId, id: SecretId) -> Result<Zeroizing<String>, VaultError> {

@@ -47,6 +47,12 @@ pub(super) async fn documents_are_replaced_only_as_they_were_seen(store: &dyn St
         connector: "rig".into(),
         label: "first".into(),
         secret_id: SecretId::fresh(),
+        has_webhook_secret: false,
+        rotated_ms: None,
+        retired: Vec::new(),
+        accepts: Default::default(),
+        destination: None,
+        deleted_ms: None,
         test_mode: true,
         disabled: false,
         created_ms: 3,
@@ -69,6 +75,7 @@ pub(super) async fn documents_are_replaced_only_as_they_were_seen(store: &dyn St
         phone_country_code: None,
         description: None,
         metadata: Map::new(),
+        default_method: None,
         created_ms: 4,
     };
     store.add_customer(&customer).await.unwrap();

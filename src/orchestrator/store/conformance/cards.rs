@@ -3,12 +3,12 @@
 use strongroom_wire::Token;
 use strongroom_wire::payment_method::{Brand, CardSummary};
 
-use super::super::{ChoreKind, Effects, NewChore, PaymentToken, SavedUse, Store};
+use super::super::{ChoreKind, Effects, NewChore, PaymentToken, Record, SavedUse, Store};
 use super::{payment, shop};
 use crate::intent::{Method, State};
 
 pub(super) fn chore(kind: ChoreKind, token: Token) -> NewChore {
-    NewChore { merchant_id: shop(), kind, token, payment_id: "pay_e".into(), due_ms: 0 }
+    NewChore { merchant_id: shop(), kind, record: Record::Card(token), payment_id: "pay_e".into(), due_ms: 0 }
 }
 
 pub(super) async fn are_in_use_while_a_payment_lives_or_a_chore_will_keep_them(store: &dyn Store) {

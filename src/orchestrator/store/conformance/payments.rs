@@ -2,7 +2,7 @@
 
 use strongroom_wire::{TenantId, Token};
 
-use super::super::{ChoreKind, Effects, SavedUse, Store, StoreError, Version};
+use super::super::{ChoreKind, Effects, Record, SavedUse, Store, StoreError, Version};
 use super::cards::chore;
 use super::outbox::event;
 use super::{attempt, payment, refund, shop};
@@ -69,7 +69,7 @@ pub(super) async fn effects_are_stored_with_the_payment_or_not_at_all(store: &dy
     assert_eq!(store.outbox_events(&shop(), Some("pay_e"), None, 10).await.unwrap().len(), 1);
 
     let chores = store.due_chores(0, 10).await.unwrap();
-    assert_eq!((chores.len(), chores[0].token, chores[0].kind), (1, token, ChoreKind::Shred));
+    assert_eq!((chores.len(), chores[0].record, chores[0].kind), (1, Record::Card(token), ChoreKind::Shred));
     store.postpone_chore(chores[0].id, 1000).await.unwrap();
     assert!(store.due_chores(999, 10).await.unwrap().is_empty());
     assert_eq!(store.due_chores(1000, 10).await.unwrap()[0].tries, 1);

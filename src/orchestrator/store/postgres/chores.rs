@@ -33,9 +33,9 @@ impl Chores for PostgresStore {
 }
 
 pub(super) async fn put_chore(tx: &Transaction<'_>, chore: &NewChore) -> Result<(), Failure> {
-    let (merchant, kind, token) = (chore.merchant_id.as_str(), to_text(&chore.kind)?, chore.token.to_string());
+    let (merchant, kind, record) = (chore.merchant_id.as_str(), to_text(&chore.kind)?, chore.record.to_string());
     let sql = "INSERT INTO chores (merchant_id, kind, token, payment_id, due_ms, tries) VALUES ($1, $2, $3, $4, $5, 0)";
-    let row = [text(&merchant), text(&kind), text(&token), text(&chore.payment_id), int(&chore.due_ms)];
+    let row = [text(&merchant), text(&kind), text(&record), text(&chore.payment_id), int(&chore.due_ms)];
     tx.execute_typed(sql, &row).await?;
     Ok(())
 }
@@ -45,7 +45,7 @@ fn chore_of(row: &Row) -> Result<Chore, StoreError> {
         id: column(row, 0)?,
         merchant_id: column::<&str>(row, 1)?.parse().map_err(|_| StoreError::Unreadable)?,
         kind: from_text::<ChoreKind>(column(row, 2)?)?,
-        token: column::<&str>(row, 3)?.parse().map_err(|_| StoreError::Unreadable)?,
+        record: column::<&str>(row, 3)?.parse().map_err(|_| StoreError::Unreadable)?,
         payment_id: column(row, 4)?,
         tries: u32::try_from(column::<i64>(row, 5)?).map_err(|_| StoreError::Unreadable)?,
     })

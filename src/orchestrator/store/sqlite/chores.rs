@@ -47,21 +47,21 @@ impl Chores for SqliteStore {
 }
 
 pub(super) fn put_chore(tx: &Transaction<'_>, chore: &NewChore) -> Result<(), StoreError> {
-    let (merchant, token) = (chore.merchant_id.as_str(), chore.token.to_string());
+    let (merchant, record) = (chore.merchant_id.as_str(), chore.record.to_string());
     tx.execute(
         "INSERT INTO chores (merchant_id, kind, token, payment_id, due_ms, tries) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
-        params![merchant, to_text(&chore.kind)?, token, chore.payment_id, chore.due_ms],
+        params![merchant, to_text(&chore.kind)?, record, chore.payment_id, chore.due_ms],
     )?;
     Ok(())
 }
 
 fn chore_of(row: &Row<'_>) -> Result<Chore, StoreError> {
-    let (merchant, kind, token): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    let (merchant, kind, record): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
     Ok(Chore {
         id: row.get(0)?,
         merchant_id: merchant.parse().map_err(|_| StoreError::Unreadable)?,
         kind: from_text::<ChoreKind>(&kind)?,
-        token: token.parse().map_err(|_| StoreError::Unreadable)?,
+        record: record.parse().map_err(|_| StoreError::Unreadable)?,
         payment_id: row.get(4)?,
         tries: row.get(5)?,
     })

@@ -1,0 +1,178 @@
+//! Which connector account a payment goes to first, and which are left should that one not do it.
+
+use strongroom_wire::TenantId;
+
+use super::engine::Engine;
+use super::fault::Fault;
+use super::{Payment, PaymentKind};
+use crate::account::ConnectorAccount;
+use crate::routing::{Candidate, CardFacts, Facts, Leave, Rules, Turn, draw, misfit, plan};
+
+/// The accounts and rules of a payment's merchant.
+pub(crate) struct Ways {
+    accounts: Vec<ConnectorAccount>,
+    rules: Option<Rules>,
+}
+
+impl Ways {
+    /// The ids of the accounts that could take the payment as far as it is known; rules about cards say nothing yet.
+    fn able(&self, engine: &Engine, payment: &Payment) -> Vec<String> {
+        if !payment.terms.accounts.is_empty() {
+            return self.plan(engine, payment);
+        }
+        let facts = facts(payment);
+        candidates(engine, &self.accounts, payment, &facts).map(|one| one.account.account_id.clone()).collect()
+    }
+
+    /// Whether the time of a capture lies within what the longest authorization of any account allows.
+    fn holds(&self, engine: &Engine, payment: &Payment) -> Result<(), Fault> {
+        let connectors = self.accounts.iter().filter_map(|account| engine.connector(&account.connector));
+        let days = connectors.map(|connector| connector.capabilities().authorization_days).max();
+        days.map_or(Ok(()), |days| payment.terms.check_hold(engine.now_ms(), days))
+    }
+
+    /// The ids of the accounts that can take the payment, in the order in which they are to be tried.
+    fn plan(&self, engine: &Engine, payment: &Payment) -> Vec<String> {
+        let facts = facts(payment);
+        let candidates: Vec<_> = candidates(engine, &self.accounts, payment, &facts).collect();
+        // A replay of the same attempt decides alike.
+        let attempt = payment.attempts.len() + 1;
+        let draw = draw(payment.merchant_id.as_str(), &payment.payment_id, attempt);
+        plan(self.rules.as_ref(), &payment.terms.accounts, &facts, &candidates, draw)
+    }
+}
+
+impl Engine {
+    /// What is needed to decide the way of a payment. Refuses here, before a card goes anywhere, a payment that no account
+    /// could take whatever its card is.
+    ///
+    /// # Errors
+    /// [`Fault::NoConnector`], [`Fault::Resting`], [`Fault::Invalid`] for a name that is no account's, [`Fault::Store`].
+    pub(crate) async fn ways(&self, payment: &Payment) -> Result<Ways, Fault> {
+        let merchant = &payment.merchant_id;
+        let accounts = self.store.connector_accounts(merchant).await?;
+        let accounts: Vec<_> = accounts.into_iter().filter(|account| account.deleted_ms.is_none()).collect();
+        let is_known = |name: &String| {
+            accounts.iter().any(|one| one.account_id == *name || one.label == *name || one.connector == *name)
+        };
+        if !payment.terms.accounts.iter().all(is_known) {
+            return Err(Fault::Invalid { field: "routing", reason: "it names no connector account of this merchant" });
+        }
+        let ways = Ways { rules: self.rules(merchant).await?, accounts };
+        let ids = ways.able(self, payment);
+        if ids.is_empty() {
+            ways.holds(self, payment)?;
+            return Err(Fault::NoConnector);
+        }
+        let now = self.now_ms();
+        if ids.iter().all(|id| self.breakers.rests(id, now)) {
+            return Err(Fault::Resting);
+        }
+        Ok(ways)
+    }
+
+    /// Decides the way of a payment whose card is known: answers the account to begin with and leaves the others in
+    /// `payment.plan`.
+    ///
+    /// # Errors
+    /// [`Fault::NoConnector`], [`Fault::Resting`].
+    pub(crate) fn first_way(&self, payment: &mut Payment, ways: &Ways) -> Result<ConnectorAccount, Fault> {
+        let mut ids = ways.plan(self, payment);
+        if ids.is_empty() {
+            return Err(Fault::NoConnector);
+        }
+        let now = self.now_ms();
+        let place = ids.iter().position(|id| self.breakers.ask(id, now) != Leave::Rest).ok_or(Fault::Resting)?;
+        let first = ids.remove(place);
+        payment.plan = ids;
+        ways.accounts.iter().find(|account| account.account_id == first).cloned().ok_or(Fault::Internal)
+    }
+
+    /// Of the accounts that are left to a payment, the first that can take it now; it and those before it leave the plan.
+    ///
+    /// # Errors
+    /// [`Fault::Store`].
+    pub(crate) async fn next_way(&self, payment: &mut Payment) -> Result<Option<ConnectorAccount>, Fault> {
+        if payment.plan.is_empty() {
+            return Ok(None);
+        }
+        // Read again: an account may have been switched off, or got new credentials, since the plan was made.
+        let accounts = self.store.connector_accounts(&payment.merchant_id).await?;
+        let plan = std::mem::take(&mut payment.plan);
+        let mut left = plan.iter();
+        let next = {
+            let facts = facts(payment);
+            let able: Vec<_> = candidates(self, &accounts, payment, &facts).collect();
+            left.by_ref().find_map(|id| {
+                let one = able.iter().find(|one| one.account.account_id == *id)?;
+                (self.breakers.ask(id, self.now_ms()) != Leave::Rest).then(|| one.account.clone())
+            })
+        };
+        payment.plan = left.cloned().collect();
+        Ok(next)
+    }
+
+    /// A merchant's rules.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`] for a stored document that this version cannot read: guessing a way could break what the rules
+    /// are there for. [`Fault::Store`].
+    pub(crate) async fn rules(&self, merchant: &TenantId) -> Result<Option<Rules>, Fault> {
+        let Some(text) = self.store.routing(merchant).await? else {
+            return Ok(None);
+        };
+        serde_json::from_str(&text).map(Some).map_err(|_| {
+            tracing::error!(merchant_id = merchant.as_str(), "the stored routing rules cannot be read");
+            Fault::Internal
+        })
+    }
+
+    /// Notes how a request to an account's provider went, for its breaker.
+    pub(crate) fn weigh(&self, account: &ConnectorAccount, went_well: bool) {
+        let word = match self.breakers.record(&account.account_id, went_well, self.now_ms()) {
+            None => return,
+            Some(Turn::Opened) => "opened",
+            Some(Turn::Closed) => "closed",
+        };
+        tracing::warn!(
+            account_id = account.account_id.as_str(),
+            connector = account.connector.as_str(),
+            turn = word,
+            "the breaker of an account turned"
+        );
+        self.metrics.breaker(word);
+    }
+}
+
+/// What routing may know about a payment.
+pub(crate) fn facts(payment: &Payment) -> Facts<'_> {
+    let terms = &payment.terms;
+    Facts {
+        amount_minor: terms.amount_minor,
+        currency: terms.currency,
+        card: payment.method.as_ref().map(|method| CardFacts { brand: method.card.brand, bin: &method.card.bin }),
+        country: terms.extra.get("billing").and_then(|b| b.get("address")?.get("country")?.as_str()),
+        metadata: &terms.metadata,
+        capture: terms.capture,
+        off_session: terms.off_session,
+        zero_amount: terms.kind == PaymentKind::SetupMandate || terms.amount_minor == 0,
+        incremental: terms.incremental,
+        three_ds: terms.three_ds,
+        foreign_network_id: false,
+    }
+}
+
+/// The accounts that can take the payment, oldest first.
+fn candidates<'a>(
+    engine: &'a Engine,
+    accounts: &'a [ConnectorAccount],
+    payment: &'a Payment,
+    facts: &'a Facts<'a>,
+) -> impl Iterator<Item = Candidate<'a>> {
+    let allowed = &payment.terms.connectors;
+    accounts.iter().filter(|account| allowed.is_empty() || allowed.contains(&account.connector)).filter_map(|account| {
+        let can = engine.connector(&account.connector)?.capabilities();
+        let holds = payment.terms.check_hold(engine.now_ms(), can.authorization_days).is_ok();
+        (misfit(account, can, facts).is_none() && holds).then_some(Candidate { account, three_ds: can.three_ds })
+    })
+}
