@@ -9,3 +9,4 @@ mod localstripe;
 mod money;
 mod refusals;
 mod traces;
+mod webhooks;

@@ -181,6 +181,7 @@ impl Place<'_> {
              admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\ndatabase = \"{DATABASE}\"\n\n\
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
+             [webhooks]\nallow_private = true\nca = \"{ca}\"\n\n\
              [psp.stripe]\nbase_url = \"{}\"\nca = \"{psp_ca}\"\ntotal_timeout_ms = {}\n",
             self.server.certificate.display(),
             self.server.key.display(),
