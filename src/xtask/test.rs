@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use clap::Args;
-use strongroom_tests::harness::{Fault, Result};
+use strongroom_tests::harness::{Fault, Result, because};
 
 use crate::fuzz::Fuzz;
 use crate::steps::{Steps, cargo, must, root, target};
@@ -30,6 +30,9 @@ impl Test {
         let began = Instant::now();
         let python = make_python();
         steps.note("Python environment", began.elapsed(), &python);
+        let began = Instant::now();
+        let node = make_node();
+        steps.note("Node environment", began.elapsed(), &node);
         if self.filter.is_none() {
             steps.run("format", cargo().args(["fmt", "--all", "--check"]));
             let mut lints = cargo();
@@ -58,8 +61,14 @@ impl Test {
 }
 
 /// Programs that the build or a test calls, and the Debian package that has each.
-const TOOLS: [(&str, &str); 4] =
-    [("cc", "build-essential"), ("c++", "build-essential"), ("git", "git"), ("python3", "python3 and python3-venv")];
+const TOOLS: [(&str, &str); 6] = [
+    ("cc", "build-essential"),
+    ("c++", "build-essential"),
+    ("git", "git"),
+    ("python3", "python3 and python3-venv"),
+    ("node", "nodejs (18.20.1 or later)"),
+    ("npm", "npm"),
+];
 
 fn check_tools() -> Result<()> {
     for (tool, package) in TOOLS {
@@ -98,6 +107,29 @@ fn make_python() -> Result<()> {
     install.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
     must("pip install", &mut install)?;
     std::fs::copy(&wanted, &stamp).map(drop).map_err(|error| Fault::new(format!("{}: {error}", stamp.display())))
+}
+
+/// What holds requests against specifications, under `target/`, in the versions of the lock; made once.
+fn make_node() -> Result<()> {
+    let folder = target().join("node");
+    let wanted = root().join("tests/specs");
+    let stamp = folder.join("installed.json");
+    let read = |path: &Path| std::fs::read(path).ok();
+    let lock = read(&wanted.join("package-lock.json"));
+    if lock.is_some() && lock == read(&stamp) {
+        return Ok(());
+    }
+    println!("\n==> Node environment");
+    std::fs::create_dir_all(&folder).map_err(because(folder.display()))?;
+    for name in ["package.json", "package-lock.json"] {
+        let copied = std::fs::copy(wanted.join(name), folder.join(name));
+        copied.map_err(because(folder.join(name).display()))?;
+    }
+    let mut install = Command::new("npm");
+    // No package may run a program of its own while it is installed.
+    install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"]).arg(&folder);
+    must("npm ci", &mut install)?;
+    std::fs::copy(wanted.join("package-lock.json"), &stamp).map(drop).map_err(because(stamp.display()))
 }
 
 fn python_program() -> std::path::PathBuf {

@@ -31,25 +31,23 @@ pub(super) struct Told<'a> {
 
 /// A notification about a payment, unsigned.
 pub(super) fn of(payment: &Payment, told: &Told<'_>, now_s: i64) -> Value {
-    // The payment's own notification has no original.
-    let original = if told.psp_reference == payment.psp_reference { "" } else { &payment.psp_reference };
-    let mut notes = told.notes.clone();
-    for (name, text) in &payment.metadata {
-        notes[format!("metadata.{name}")] = json!(text);
-    }
-    json!({
-        "additionalData": notes,
+    let mut event = json!({
+        "additionalData": told.notes,
         "amount": { "currency": payment.currency, "value": told.amount },
         "eventCode": told.code,
         "eventDate": Timestamp::from_second(now_s).unwrap_or_default().to_string(),
         "merchantAccountCode": payment.merchant_account,
         "merchantReference": told.merchant_reference,
-        "originalReference": original,
         "paymentMethod": payment.variant(),
         "pspReference": told.psp_reference,
         "reason": told.reason,
         "success": if told.success { "true" } else { "false" },
-    })
+    });
+    // The payment's own notification has no original.
+    if told.psp_reference != payment.psp_reference {
+        event["originalReference"] = json!(payment.psp_reference);
+    }
+    event
 }
 
 /// Signs as Adyen does: base64 of HMAC-SHA-256 over eight fields, under a key that is shown as hexadecimal digits; the

@@ -31,6 +31,7 @@ fn status_that_proves_nothing_leaves_doubt() {
     }
     assert_eq!(said(422, r#"{"status":422,"errorCode":"704","message":"x"}"#), Some(Doubt::StillRunning));
     assert_eq!(said(422, r#"{"status":422,"errorCode":"130","message":"x"}"#), None);
+    assert_eq!(said(200, r#"{"resultCode":"Authorised","aNewField":{"x":1}}"#), None);
 }
 
 #[test]

@@ -1,0 +1,110 @@
+"""Takes out of a provider's published OpenAPI document what the tests of this folder need of it.
+
+    python3 tests/specs/extract.py adyen-checkout CheckoutService-v71.json tests/specs/adyen/checkout.json
+    python3 tests/specs/extract.py adyen-webhooks Webhooks-v1.json tests/specs/adyen/webhooks.json
+
+Kept are the paths that the connectors call and every schema that these refer to; left out is what no validation needs
+(descriptions, examples, extensions), so that the files stay small enough to be read. Nothing is changed otherwise, but for
+choices between many alternatives (`ONLY`), of which those remain that the connectors use.
+"""
+
+import json
+import sys
+
+PATHS = {
+    "adyen-checkout": [
+        "/payments",
+        "/payments/details",
+        "/payments/{paymentPspReference}/captures",
+        "/payments/{paymentPspReference}/cancels",
+        "/payments/{paymentPspReference}/refunds",
+        "/payments/{paymentPspReference}/amountUpdates",
+        "/cancels",
+    ],
+    "adyen-webhooks": [
+        "/AUTHORISATION",
+        "/AUTHORISATION_ADJUSTMENT",
+        "/CANCELLATION",
+        "/CAPTURE",
+        "/CHARGEBACK",
+        "/REFUND",
+        "/REFUND_FAILED",
+        "/TECHNICAL_CANCEL",
+    ],
+}
+
+# (schema, property): the alternatives that remain of its `oneOf`.
+ONLY = {
+    ("PaymentRequest", "paymentMethod"): ["CardDetails"],
+    ("PaymentResponse", "action"): ["CheckoutRedirectAction", "CheckoutThreeDS2Action"],
+}
+
+# Words of an OpenAPI document that no validation needs. A name of a property is never one of these.
+IDLE = {"description", "summary", "example", "examples", "tags", "operationId", "title", "externalDocs", "deprecated"}
+
+
+def bare(value, names=False):
+    """The value without idle words; `names`: its keys are names that somebody chose."""
+    if isinstance(value, list):
+        return [bare(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, inner in value.items():
+        if not names and (key in IDLE or key.startswith("x-")):
+            continue
+        kept[key] = bare(inner, names=not names and key in ("properties", "schemas", "responses", "headers", "parameters"))
+    return kept
+
+
+def references(value, found):
+    if isinstance(value, list):
+        for item in value:
+            references(item, found)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "$ref":
+                found.append(inner)
+            else:
+                references(inner, found)
+
+
+def main(kind, source, target):
+    with open(source, encoding="utf-8") as file:
+        whole = json.load(file)
+    holder = "paths" if "paths" in whole else "webhooks"
+    operations = {path: bare(whole[holder][path]) for path in PATHS[kind]}
+    for (schema, name), alternatives in ONLY.items():
+        place = whole["components"]["schemas"].get(schema, {}).get("properties", {}).get(name)
+        if place is not None:
+            wanted = [f"#/components/schemas/{alternative}" for alternative in alternatives]
+            place["oneOf"] = [one for one in place["oneOf"] if one["$ref"] in wanted]
+            assert len(place["oneOf"]) == len(wanted), f"{schema}.{name}: an alternative is gone"
+    components = {}
+    waiting = []
+    references(operations, waiting)
+    while waiting:
+        _, _, room, name = waiting.pop().split("/")
+        if name in components.setdefault(room, {}):
+            continue
+        found = bare(whole["components"][room][name])
+        components[room][name] = found
+        references(found, waiting)
+    if "securitySchemes" in whole["components"]:
+        components["securitySchemes"] = bare(whole["components"]["securitySchemes"], names=True)
+    kept = {
+        "openapi": whole["openapi"],
+        "info": {key: whole["info"][key] for key in ("title", "version")},
+        "servers": whole.get("servers", []),
+        holder: operations,
+        "components": {room: dict(sorted(inside.items())) for room, inside in sorted(components.items())},
+    }
+    if "security" in whole:
+        kept["security"] = whole["security"]
+    with open(target, "w", encoding="utf-8") as file:
+        json.dump(kept, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
