@@ -49,10 +49,12 @@ pub fn key_hash(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
 
-/// Whether a caller may choose this as an id: 1 to 30 of `A-Z a-z 0-9 _ -` that does not look like a card number.
+/// Whether a caller may choose this as an id: 1 to 30 of `A-Z a-z 0-9 _ -` that does not look like a card number and is not
+/// `list`, which has a meaning where ids stand in paths.
 #[must_use]
 pub fn is_allowed(id: &str) -> bool {
     id.len() <= limits::PAYMENT_ID_CHARS_MAX
+        && id != "list"
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
         && id.parse::<Reference>().is_ok()
 }
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn ids_that_are_too_long_or_look_like_cards_are_refused() {
-        for bad in ["", "a b", "4242424242424242", "pay_4242-4242-4242-4242", &"a".repeat(31), "pay/1"] {
+        for bad in ["", "a b", "list", "4242424242424242", "pay_4242-4242-4242-4242", &"a".repeat(31), "pay/1"] {
             assert!(!is_allowed(bad));
         }
     }

@@ -148,6 +148,10 @@ pub const PAYMENT_TOKEN_TTL_S: u64 = 900;
 pub const SAVED_CARDS_MAX: usize = 100;
 /// Most pages of the vault that are read to find a customer's saved cards among the short-term ones.
 pub const SAVED_CARD_PAGES_MAX: usize = 10;
+/// Most values of one filter of a list of payments.
+pub const LIST_CHOICES_MAX: usize = 50;
+/// Longest cursor of a list of payments or refunds, in characters.
+pub const CURSOR_CHARS_MAX: usize = 128;
 /// Most connector accounts of one merchant.
 pub const CONNECTOR_ACCOUNTS_MAX: usize = 20;
 /// Most values of one list in what a connector account accepts.

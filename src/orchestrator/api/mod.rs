@@ -11,6 +11,7 @@ mod events;
 mod free_text;
 mod health;
 mod incoming;
+mod lists;
 mod method_body;
 mod once;
 mod payment_body;
@@ -102,6 +103,8 @@ type MakeRoute = fn() -> actix_web::Route;
 /// Every route: path, verbs, handler. The published document is held against this table.
 const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/payments", &[("post", || web::post().to(payments::create))]),
+    // Before the next, as further below: `list` is a word here and no payment's id.
+    ("/payments/list", &[("get", || web::get().to(lists::payments))]),
     (
         "/payments/{payment_id}",
         &[("get", || web::get().to(payments::retrieve)), ("post", || web::post().to(payments::update))],
@@ -113,6 +116,7 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/payments/{payment_id}/vault_session", &[("post", || web::post().to(payments::vault_session))]),
     ("/redirect/{merchant_id}/{payment_id}", &[("get", || web::get().to(payments::come_back))]),
     ("/refunds", &[("post", || web::post().to(refunds::create))]),
+    ("/refunds/list", &[("get", || web::get().to(lists::refunds))]),
     ("/refunds/{refund_id}", &[("get", || web::get().to(refunds::retrieve))]),
     ("/customers", &[("get", || web::get().to(customers::list)), ("post", || web::post().to(customers::create))]),
     // Before the next: `payment_methods` is a word here, not a customer.
@@ -244,6 +248,9 @@ mod connector_tests;
 
 #[cfg(test)]
 mod incoming_tests;
+
+#[cfg(test)]
+mod lists_tests;
 
 #[cfg(test)]
 mod repeat_tests;
