@@ -132,6 +132,10 @@ pub const STATEMENT_CHARS_MAX: usize = 22;
 pub const URL_BYTES_MAX: usize = 2048;
 /// Largest free-form object (address, metadata, browser information) of a payment, as JSON, in bytes.
 pub const PAYMENT_OBJECT_BYTES_MAX: usize = 8 * 1024;
+/// Most fields that a payer's browser may bring back from authentication.
+pub const RETURN_FIELDS_MAX: usize = 32;
+/// Largest query or form that a payer's browser may bring back from authentication, in bytes.
+pub const RETURN_BYTES_MAX: usize = 24 * 1024;
 /// Most captures of one payment, the failed ones among them.
 pub const CAPTURES_MAX: usize = 100;
 /// Most raises of one authorization.

@@ -17,6 +17,7 @@ mod once;
 mod payment_body;
 mod payments;
 mod refunds;
+mod returns;
 mod routing;
 mod server;
 mod tls;
@@ -114,7 +115,10 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/payments/{payment_id}/incremental_authorization", &[("post", || web::post().to(payments::increment))]),
     ("/payments/{payment_id}/cancel", &[("post", || web::post().to(payments::cancel))]),
     ("/payments/{payment_id}/vault_session", &[("post", || web::post().to(payments::vault_session))]),
-    ("/redirect/{merchant_id}/{payment_id}", &[("get", || web::get().to(payments::come_back))]),
+    (
+        "/redirect/{merchant_id}/{payment_id}/{ticket}",
+        &[("get", || web::get().to(returns::come_back)), ("post", || web::post().to(returns::come_back_with_form))],
+    ),
     ("/refunds", &[("post", || web::post().to(refunds::create))]),
     ("/refunds/list", &[("get", || web::get().to(lists::refunds))]),
     ("/refunds/{refund_id}", &[("get", || web::get().to(refunds::retrieve))]),
@@ -254,6 +258,9 @@ mod lists_tests;
 
 #[cfg(test)]
 mod repeat_tests;
+
+#[cfg(test)]
+mod returns_tests;
 
 #[cfg(test)]
 mod tests;

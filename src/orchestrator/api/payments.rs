@@ -256,16 +256,3 @@ pub(crate) async fn vault_session(
     }))
     .into())
 }
-
-/// `GET /redirect/{merchant_id}/{payment_id}`: where the payer's browser comes back to after authentication.
-pub(crate) async fn come_back(api: Data<Api>, path: Path<(String, String)>) -> Result<HttpResponse, Refusal> {
-    let (merchant, id) = path.into_inner();
-    let merchant = merchant.parse().map_err(|_| Refusal::from(Fault::NotFound("Payment")))?;
-    // The provider's word counts, never the query that the browser brings along.
-    let payment = api.engine.come_back(&merchant, &id).await?;
-    let Some(Ok(mut url)) = payment.terms.return_url.as_deref().map(reqwest::Url::parse) else {
-        return Ok(Answer::ok(&json!({"payment_id": payment.payment_id, "status": payment.state.word()})).into());
-    };
-    url.query_pairs_mut().append_pair("payment_id", &payment.payment_id).append_pair("status", payment.state.word());
-    Ok(HttpResponse::SeeOther().insert_header(("location", url.as_str())).finish())
-}

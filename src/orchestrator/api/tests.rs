@@ -75,6 +75,14 @@ impl Shop {
         (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
     }
 
+    /// As a browser that follows no redirect: the status and where it is sent.
+    pub(super) async fn browse(&self, method: Method, path: &str, form: &str) -> (u16, Option<String>) {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let answer = client.request(method, format!("{}{path}", self.base)).body(form.to_owned()).send().await.unwrap();
+        let location = answer.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), location)
+    }
+
     pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.call(Method::POST, path, &self.key, body).await
     }

@@ -76,6 +76,12 @@ pub trait Connector: Send + std::marker::Sync {
     /// What the answer to that request means. `progress` is the one that `request` was given.
     fn outcome(&self, operation: &Operation, progress: &Progress, answer: &PspAnswer) -> Step;
 
+    /// Whether nothing is reserved for a payer who was sent away before what the browser brings back was handed over
+    /// ([`Operation::Complete`]).
+    fn needs_return(&self) -> bool {
+        false
+    }
+
     /// Verifies a webhook with `credentials.webhook_secret` and reads its events, oldest first.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use super::fault::{Fault, Flow};
 use super::payment::Payment;
 use super::rows::Refund;
 use super::settle::{self, Settled};
+use super::state::State;
 use super::terms::CapturePlan;
 use crate::account::ConnectorAccount;
 use crate::connector::{
@@ -56,7 +57,7 @@ impl Engine {
                     Onward::Lost => return self.reload(&payment).await,
                 }
             }
-            match ended {
+            match self.without_payer(&payment, ended) {
                 Exchanged::Next(next) => {
                     moved |= self.moves_money(&account, &operation, &progress);
                     let lease = self.now_ms() + self.lease_ms;
@@ -97,6 +98,25 @@ impl Engine {
     fn moves_money(&self, account: &ConnectorAccount, operation: &Operation, progress: &Progress) -> bool {
         let request = self.connector(&account.connector).map(|connector| connector.request(operation, progress));
         request.is_none_or(|request| request.is_ok_and(|request| request.moves_money))
+    }
+
+    /// Where nothing is reserved before the payer's return is handed over, a payment that is given up while they are away
+    /// holds nothing, whatever the provider says to its cancellation.
+    fn without_payer(&self, payment: &Payment, ended: Exchanged) -> Exchanged {
+        let attempt = payment.last_attempt();
+        let needs_return = attempt.and_then(|a| self.connector(&a.connector)).is_some_and(Connector::needs_return);
+        let is_given_up = payment
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.call == Call::Cancel && pending.back_to == State::RequiresCustomerAction);
+        match ended {
+            Exchanged::Next(_) | Exchanged::Done(Outcome::Authorized { .. } | Outcome::Captured { .. }) => ended,
+            _ if needs_return && is_given_up => {
+                let psp_id = attempt.and_then(|attempt| attempt.psp_id.clone()).unwrap_or_default();
+                Exchanged::Done(Outcome::Cancelled { psp_id })
+            }
+            ended => ended,
+        }
     }
 
     /// Applies and stores an outcome with its effects.
@@ -277,12 +297,6 @@ impl Engine {
         }))
     }
 
-    /// Where the payer's browser comes back to.
-    #[must_use]
-    pub fn redirect_back_url(&self, payment: &Payment) -> String {
-        format!("{}/redirect/{}/{}", self.public_url, payment.merchant_id, payment.payment_id)
-    }
-
     /// Whether a repeated request with this age is still answered from the provider's memory.
     pub(crate) fn may_repeat(connector: &dyn Connector, age_ms: i64) -> bool {
         connector
@@ -313,7 +327,7 @@ fn not_asked(payment: &mut Payment) {
     }
 }
 
-fn capture_method(payment: &Payment) -> CaptureMethod {
+pub(super) fn capture_method(payment: &Payment) -> CaptureMethod {
     match payment.terms.capture {
         CapturePlan::Automatic => CaptureMethod::Automatic,
         CapturePlan::Manual | CapturePlan::Scheduled => CaptureMethod::Manual,

@@ -18,6 +18,7 @@ mod payment;
 mod refund;
 mod reserved;
 mod resolve;
+mod returns;
 mod route;
 mod rows;
 mod saved;
@@ -37,6 +38,7 @@ pub use fault::{Fault, Flow};
 pub use hear::Heard;
 pub use payment::{IllegalMove, Method, Payment};
 pub use refund::NewRefund;
+pub use returns::Return;
 pub use rows::{Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, IncrementRow, Refund, RefundStatus};
 pub use saved::SavedCard;
 pub use state::{Event, State};
@@ -56,6 +58,9 @@ mod failover_tests;
 
 #[cfg(test)]
 mod retry_tests;
+
+#[cfg(test)]
+mod returns_tests;
 
 #[cfg(test)]
 mod steps_tests;

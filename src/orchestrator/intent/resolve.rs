@@ -9,14 +9,13 @@
 
 use strongroom_wire::TenantId;
 
-use super::call::{Call, Watch, backoff_ms};
+use super::call::{Call, Watch};
 use super::drive::Making;
 use super::engine::{CvcInput, Engine, Exchanged};
 use super::fault::Fault;
 use super::payment::Payment;
 use super::refund::{find, flight_of};
 use super::rows::RefundStatus;
-use super::settle;
 use super::state::State;
 use crate::account::ConnectorAccount;
 use crate::connector::{Connector, Doubt, Outcome, Refusal};
@@ -88,27 +87,6 @@ impl Engine {
             payment = self.resolve_refund(payment, version, &refund_id).await?;
         }
         Ok(payment)
-    }
-
-    /// What a browser sees that comes back from authentication. Anybody can send one here, so about one payment the
-    /// provider is asked once in three seconds; in between the stored state is the answer.
-    ///
-    /// # Errors
-    /// [`Fault`]; the payment is as before.
-    pub async fn come_back(&self, merchant: &TenantId, payment_id: &str) -> Result<Payment, Fault> {
-        let (mut payment, version) = self.payment(merchant, payment_id).await?;
-        let now = self.now_ms();
-        let lately = payment.asked_ms.is_some_and(|asked| now.abs_diff(asked) < COME_BACK_MS);
-        if payment.state != State::RequiresCustomerAction || lately {
-            return Ok(payment);
-        }
-        // Stored before the question, so that of many at once one asks.
-        payment.asked_ms = Some(now);
-        match self.save(&mut payment, version, &Effects::default()).await {
-            Ok(_) => self.resolve(merchant, payment_id, true).await,
-            Err(StoreError::Conflict) => self.reload(&payment).await,
-            Err(other) => Err(other.into()),
-        }
     }
 
     /// Marks the pending call as ours. `None`: somebody else was faster.
@@ -239,30 +217,6 @@ impl Engine {
         Ok((payment, version))
     }
 
-    /// Asks about a payer who was sent to authenticate.
-    async fn resolve_watch(&self, mut payment: Payment, version: Version, watch: Watch) -> Result<Payment, Fault> {
-        let account = self.account_of(&payment).await?;
-        let sync = Self::sync_operation(&payment).ok_or(Fault::Internal)?;
-        let answer = if self.can_be_asked(&account)? { self.ask(&account, &sync).await } else { Exchanged::Absent };
-        let now = self.now_ms();
-        if let Exchanged::Done(outcome) = answer
-            && !matches!(outcome, Outcome::RequiresAction { .. } | Outcome::Refused(_))
-        {
-            return self.observe(payment, version, &outcome).await;
-        }
-        let gone = now - payment.modified_ms > WATCH_MS_MAX;
-        payment.watch = (!gone).then(|| Watch {
-            tries: watch.tries.saturating_add(1),
-            next_ms: now + backoff_ms(watch.tries).max(WATCH_MS_MIN),
-        });
-        let effects = if gone { settle::given_up(&mut payment) } else { Effects::default() };
-        match self.save(&mut payment, version, &effects).await {
-            Ok(_) => Ok(payment),
-            Err(StoreError::Conflict) => self.reload(&payment).await,
-            Err(other) => Err(other.into()),
-        }
-    }
-
     async fn resolve_refund(&self, mut payment: Payment, version: Version, refund_id: &str) -> Result<Payment, Fault> {
         let now = self.now_ms();
         if find(&payment, refund_id)?.status != RefundStatus::Pending {
@@ -371,11 +325,5 @@ const ABSENT_TRIES: u32 = 6;
 const SETTLE_MS: i64 = 3_000;
 /// The same where no idempotency key protects a second call: an hour, in milliseconds.
 const ABSENCE_MS_MIN: i64 = 3_600_000;
-/// Least time between two questions that returning browsers cause, in milliseconds.
-const COME_BACK_MS: u64 = 3_000;
-/// Least time between two questions about a payer who is away, in milliseconds.
-const WATCH_MS_MIN: i64 = 30_000;
-/// After a day without the payer the provider is not asked any more (a forced fetch still does), in milliseconds.
-const WATCH_MS_MAX: i64 = 24 * 3_600_000;
 /// Most payments and chores of one round.
 const ROUND_MAX: u32 = 200;

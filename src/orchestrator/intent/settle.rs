@@ -151,18 +151,6 @@ pub(super) fn abandoned(payment: &mut Payment) -> Effects {
     aftercare(payment, false, now_ms)
 }
 
-/// What a payer who never came back leaves to do: the card would be kept after a success that is not expected any more.
-pub(super) fn given_up(payment: &mut Payment) -> Effects {
-    let mut effects = Effects::default();
-    let chore =
-        payment.method.as_ref().filter(|method| method.fresh).map(|m| chore(payment, ChoreKind::Shred, m.token));
-    effects.chores.extend(chore);
-    if let Some(method) = payment.method.as_mut() {
-        method.fresh = false;
-    }
-    effects
-}
-
 /// Applies the outcome of a refund's call.
 pub(super) fn refund(payment: &mut Payment, refund_id: &str, outcome: &Outcome, now_ms: i64) -> Settled {
     let Some(refund) = payment.refunds.iter_mut().find(|r| r.refund_id == refund_id) else {

@@ -93,6 +93,10 @@ impl Connector for Adyen {
         }
     }
 
+    fn needs_return(&self) -> bool {
+        true
+    }
+
     fn webhook(&self, call: &WebhookCall<'_>, credentials: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
         webhook::read(call, credentials)
     }

@@ -83,7 +83,7 @@ impl Connector for RigConnector {
             },
             Operation::Complete(_) if able.can_sync => return Err(Unsupported("not needed here")),
             Operation::Complete(c) => {
-                let result = c.returned.get("result").map_or("", String::as_str);
+                let result = c.returned.get("result").ok_or(Unsupported("the browser brought nothing of ours"))?;
                 let fields = vec![text("id", c.psp_id.as_deref().unwrap()), text("result", result)];
                 tell("/complete", &c.idempotency_key, fields, true)
             }
@@ -131,7 +131,10 @@ impl Connector for RigConnector {
             "pending" => Outcome::Pending { psp_id, handles },
             "failed" => Outcome::Refused(Refusal { code: "refund_failed".into(), message: "It failed.".into() }),
             "refused" => Outcome::Refused(Refusal { code: "refused".into(), message: "Not now.".into() }),
-            "action" => Outcome::RequiresAction { psp_id, redirect_url: "https://psp.test/3ds".into(), handles },
+            "action" => {
+                let redirect_url = answer["url"].as_str().unwrap_or("https://psp.test/3ds").to_owned();
+                Outcome::RequiresAction { psp_id, redirect_url, handles }
+            }
             declined => Outcome::Declined(Decline {
                 psp_id: Some(psp_id),
                 code: "card_declined".into(),
@@ -144,6 +147,10 @@ impl Connector for RigConnector {
                 },
             }),
         })
+    }
+
+    fn needs_return(&self) -> bool {
+        !self.able.can_sync
     }
 
     fn webhook(&self, call: &WebhookCall<'_>, credentials: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {

@@ -39,6 +39,8 @@ pub(crate) enum Trouble {
     Hard,
     /// The schemes forbid to ask again with this card.
     Forbidden,
+    /// The provider wants the payer on another page, and has done nothing yet.
+    Onward,
     /// The provider wants the payer to authenticate.
     Action,
 }
@@ -92,20 +94,23 @@ impl Transport for FakePsp {
             next(&mut state.troubles).or_else(|| state.troubles_of.get_mut(account).and_then(next))
         };
         let instead = |status| self.state.lock().unwrap().instead = Some(status);
-        let remember = |status: &str| {
+        let remember = |answer: Value| {
             let key = request.idempotency_key.clone().unwrap();
-            self.state.lock().unwrap().answers.insert(key, json!({"status": status}));
+            self.state.lock().unwrap().answers.insert(key, answer);
         };
         match trouble {
             Some(Trouble::Unreachable) => return Sent::NotSent(NotSent::Unreachable),
             Some(Trouble::LostRequest) => return Sent::InDoubt(Doubt::TimedOut),
             Some(Trouble::Hang) => std::future::pending().await,
-            Some(Trouble::Fault) => remember("fault"),
-            Some(Trouble::Refused) => remember("refused"),
+            Some(Trouble::Fault) => remember(json!({"status": "fault"})),
+            Some(Trouble::Refused) => remember(json!({"status": "refused"})),
             Some(Trouble::Soft) => instead("declined"),
             Some(Trouble::Hard) => instead("hard"),
             Some(Trouble::Forbidden) => instead("forbidden"),
             Some(Trouble::Action) => instead("action"),
+            Some(Trouble::Onward) => {
+                remember(json!({"id": "ps_0", "status": "action", "url": "https://psp.test/more"}));
+            }
             Some(Trouble::LostAnswer | Trouble::HangDone | Trouble::Accepted) | None => {}
         }
         let card = match card {
