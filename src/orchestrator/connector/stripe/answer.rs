@@ -1,15 +1,11 @@
 //! Stripe's answers, read strictly where money hangs on them and tolerantly everywhere else: added fields are no error, a
-//! missing status is.
-
-use std::collections::BTreeMap;
+//! missing status is. What their objects prove is said in `object.rs`.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::amount::from_stripe;
 use super::decline::kind;
-use crate::connector::{Decline, Doubt, Handles, Outcome, PspAnswer, Refusal, Step};
-use crate::money::Money;
+use crate::connector::{Decline, Doubt, PspAnswer, Refusal};
 
 /// What an answer says.
 pub(super) enum Said<T> {
@@ -21,48 +17,6 @@ pub(super) enum Said<T> {
     Doubt(Doubt),
 }
 
-/// A `payment_intent`.
-#[derive(Deserialize)]
-pub(super) struct Intent {
-    pub(super) id: String,
-    pub(super) status: String,
-    pub(super) amount: u64,
-    pub(super) currency: String,
-    pub(super) created: i64,
-    amount_received: Option<u64>,
-    #[serde(default)]
-    metadata: Option<BTreeMap<String, String>>,
-    next_action: Option<NextAction>,
-    last_payment_error: Option<Problem>,
-    charges: Option<List<Charge>>,
-}
-
-/// A `refund`.
-#[derive(Deserialize)]
-pub(super) struct Refund {
-    pub(super) id: String,
-    pub(super) status: String,
-    pub(super) amount: u64,
-    pub(super) currency: String,
-    pub(super) failure_reason: Option<String>,
-    #[serde(default)]
-    metadata: Option<BTreeMap<String, String>>,
-}
-
-/// A page of a list.
-#[derive(Deserialize)]
-pub(super) struct List<T> {
-    pub(super) data: Vec<T>,
-    #[serde(default)]
-    pub(super) has_more: bool,
-}
-
-/// An object of which only the id matters.
-#[derive(Deserialize)]
-pub(super) struct Named {
-    pub(super) id: String,
-}
-
 /// Stripe's `error` object; also `last_payment_error`.
 #[derive(Deserialize)]
 pub(super) struct Problem {
@@ -72,39 +26,16 @@ pub(super) struct Problem {
     decline_code: Option<String>,
     advice_code: Option<String>,
     message: Option<String>,
+    param: Option<String>,
     pub(super) payment_intent: Option<Brief>,
+    pub(super) setup_intent: Option<Brief>,
 }
 
-/// The payment intent inside an error.
+/// The payment intent or setup intent inside an error.
 #[derive(Deserialize)]
 pub(super) struct Brief {
     pub(super) id: String,
     pub(super) status: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct NextAction {
-    redirect_to_url: Option<Redirect>,
-}
-
-#[derive(Deserialize)]
-struct Redirect {
-    url: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Charge {
-    payment_method_details: Option<Details>,
-}
-
-#[derive(Deserialize)]
-struct Details {
-    card: Option<Card>,
-}
-
-#[derive(Deserialize)]
-struct Card {
-    network_transaction_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -130,113 +61,6 @@ pub(super) fn read<T: DeserializeOwned>(answer: &PspAnswer) -> Said<T> {
         },
         424 | 500..=599 => Said::Doubt(Doubt::ServerFault),
         _ => Said::Doubt(Doubt::Unreadable),
-    }
-}
-
-impl Intent {
-    /// What a payment intent proves.
-    pub(super) fn step(&self) -> Step {
-        let (psp_id, handles) = (self.id.clone(), Handles::new());
-        let done = |outcome| Step::Done(outcome);
-        if !is_id(&self.id) {
-            return Step::InDoubt(Doubt::Unreadable);
-        }
-        match self.status.as_str() {
-            "succeeded" => match self.received() {
-                Some(amount_minor) => {
-                    let network_transaction_id = self.network_transaction_id();
-                    done(Outcome::Captured { psp_id, amount_minor, network_transaction_id, handles })
-                }
-                None => Step::InDoubt(Doubt::Unreadable),
-            },
-            "requires_capture" => {
-                let network_transaction_id = self.network_transaction_id();
-                done(Outcome::Authorized { psp_id, network_transaction_id, handles })
-            }
-            "processing" => done(Outcome::Pending { psp_id, handles }),
-            "canceled" => done(Outcome::Cancelled { psp_id }),
-            "requires_action" => match self.redirect() {
-                Some(redirect_url) => done(Outcome::RequiresAction { psp_id, redirect_url, handles }),
-                // Only a browser with Stripe's library and the client secret could go on, and we hand that out to nobody.
-                None => done(Outcome::Declined(Decline {
-                    psp_id: Some(psp_id),
-                    code: "authentication_required".to_owned(),
-                    decline_code: None,
-                    message: "The card wants authentication, and there was no return_url to come back to.".to_owned(),
-                    kind: kind("authentication_required", None, None),
-                })),
-            },
-            "requires_payment_method" => match &self.last_payment_error {
-                Some(problem) => done(Outcome::Declined(problem.decline(Some(psp_id)))),
-                None => done(Outcome::Refused(refusal("requires_payment_method", "The payment was not tried."))),
-            },
-            "requires_confirmation" => {
-                done(Outcome::Refused(refusal("requires_confirmation", "The payment was not confirmed.")))
-            }
-            _ => Step::InDoubt(Doubt::Unreadable),
-        }
-    }
-
-    /// Whether this is the payment that was asked for: another amount or currency means that the answer is not ours.
-    pub(super) fn is_for(&self, money: Money) -> bool {
-        from_stripe(self.amount, &self.currency) == Some(money)
-    }
-
-    /// A value of the metadata.
-    pub(super) fn noted(&self, name: &str) -> Option<&str> {
-        self.metadata.as_ref()?.get(name).map(String::as_str)
-    }
-
-    /// How much was taken, where the answer says so.
-    pub(super) fn took(&self) -> Option<Option<Money>> {
-        self.amount_received.map(|amount| from_stripe(amount, &self.currency))
-    }
-
-    /// How much was taken. `amount_received` is not among the fields that Stripe's specification calls required; without
-    /// it, all was taken.
-    fn received(&self) -> Option<u64> {
-        from_stripe(self.amount_received.unwrap_or(self.amount), &self.currency).map(|money| money.minor)
-    }
-
-    fn network_transaction_id(&self) -> Option<String> {
-        let charge = self.charges.as_ref()?.data.first()?;
-        let id = charge.payment_method_details.as_ref()?.card.as_ref()?.network_transaction_id.as_ref()?;
-        let plain = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        plain.then(|| id.clone())
-    }
-
-    /// The page to send the payer to. It goes into a `Location` header, so nothing but a plain https address will do.
-    fn redirect(&self) -> Option<String> {
-        let url = self.next_action.as_ref()?.redirect_to_url.as_ref()?.url.as_ref()?;
-        let plain = url.len() <= URL_CHARS_MAX && url.bytes().all(|byte| byte.is_ascii_graphic());
-        (plain && url.starts_with("https://")).then(|| url.clone())
-    }
-}
-
-impl Refund {
-    /// What a refund proves.
-    pub(super) fn step(&self) -> Step {
-        let psp_id = self.id.clone();
-        if !is_id(&self.id) {
-            return Step::InDoubt(Doubt::Unreadable);
-        }
-        match self.status.as_str() {
-            "succeeded" => match from_stripe(self.amount, &self.currency) {
-                Some(money) => Step::Done(Outcome::Refunded { psp_id, amount_minor: money.minor }),
-                None => Step::InDoubt(Doubt::Unreadable),
-            },
-            "pending" | "requires_action" => Step::Done(Outcome::Pending { psp_id, handles: Handles::new() }),
-            "failed" | "canceled" => {
-                let code = self.failure_reason.as_deref().map_or("refund_failed".to_owned(), word);
-                Step::Done(Outcome::Refused(refusal(&code, "The refund failed; the money stayed with the merchant.")))
-            }
-            _ => Step::InDoubt(Doubt::Unreadable),
-        }
-    }
-
-    /// A value of the metadata.
-    pub(super) fn noted(&self, name: &str) -> Option<&str> {
-        self.metadata.as_ref()?.get(name).map(String::as_str)
     }
 }
 
@@ -267,9 +91,19 @@ impl Problem {
         self.code.as_deref() == Some(code)
     }
 
-    /// The payment intent that the error names, if its id can be one.
+    /// Whether Stripe does not know this parameter, or one below it: nothing was done.
+    pub(super) fn knows_not(&self, param: &str) -> bool {
+        self.is("parameter_unknown") && self.param.as_deref().is_some_and(|named| named.starts_with(param))
+    }
+
+    /// The payment intent or setup intent that the error names.
+    pub(super) fn subject(&self) -> Option<&Brief> {
+        self.payment_intent.as_ref().or(self.setup_intent.as_ref())
+    }
+
+    /// Its id, if it can be one.
     pub(super) fn psp_id(&self) -> Option<String> {
-        self.payment_intent.as_ref().map(|intent| intent.id.clone()).filter(|id| is_id(id))
+        self.subject().map(|intent| intent.id.clone()).filter(|id| is_id(id))
     }
 }
 
@@ -284,7 +118,7 @@ pub(super) fn is_id(text: &str) -> bool {
 }
 
 /// A code of Stripe's, or `unknown` for what does not look like one.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     let plain = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if plain { text.to_owned() } else { "unknown".to_owned() }
 }
@@ -321,12 +155,12 @@ fn hide(safe: &mut String, digits: &mut usize) {
 }
 
 const ID_CHARS_MAX: usize = 255;
-const URL_CHARS_MAX: usize = 4096;
 const MESSAGE_CHARS_MAX: usize = 300;
 const DIGITS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use super::super::object::Named;
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@
 //!   can be gone by the second), and Stripe's idempotency keys hold.
 //! - Every payment intent carries `payment_id` and `attempt_id` in its metadata, every refund `refund_id`: a lost answer
 //!   is found again by listing, which Stripe keeps consistent (its search is not).
+//! - A verification is a setup intent, told apart by its id (`seti_`) or by an amount of nothing.
 //! - The API version is pinned, because the account's default would change answers under us.
 
 mod amount;
@@ -14,8 +15,11 @@ mod authorize;
 mod cancel;
 mod capture;
 mod decline;
+mod increment;
+mod object;
 mod refund;
 mod sync;
+mod webhook;
 
 use super::{
     Auth, BadCredentials, Body, Capabilities, Connector, Credentials, Doubt, Field, Method, Operation, Progress,
@@ -67,31 +71,34 @@ impl Connector for Stripe {
     fn request(&self, operation: &Operation, progress: &Progress) -> Result<PspRequest, Unsupported> {
         match operation {
             Operation::Authorize(authorize) => authorize::request(authorize, progress),
+            Operation::Verify(verify) => authorize::verify_request(verify, progress),
+            Operation::Increment(increment) => increment::request(increment),
             Operation::Sync(sync) => sync::payment_request(sync, progress),
             Operation::Capture(capture) => capture::request(capture),
             Operation::Cancel(cancel) => cancel::request(cancel),
             Operation::Refund(refund) => refund::request(refund),
             Operation::SyncRefund(sync) => sync::refund_request(sync, progress),
-            Operation::Verify(_) | Operation::Increment(_) | Operation::Complete(_) => {
-                Err(Unsupported("this is not offered with Stripe yet"))
-            }
+            Operation::Complete(_) => Err(Unsupported(ASK_INSTEAD)),
         }
     }
 
     fn outcome(&self, operation: &Operation, progress: &Progress, answer: &PspAnswer) -> Step {
         match operation {
             Operation::Authorize(authorize) => authorize::outcome(authorize, progress, answer),
+            Operation::Verify(_) => authorize::verify_outcome(progress, answer),
+            Operation::Increment(increment) => increment::outcome(increment, answer),
             Operation::Sync(sync) => sync::payment_outcome(sync, progress, answer),
             Operation::Capture(capture) => capture::outcome(capture, answer),
-            Operation::Cancel(_) => cancel::outcome(answer),
+            Operation::Cancel(cancel) => cancel::outcome(cancel, answer),
             Operation::Refund(refund) => refund::outcome(refund, answer),
             Operation::SyncRefund(sync) => sync::refund_outcome(sync, progress, answer),
-            Operation::Verify(_) | Operation::Increment(_) | Operation::Complete(_) => Step::InDoubt(Doubt::Unreadable),
+            // `request` makes none, so no answer can be one to it.
+            Operation::Complete(_) => Step::InDoubt(Doubt::Unreadable),
         }
     }
 
-    fn webhook(&self, _: &WebhookCall<'_>, _: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
-        Err(WebhookRefusal::NoSecret)
+    fn webhook(&self, call: &WebhookCall<'_>, credentials: &Credentials) -> Result<Vec<PspEvent>, WebhookRefusal> {
+        webhook::read(call, credentials)
     }
 }
 
@@ -115,6 +122,11 @@ impl Form {
     fn slot(mut self, name: &str, slot: super::Slot) -> Self {
         self.0.push((name.to_owned(), Field::Slot(slot)));
         self
+    }
+
+    /// Asks for an object itself where Stripe would give its id.
+    fn expanded(self, name: &str) -> Self {
+        self.text("expand[0]", name)
     }
 
     /// The request that posts this form.
@@ -148,6 +160,11 @@ fn id_in_path(id: &str) -> Result<&str, Unsupported> {
     }
 }
 
+/// Whether the id is one of a verification.
+fn is_setup(id: &str) -> bool {
+    id.starts_with("seti_")
+}
+
 /// The merchant's reason, where it is one of the words that Stripe takes; any other text stays with us.
 fn reason_of<'a>(reason: Option<&'a String>, known: &[&str]) -> Option<&'a String> {
     reason.filter(|reason| known.contains(&reason.as_str()))
@@ -155,10 +172,11 @@ fn reason_of<'a>(reason: Option<&'a String>, known: &[&str]) -> Option<&'a Strin
 
 const CAPABILITIES: Capabilities = Capabilities {
     partial_capture: true,
-    multiple_captures: false,
-    incremental: false,
-    zero_amount: false,
-    foreign_network_id: false,
+    multiple_captures: true,
+    incremental: true,
+    zero_amount: true,
+    // Where Stripe has opened the parameter to the account; elsewhere the payment is made without the scheme's id.
+    foreign_network_id: true,
     can_sync: true,
     authorization_days: 7,
     currencies: &[],
@@ -168,8 +186,14 @@ const CAPABILITIES: Capabilities = Capabilities {
     idempotent_replay_s: Some(24 * 3600),
 };
 
-/// The last version that shows the charges inside the payment intent.
-const VERSION: &str = "2022-08-01";
+/// The first version in which the charge is read by `expand[]=latest_charge`, where Stripe tells whether several captures
+/// and increments are offered (`payment_method_details.card.multicapture` and `.incremental_authorization`); in the
+/// versions before it a payment intent lists its charges instead. Parameters that are younger (`final_capture`,
+/// `request_multicapture`, `request_incremental_authorization`) are additions, which Stripe makes to every version; what
+/// later versions change (defaults of `capture_method` and of `automatic_payment_methods`) is named in each request.
+const VERSION: &str = "2022-11-15";
+
+const ASK_INSTEAD: &str = "Stripe judges what the browser brought back by itself; ask about the payment instead";
 
 const KEY_CHARS_MAX: usize = 255;
 

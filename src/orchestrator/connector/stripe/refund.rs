@@ -1,7 +1,8 @@
 //! Refund: gives back all or a part of what was taken.
 
 use super::amount::{from_stripe, to_stripe};
-use super::answer::{self, Said, read};
+use super::answer::{Said, read};
+use super::object;
 use super::{Form, id_in_path, reason_of};
 use crate::connector::{Doubt, Outcome, PspAnswer, PspRequest, Refund, Step, Unsupported};
 
@@ -16,7 +17,7 @@ pub(super) fn request(refund: &Refund) -> Result<PspRequest, Unsupported> {
 }
 
 pub(super) fn outcome(refund: &Refund, answer: &PspAnswer) -> Step {
-    match read::<answer::Refund>(answer) {
+    match read::<object::Refund>(answer) {
         Said::Object(made) if from_stripe(made.amount, &made.currency) == Some(refund.amount) => made.step(),
         Said::Object(_) => Step::InDoubt(Doubt::Unreadable),
         Said::Problem(status, problem) => Step::Done(Outcome::Refused(problem.refusal(status))),

@@ -6,29 +6,44 @@
 
 use strongroom_wire::limits;
 
-use super::answer::{Intent, List, Refund, Said, is_id, read};
-use super::{get, id_in_path};
+use super::answer::{Said, is_id, read};
+use super::object::{Found, Intent, List, Refund, SetupIntent};
+use super::{get, id_in_path, is_setup};
 use crate::connector::{Doubt, Progress, PspAnswer, PspRequest, Step, Sync, SyncRefund, Unsupported};
 
 pub(super) fn payment_request(sync: &Sync, progress: &Progress) -> Result<PspRequest, Unsupported> {
-    match &sync.psp_id {
-        Some(id) => Ok(get(format!("/v1/payment_intents/{}", id_in_path(id)?), Vec::new())),
-        None => Ok(get("/v1/payment_intents", page(progress))),
-    }
+    // A setup intent has no charge to look into.
+    let (kind, expand) =
+        if verifies(sync) { ("setup_intents", None) } else { ("payment_intents", Some("latest_charge")) };
+    let (path, mut query, below) = match &sync.psp_id {
+        Some(id) => (format!("/v1/{kind}/{}", id_in_path(id)?), Vec::new(), ""),
+        None => (format!("/v1/{kind}"), page(progress), "data."),
+    };
+    query.extend(expand.map(|name| ("expand[0]".to_owned(), format!("{below}{name}"))));
+    Ok(get(path, query))
 }
 
 pub(super) fn payment_outcome(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Step {
-    let Some(id) = &sync.psp_id else { return find_payment(sync, progress, answer) };
-    match read::<Intent>(answer) {
-        Said::Object(intent) if intent.id == *id => intent.step(),
+    if verifies(sync) { found::<SetupIntent>(sync, progress, answer) } else { found::<Intent>(sync, progress, answer) }
+}
+
+/// Whether it asks about a verification: by the id, or, where that was lost, because there was no money in it.
+fn verifies(sync: &Sync) -> bool {
+    sync.psp_id.as_deref().map_or(sync.amount.minor == 0, is_setup)
+}
+
+fn found<T: Found>(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Step {
+    let Some(id) = &sync.psp_id else { return search::<T>(sync, progress, answer) };
+    match read::<T>(answer) {
+        Said::Object(intent) if intent.id() == id => intent.step(),
         Said::Object(_) => Step::InDoubt(Doubt::Unreadable),
         Said::Problem(..) => Step::InDoubt(Doubt::QuestionRefused),
         Said::Doubt(doubt) => Step::InDoubt(doubt),
     }
 }
 
-fn find_payment(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Step {
-    match read::<List<Intent>>(answer) {
+fn search<T: Found>(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Step {
+    match read::<List<T>>(answer) {
         Said::Object(list) => {
             if let Some(found) = list.data.iter().find(|intent| intent.noted("attempt_id") == Some(&sync.attempt_id)) {
                 return found.step();
@@ -36,9 +51,9 @@ fn find_payment(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Step {
             // The list comes newest first: once a page ends before the attempt began, the rest is older still. The
             // request does not ask Stripe for that bound, so that a clock running apart costs a page and no money.
             let since = sync.since_unix_s.saturating_sub(SKEW_S);
-            let older = list.data.last().is_none_or(|last| last.created < since);
+            let older = list.data.last().is_none_or(|last| last.created() < since);
             let more = list.has_more && !older;
-            turn(progress, more, list.data.last().map(|last| last.id.as_str()))
+            turn(progress, more, list.data.last().map(Found::id))
         }
         Said::Problem(..) => Step::InDoubt(Doubt::QuestionRefused),
         Said::Doubt(doubt) => Step::InDoubt(doubt),
