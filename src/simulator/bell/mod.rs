@@ -91,6 +91,11 @@ impl Bell {
         }
     }
 
+    /// Whether anybody would be told an event of this dialect.
+    pub(crate) fn is_heard(&self, provider: &str) -> bool {
+        self.targets().iter().any(|target| target.is_of(provider))
+    }
+
     /// Adds a target, or replaces the one with the same dialect, account and address.
     ///
     /// # Errors

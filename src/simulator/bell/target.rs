@@ -76,6 +76,11 @@ impl Target {
         (&self.provider, &self.account_ending, &self.url) == (&other.provider, &other.account_ending, &other.url)
     }
 
+    /// Whether it is for this dialect.
+    pub(super) fn is_of(&self, provider: &str) -> bool {
+        self.provider == provider
+    }
+
     /// Whether events of this account (its API key) go there.
     pub(super) fn wants(&self, provider: &str, account: &str) -> bool {
         self.provider == provider && self.account_ending.as_deref().is_none_or(|ending| account.ends_with(ending))

@@ -35,7 +35,7 @@ pub(super) fn seal(event: &Value, secret: &str, now_s: i64) -> Letter {
 }
 
 /// The version that webhook endpoints of the simulator are made with.
-const API_VERSION: &str = "2022-08-01";
+const API_VERSION: &str = "2022-11-15";
 
 #[cfg(test)]
 mod tests {

@@ -42,7 +42,7 @@ pub(super) async fn change(
     let mut call = call(stripe, request, account, key);
     let work = |declines| {
         call.declines = declines;
-        match act(&mut stripe.book(), form, &call) {
+        match stripe.with_book(|book| act(book, form, &call)) {
             Ok(value) => Work { answer: Answer { status: 200, body: value.to_string() }, began: true },
             Err(refusal) => Work { answer: answer(&refusal), began: refusal.began },
         }
@@ -69,7 +69,7 @@ pub(super) async fn look(
     };
     let place = Place { provider: NAME, account: &account, operation: Operation::Read };
     let met = stripe.house.fault(place, Asked::default());
-    let look = || match act(&mut stripe.book(), form) {
+    let look = || match stripe.with_book(|book| act(book, form)) {
         Ok(value) => Answer { status: 200, body: value.to_string() },
         Err(refusal) => answer(&refusal),
     };

@@ -1,4 +1,4 @@
-//! The dialect of Stripe: payment methods, payment intents, charges, refunds and disputes below `/v1`.
+//! The dialect of Stripe: payment methods, payment intents, setup intents, charges, refunds and disputes below `/v1`.
 
 mod book;
 mod challenge;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::desk::Dispute;
 use crate::house::{Dialect, House};
 use crate::replay::Keys;
-use book::Book;
+use book::{Book, Happened};
 
 pub(crate) use exchange::no_route;
 
@@ -39,6 +39,19 @@ impl Stripe {
     pub(crate) fn new(house: House, api_keys: &[String]) -> Self {
         let book = Arc::new(Mutex::new(Book::new(house.ledger.clone())));
         Self { house, book, keys: Keys::default(), api_keys: api_keys.into() }
+    }
+
+    /// Works on the books, and tells by webhook what happened in them.
+    fn with_book<T>(&self, act: impl FnOnce(&mut Book) -> T) -> T {
+        let mut book = self.book();
+        book.listened = self.house.bell.is_heard(NAME);
+        let done = act(&mut book);
+        // Under the lock, so that events leave in the order in which they happened.
+        for Happened { kind, account, object } in book.happened() {
+            let event = event::event(kind, object, self.house.now_s());
+            self.house.bell.ring(NAME, &account, event, event::seal);
+        }
+        done
     }
 
     /// The books; the ledger may be locked under their lock, never the other way round.
@@ -64,6 +77,10 @@ impl Dialect for Stripe {
             .route("/v1/payment_intents/{id}/increment_authorization", post().to(write::increment_intent))
             .route("/v1/payment_intents/{id}/capture", post().to(write::capture_intent))
             .route("/v1/payment_intents/{id}/cancel", post().to(write::cancel_intent))
+            .route("/v1/setup_intents", post().to(write::create_setup))
+            .route("/v1/setup_intents", get().to(read::setups))
+            .route("/v1/setup_intents/{id}", get().to(read::setup))
+            .route("/v1/setup_intents/{id}/cancel", post().to(write::cancel_setup))
             .route("/v1/charges/{id}", get().to(read::charge))
             .route("/v1/refunds", post().to(write::create_refund))
             .route("/v1/refunds", get().to(read::refunds))

@@ -43,6 +43,26 @@ pub(super) async fn intents(stripe: Data<Stripe>, request: HttpRequest) -> HttpR
     .await
 }
 
+/// `GET /v1/setup_intents/{id}`
+pub(super) async fn setup(stripe: Data<Stripe>, request: HttpRequest, id: Path<String>) -> HttpResponse {
+    look(&stripe, &request, |book, form| {
+        form.finish()?;
+        Ok(shape::setup(book, book.setup(&id)?))
+    })
+    .await
+}
+
+/// `GET /v1/setup_intents`, newest first
+pub(super) async fn setups(stripe: Data<Stripe>, request: HttpRequest) -> HttpResponse {
+    look(&stripe, &request, |book, mut form| {
+        let page = Page::parse(&mut form)?;
+        form.finish()?;
+        let rows = book.setups().filter(|setup| page.holds(setup.created));
+        page.cut("/v1/setup_intents", rows.map(|setup| (setup.id.as_str(), || shape::setup(book, setup))))
+    })
+    .await
+}
+
 /// `GET /v1/charges/{id}`
 pub(super) async fn charge(stripe: Data<Stripe>, request: HttpRequest, id: Path<String>) -> HttpResponse {
     look(&stripe, &request, |book, form| {

@@ -27,6 +27,8 @@ pub(crate) struct Refusal {
 /// What Stripe shows beside a decline; boxed, because few refusals have it.
 #[derive(Debug)]
 struct Beside {
+    /// `payment_intent` or `setup_intent`.
+    kind: &'static str,
     charge: Option<String>,
     intent: Value,
     method: Option<Value>,
@@ -89,7 +91,13 @@ impl Refusal {
 
     /// Adds what Stripe shows beside a decline: the charge, the payment intent and the payment method.
     pub(crate) fn beside(mut self, charge: Option<String>, intent: Value, method: Option<Value>) -> Self {
-        self.beside = Some(Box::new(Beside { charge, intent, method }));
+        self.beside = Some(Box::new(Beside { kind: "payment_intent", charge, intent, method }));
+        self
+    }
+
+    /// Adds what Stripe shows beside a refused verification: the setup intent and the payment method.
+    pub(crate) fn beside_setup(mut self, intent: Value, method: Option<Value>) -> Self {
+        self.beside = Some(Box::new(Beside { kind: "setup_intent", charge: None, intent, method }));
         self
     }
 
@@ -108,7 +116,7 @@ impl Refusal {
             }
         }
         if let Some(beside) = &self.beside {
-            error["payment_intent"] = beside.intent.clone();
+            error[beside.kind] = beside.intent.clone();
             let rest = [("charge", beside.charge.clone().map(Value::from)), ("payment_method", beside.method.clone())];
             for (name, value) in rest {
                 if let Some(value) = value {

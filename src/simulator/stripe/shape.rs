@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::book::{Book, Charge, Intent, LastError, Method, Refund, Status};
+use super::book::{Book, Challenge, Charge, Intent, LastError, Method, Refund, Setup};
 use crate::cards::Behaviour;
 
 /// A `payment_method`.
@@ -71,11 +71,11 @@ pub(crate) fn intent(book: &Book, intent: &Intent, view: View) -> Value {
         "currency": intent.currency,
         "customer": null,
         "description": intent.description,
-        "last_payment_error": last_error(book, intent),
+        "last_payment_error": last_error(book, intent.last_error.as_ref(), "payment"),
         "latest_charge": latest_charge,
         "livemode": false,
         "metadata": intent.metadata,
-        "next_action": next_action(intent),
+        "next_action": next_action(intent.challenge.as_ref(), intent.return_url.as_deref()),
         "on_behalf_of": null,
         "payment_method": intent.method,
         "payment_method_options": { "card": {
@@ -103,10 +103,41 @@ pub(crate) fn intent(book: &Book, intent: &Intent, view: View) -> Value {
     shape
 }
 
+/// A `setup_intent`.
+pub(crate) fn setup(book: &Book, setup: &Setup) -> Value {
+    json!({
+        "id": setup.id,
+        "object": "setup_intent",
+        "application": null,
+        "cancellation_reason": setup.cancellation_reason,
+        "client_secret": setup.client_secret,
+        "created": setup.created,
+        "customer": null,
+        "description": setup.description,
+        "last_setup_error": last_error(book, setup.last_error.as_ref(), "setup"),
+        "latest_attempt": null,
+        "livemode": false,
+        "mandate": null,
+        "metadata": setup.metadata,
+        "next_action": next_action(setup.challenge.as_ref(), setup.return_url.as_deref()),
+        "on_behalf_of": null,
+        "payment_method": setup.method,
+        "payment_method_options": { "card": {
+            "mandate_options": null,
+            "request_three_d_secure": if setup.three_ds_wanted { "any" } else { "automatic" }
+        } },
+        "payment_method_types": ["card"],
+        "single_use_mandate": null,
+        "status": setup.status.name(),
+        "usage": setup.usage
+    })
+}
+
 /// A `charge`.
 pub(crate) fn charge(book: &Book, charge: &Charge) -> Value {
     let method = book.method(&charge.method).ok();
     let approved = charge.decline.is_none();
+    let intent = book.intent(&charge.intent).ok();
     let card = method.map(|method| {
         json!({
             "amount_authorized": if approved { charge.amount } else { 0 },
@@ -117,7 +148,9 @@ pub(crate) fn charge(book: &Book, charge: &Charge) -> Value {
             "exp_year": method.exp_year,
             "fingerprint": method.card.fingerprint(),
             "funding": method.card.funding,
+            "incremental_authorization": offered(intent.is_some_and(|intent| intent.incremental)),
             "last4": method.card.last4(),
+            "multicapture": offered(intent.is_some_and(|intent| intent.multicapture)),
             "network": method.card.brand,
             "network_transaction_id": if approved { json!(charge.network_transaction_id) } else { Value::Null },
             "three_d_secure": if charge.authenticated {
@@ -152,7 +185,7 @@ pub(crate) fn charge(book: &Book, charge: &Charge) -> Value {
         "captured": charge.captured > 0,
         "created": charge.created,
         "currency": charge.currency,
-        "disputed": book.intent(&charge.intent).is_ok_and(|intent| intent.dispute.is_some()),
+        "disputed": intent.is_some_and(|intent| intent.dispute.is_some()),
         "failure_code": charge.decline.map(|decline| decline.code),
         "failure_message": charge.decline.map(|decline| decline.message),
         "livemode": false,
@@ -220,9 +253,9 @@ pub(crate) fn list(url: &str, items: Vec<Value>, has_more: bool) -> Value {
     json!({ "object": "list", "data": items, "has_more": has_more, "url": url })
 }
 
-fn next_action(intent: &Intent) -> Value {
-    let Some(challenge) = &intent.challenge else { return Value::Null };
-    match &intent.return_url {
+fn next_action(challenge: Option<&Challenge>, return_url: Option<&str>) -> Value {
+    let Some(challenge) = challenge else { return Value::Null };
+    match return_url {
         Some(return_url) => json!({
             "type": "redirect_to_url",
             "redirect_to_url": { "return_url": return_url, "url": challenge.url }
@@ -236,27 +269,36 @@ fn next_action(intent: &Intent) -> Value {
     }
 }
 
-fn last_error(book: &Book, intent: &Intent) -> Value {
-    debug_assert!(intent.last_error.is_none() || intent.status != Status::RequiresAction);
+/// `kind` is `payment` or `setup`.
+fn last_error(book: &Book, error: Option<&LastError>, kind: &str) -> Value {
     let shown = |id: &str| book.method(id).ok().map(method);
-    match &intent.last_error {
+    match error {
         None => Value::Null,
-        Some(LastError::Declined { decline, charge, method }) => json!({
-            "type": "card_error",
-            "code": decline.code,
-            "decline_code": decline.decline_code,
-            "message": decline.message,
-            "charge": charge,
-            "payment_method": shown(method)
-        }),
+        Some(LastError::Declined { decline, charge, method }) => {
+            let mut error = json!({
+                "type": "card_error",
+                "code": decline.code,
+                "decline_code": decline.decline_code,
+                "message": decline.message,
+                "payment_method": shown(method)
+            });
+            if let Some(charge) = charge {
+                error["charge"] = json!(charge);
+            }
+            error
+        }
         Some(LastError::NotAuthenticated { method }) => json!({
             "type": "invalid_request_error",
-            "code": "payment_intent_authentication_failure",
+            "code": format!("{kind}_intent_authentication_failure"),
             "message": "The provided PaymentMethod has failed authentication. Provide a new PaymentMethod to attempt \
-                        to fulfill this PaymentIntent again.",
+                        to fulfill this intent again.",
             "payment_method": shown(method)
         }),
     }
+}
+
+fn offered(is: bool) -> Value {
+    json!({ "status": if is { "available" } else { "unavailable" } })
 }
 
 fn billing_details(method: &Method) -> Value {

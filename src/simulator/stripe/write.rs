@@ -90,6 +90,29 @@ pub(super) async fn cancel_intent(
     .await
 }
 
+/// `POST /v1/setup_intents`
+pub(super) async fn create_setup(stripe: Data<Stripe>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    change(&stripe, &request, &body, Operation::Verify, None, |book, form, call| {
+        let id = book.create_setup(form, call)?;
+        Ok(shape::setup(book, book.setup(&id)?))
+    })
+    .await
+}
+
+/// `POST /v1/setup_intents/{id}/cancel`
+pub(super) async fn cancel_setup(
+    stripe: Data<Stripe>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
+    change(&stripe, &request, &body, Operation::Cancel, None, |book, form, _| {
+        book.cancel_setup(&id, form)?;
+        Ok(shape::setup(book, book.setup(&id)?))
+    })
+    .await
+}
+
 /// `POST /v1/refunds`
 pub(super) async fn create_refund(stripe: Data<Stripe>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let subject = Form::parse(&body).ok().and_then(|form| form.peek("payment_intent").map(str::to_owned));

@@ -1,6 +1,6 @@
 //! Payment intents: created, confirmed, charged.
 
-use super::{Book, Call, Challenge, Charge, Intent, LastError, Method, Status, check_money, fresh_id, room};
+use super::{Book, Call, Charge, Intent, LastError, Method, Status, check_money, fresh_id, room};
 use crate::cards::{Behaviour, Reason};
 use crate::ledger::Kind;
 use crate::page::is_web_address;
@@ -23,6 +23,8 @@ impl Book {
         form.choice("confirmation_method", &["automatic", "manual"])?;
         let asked = "payment_method_options[card][request_incremental_authorization]";
         let incremental = form.choice(asked, &["if_available", "never"])? == Some("if_available");
+        let asked = "payment_method_options[card][request_multicapture]";
+        let multicapture = form.choice(asked, &["if_available", "never"])? == Some("if_available");
         let id = fresh_id("pi");
         let mut intent = Intent {
             client_secret: format!("{id}_secret_{}", &fresh_id("s")[4..]),
@@ -32,6 +34,8 @@ impl Book {
             currency,
             manual_capture,
             incremental,
+            multicapture,
+            exempt: false,
             status: Status::RequiresPaymentMethod,
             method: None,
             charge: None,
@@ -61,7 +65,9 @@ impl Book {
         intent.accept(&terms);
         self.add_intent(intent)?;
         if confirm {
-            self.confirm(&id, &terms, call)?;
+            self.confirm(&id, &terms, call)?
+        } else {
+            self.tell_intent(&id)
         }
         Ok(id)
     }
@@ -104,17 +110,18 @@ impl Book {
         if !shown {
             return self.charge_card(id, &method, false, call);
         }
+        if intent.exempt {
+            return self.charge_card(id, &method, false, call);
+        }
         if terms.off_session || terms.error_on_action {
             return self.decline(id, &method, Reason::AuthenticationRequired, call);
         }
-        room(self.challenges.len())?;
-        let challenge = fresh_id("challenge");
-        self.challenges.insert(challenge.clone(), id.to_owned());
-        let url = format!("{}/3ds/{challenge}", call.base_url);
+        let challenge = self.challenge(id, call)?;
         let intent = self.intent_mut(id)?;
         intent.status = Status::RequiresAction;
         intent.last_error = None;
-        intent.challenge = Some(Challenge { id: challenge, url });
+        intent.challenge = Some(challenge);
+        self.tell_intent(id);
         Ok(())
     }
 
@@ -128,7 +135,7 @@ impl Book {
     ) -> Result<(), Refusal> {
         let verdict = match self.method(method)?.card.behaviour {
             Behaviour::Decline(decline) => Some(decline),
-            Behaviour::Authenticate(decline) if authenticated => decline,
+            Behaviour::Authenticate(decline) if authenticated || self.intent(id)?.exempt => decline,
             // Reached only when the cardholder was not asked, which `confirm` prevents.
             Behaviour::Authenticate(_) => Some(Reason::AuthenticationRequired),
             _ if call.declines => Some(Reason::Generic),
@@ -158,6 +165,7 @@ impl Book {
             }
             self.enter(Kind::Capture, id, amount, 0, None, call);
         }
+        self.tell_intent(id);
         Ok(())
     }
 
@@ -169,7 +177,9 @@ impl Book {
         intent.challenge = None;
         intent.status = Status::RequiresPaymentMethod;
         intent.method = None;
-        intent.last_error = Some(LastError::Declined { decline, charge: charge.clone(), method: method.to_owned() });
+        intent.last_error =
+            Some(LastError::Declined { decline, charge: Some(charge.clone()), method: method.to_owned() });
+        self.tell_intent(id);
         let shown = shape::intent(self, self.intent(id)?, View::default());
         let method = self.method(method).ok().map(shape::method);
         Err(Refusal::card(decline.code, Some(decline.decline_code), decline.message).beside(
@@ -213,6 +223,7 @@ impl Intent {
             self.method = Some(method.clone());
             self.status = Status::RequiresConfirmation;
         }
+        self.exempt = terms.exempt;
         self.three_ds_wanted |= terms.three_ds_wanted;
         self.return_url = terms.return_url.clone().or(self.return_url.take());
         self.setup_future_usage = terms.setup_future_usage.or(self.setup_future_usage);
@@ -227,6 +238,7 @@ struct Terms {
     off_session: bool,
     error_on_action: bool,
     three_ds_wanted: bool,
+    exempt: bool,
     setup_future_usage: Option<&'static str>,
 }
 
@@ -248,6 +260,12 @@ impl Terms {
             let message = "off_session is for a PaymentIntent that is being confirmed: send confirm=true with it.";
             return Err(Refusal::invalid("parameter_invalid", message).param("off_session"));
         }
+        let earlier = "payment_method_options[card][mit_exemption][network_transaction_id]";
+        let exempt = form.plain(earlier, 64)?.is_some();
+        if exempt && !off_session {
+            let message = "mit_exemption is for payments without the cardholder: send off_session=true with it.";
+            return Err(Refusal::invalid("parameter_invalid", message).param(earlier));
+        }
         let wish = "payment_method_options[card][request_three_d_secure]";
         let wish = form.choice(wish, &["automatic", "any", "challenge"])?;
         let setup_future_usage = form.choice("setup_future_usage", &["off_session", "on_session"])?;
@@ -262,6 +280,6 @@ impl Terms {
             None => (None, None),
         };
         let three_ds_wanted = wish.is_some_and(|wish| wish != "automatic");
-        Ok(Self { method, card, return_url, off_session, error_on_action, three_ds_wanted, setup_future_usage })
+        Ok(Self { method, card, return_url, off_session, error_on_action, three_ds_wanted, exempt, setup_future_usage })
     }
 }

@@ -32,6 +32,12 @@ pub(in crate::stripe) fn paid() -> (Book, String) {
     (book, id)
 }
 
+fn verify(book: &mut Book, number: &str, more: &str) -> Result<String, Refusal> {
+    let card = format!("type=card&card[number]={number}&card[exp_month]=12&card[exp_year]=2030&card[cvc]=123");
+    let method = book.create_method(form(&card), &call())?;
+    book.create_setup(form(&format!("confirm=true&payment_method={method}&metadata[payment_id]=v{more}")), &call())
+}
+
 fn decline_of(number: &str) -> Option<(String, String)> {
     let mut book = Book::default();
     let refusal = pay(&mut book, number, "").err()?;
@@ -169,6 +175,97 @@ fn reservation_is_raised_only_where_that_was_asked_for_and_a_decline_leaves_it()
 }
 
 #[test]
+fn verification_moves_no_money_whatever_the_card_says() {
+    for (number, status) in [
+        ("4242424242424242", Status::Succeeded),
+        ("4000000000009995", Status::RequiresPaymentMethod),
+        ("4000002500003155", Status::RequiresAction),
+    ] {
+        let mut book = Book::default();
+        let refused = verify(&mut book, number, "").err().map(|refusal| refusal.body(None)["error"].clone());
+        let setup = book.setups().next().expect("a setup intent");
+        assert_eq!((setup.status, refused.is_some()), (status, status == Status::RequiresPaymentMethod));
+        assert!(refused.is_none_or(|error| error["setup_intent"]["last_setup_error"]["code"] == error["code"]));
+        assert_eq!(book.ledger.len(), 0);
+    }
+}
+
+#[test]
+fn verification_is_approved_failed_or_abandoned_once() {
+    for (verdict, status) in [(Verdict::Approve, Status::Succeeded), (Verdict::Fail, Status::RequiresPaymentMethod)] {
+        let mut book = Book::default();
+        let id = verify(&mut book, "4000002500003155", "&return_url=https://shop.example/back").map_err(|_| "no");
+        let id = id.expect("waits");
+        let challenge = book.setup(&id).ok().and_then(|setup| setup.challenge.as_ref()).expect("waits").id.clone();
+        for _ in 0..2 {
+            assert!(book.authenticate(&challenge, verdict, &call()).is_ok());
+        }
+        assert_eq!(book.setup(&id).ok().map(|setup| setup.status), Some(status));
+        assert_eq!(book.cancel_setup(&id, form("")).is_ok(), status != Status::Succeeded);
+        let back = book.challenged(&challenge).ok().and_then(|challenged| challenged.way_back()).expect("a way back");
+        assert!(back.starts_with(&format!("https://shop.example/back?setup_intent={id}&")), "{back}");
+    }
+}
+
+#[test]
+fn several_captures_end_with_the_rest_released() {
+    let asked = "&capture_method=manual&payment_method_options[card][request_multicapture]=if_available";
+    for (more, fits) in [("&capture_method=manual", false), (asked, true)] {
+        let mut book = Book::default();
+        let id = pay(&mut book, "4242424242424242", more).map_err(|_| "refused").expect("reserved");
+        let mut capture = |fields: &str| book.capture_intent(&id, form(fields), &call()).is_ok();
+        assert_eq!(capture("amount_to_capture=300&final_capture=false"), fits);
+        assert!(!capture("amount_to_capture=0&final_capture=false"));
+        if fits {
+            assert!(capture("amount_to_capture=300&final_capture=false"));
+            assert!(!capture("amount_to_capture=500"));
+            assert!(capture("amount_to_capture=0&final_capture=true"));
+            let sums = book.ledger.statement(None).totals;
+            assert_eq!((sums.captures, sums.captured, sums.cancels, sums.released), (2, 600, 1, 400));
+            assert_eq!(
+                book.intent(&id).ok().map(|intent| (intent.status, intent.received)),
+                Some((Status::Succeeded, 600))
+            );
+        } else {
+            assert!(!capture("amount_to_capture=0"));
+        }
+    }
+}
+
+#[test]
+fn payment_that_follows_an_earlier_one_needs_no_cardholder() {
+    let earlier = "payment_method_options[card][mit_exemption][network_transaction_id]=000000000000001";
+    let mut book = Book::default();
+    assert!(pay(&mut book, "4000002500003155", &format!("&{earlier}")).is_err(), "the cardholder is there");
+    let id = pay(&mut book, "4000002500003155", &format!("&off_session=true&{earlier}"));
+    let id = id.map_err(|refusal| refusal.body(None)).expect("approved");
+    assert_eq!(book.intent(&id).ok().map(|intent| intent.status), Some(Status::Succeeded));
+}
+
+#[test]
+fn changes_are_told_in_order_and_only_to_somebody_who_listens() {
+    let kinds = |book: &mut Book| book.happened().iter().map(|happened| happened.kind).collect::<Vec<_>>();
+    let (mut book, id) = paid();
+    assert!(kinds(&mut book).is_empty());
+    book.listened = true;
+    let refunded = book.create_refund(form(&format!("payment_intent={id}")), &call());
+    assert!(refunded.is_ok());
+    assert!(pay(&mut book, "4000000000009995", "").is_err());
+    let id = pay(&mut book, "4242424242424242", "&capture_method=manual").map_err(|_| "no").expect("reserved");
+    assert!(book.cancel_intent(&id, form(""), &call()).is_ok());
+    assert!(verify(&mut book, "4242424242424242", "").is_ok());
+    let expected = [
+        "refund.created",
+        "payment_intent.payment_failed",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.canceled",
+        "setup_intent.succeeded",
+    ];
+    assert_eq!(kinds(&mut book), expected);
+    assert!(kinds(&mut book).is_empty());
+}
+
+#[test]
 fn decline_on_purpose_meets_a_card_that_would_be_approved() {
     let (mut book, _) = paid();
     let method = book.methods.keys().next().expect("a method").clone();
@@ -205,20 +302,22 @@ fn return_address_that_is_not_of_the_web_is_refused() {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Pay { manual: bool },
+    Pay { manual: bool, several: bool },
+    Verify,
     Confirm(usize),
     Increment(usize, i64),
-    Capture(usize, i64),
+    Capture(usize, i64, bool),
     Cancel(usize),
     Refund(usize, i64),
 }
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        any::<bool>().prop_map(|manual| Act::Pay { manual }),
+        any::<(bool, bool)>().prop_map(|(manual, several)| Act::Pay { manual, several }),
+        Just(Act::Verify),
         (0..4_usize).prop_map(Act::Confirm),
         (0..4_usize, 0..3000_i64).prop_map(|(which, amount)| Act::Increment(which, amount)),
-        (0..4_usize, 0..1500_i64).prop_map(|(which, amount)| Act::Capture(which, amount)),
+        (0..4_usize, 0..1500_i64, any::<bool>()).prop_map(|(which, amount, last)| Act::Capture(which, amount, last)),
         (0..4_usize).prop_map(Act::Cancel),
         (0..4_usize, 0..1500_i64).prop_map(|(which, amount)| Act::Refund(which, amount)),
     ]
@@ -231,22 +330,32 @@ proptest! {
     fn money_is_never_taken_twice_nor_given_back_beyond_what_was_taken(acts in prop::collection::vec(act(), 1..40)) {
         let mut book = Book::default();
         let mut ids: Vec<String> = Vec::new();
+        let mut multiple: Vec<bool> = Vec::new();
         for act in acts {
             let pick = |which: usize| ids.get(which).map_or("pi_none", String::as_str).to_owned();
             // A refusal is as good as a success here: what counts is the books afterwards.
             match act {
-                Act::Pay { manual } => {
-                    let raised = "&payment_method_options[card][request_incremental_authorization]=if_available";
-                    let manual = if manual { format!("&capture_method=manual{raised}") } else { String::new() };
-                    let more = format!("{}{manual}", ids.len());
+                Act::Pay { manual, several } => {
+                    let asks = "&payment_method_options[card][request_incremental_authorization]=if_available";
+                    let mut more = ids.len().to_string();
+                    if manual {
+                        more.push_str("&capture_method=manual");
+                        more.push_str(asks);
+                    }
+                    if several {
+                        more.push_str("&payment_method_options[card][request_multicapture]=if_available");
+                    }
                     ids.extend(pay(&mut book, "4242424242424242", &more));
+                    multiple.push(manual && several);
                 }
+                Act::Verify => drop(verify(&mut book, "4242424242424242", "")),
                 Act::Confirm(which) => drop(book.confirm_intent(&pick(which), form(""), &call())),
                 Act::Increment(which, amount) => {
                     drop(book.increment_intent(&pick(which), form(&format!("amount={amount}")), &call()));
                 }
-                Act::Capture(which, amount) => {
-                    drop(book.capture_intent(&pick(which), form(&format!("amount_to_capture={amount}")), &call()));
+                Act::Capture(which, amount, last) => {
+                    let fields = format!("amount_to_capture={amount}&final_capture={last}");
+                    drop(book.capture_intent(&pick(which), form(&fields), &call()));
                 }
                 Act::Cancel(which) => drop(book.cancel_intent(&pick(which), form(""), &call())),
                 Act::Refund(which, amount) => {
@@ -259,7 +368,9 @@ proptest! {
         prop_assert_eq!(statement.payments.len(), ids.len());
         for (payment, sums) in &statement.payments {
             prop_assert_eq!(sums.authorizations, 1, "{}", payment);
-            prop_assert!(sums.captures + sums.cancels <= 1);
+            let place: usize = payment[1..].parse().map_err(|_| TestCaseError::fail("a payment of nobody"))?;
+            prop_assert!(multiple[place] || sums.captures + sums.cancels <= 1);
+            prop_assert!(sums.cancels <= 1);
             prop_assert!(sums.captured + sums.released <= sums.authorized);
             prop_assert!(sums.refunded <= sums.captured);
         }

@@ -1,4 +1,4 @@
-//! The provider's books: payment methods, payment intents, charges and refunds, in memory, under one lock.
+//! The provider's books: payment methods, payment intents, setup intents, charges and refunds, in memory, under one lock.
 //!
 //! Invariants, which `law_tests.rs` tries with random operations:
 //! - every change of money writes its ledger line in the same call;
@@ -10,6 +10,8 @@ mod intent;
 mod method;
 mod refund;
 mod settle;
+mod setup;
+mod tell;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,6 +25,8 @@ use super::shape::{self, View};
 use crate::cards::TestCard;
 use crate::house::room;
 use crate::ledger::{Kind, Ledger, Line};
+
+pub(crate) use tell::Happened;
 
 /// Who asks, and when: what a ledger line and an object's `created` need.
 #[derive(Clone, Default)]
@@ -48,7 +52,13 @@ pub(crate) struct Book {
     charges: HashMap<String, Charge>,
     refunds: BTreeMap<u64, Refund>,
     refund_places: HashMap<String, u64>,
+    setups: BTreeMap<u64, Setup>,
+    setup_places: HashMap<String, u64>,
+    /// By challenge: the payment intent or setup intent that it belongs to.
     challenges: HashMap<String, String>,
+    happened: Vec<Happened>,
+    /// Whether anybody is told what happens; nothing is kept for nobody.
+    pub(crate) listened: bool,
     /// What was done with money; shared with the other dialects.
     pub(crate) ledger: Ledger,
 }
@@ -65,7 +75,7 @@ pub(crate) struct Method {
     pub(crate) created: i64,
 }
 
-/// Stripe's status of a payment intent.
+/// Stripe's status of a payment intent or a setup intent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
     RequiresPaymentMethod,
@@ -101,6 +111,10 @@ pub(crate) struct Intent {
     pub(crate) manual_capture: bool,
     /// Whether the amount may be raised before it is captured.
     pub(crate) incremental: bool,
+    /// Whether it may be captured several times.
+    pub(crate) multicapture: bool,
+    /// The scheme's id of an earlier payment came with it, so that the issuer asks for no cardholder.
+    pub(crate) exempt: bool,
     pub(crate) status: Status,
     pub(crate) method: Option<String>,
     pub(crate) charge: Option<String>,
@@ -130,6 +144,25 @@ pub(crate) struct Disputed {
     pub(crate) created: i64,
 }
 
+/// A card that is proven good without money.
+pub(crate) struct Setup {
+    pub(crate) id: String,
+    /// The secret key of the account that made it.
+    pub(crate) account: String,
+    pub(crate) client_secret: String,
+    pub(crate) usage: &'static str,
+    pub(crate) status: Status,
+    pub(crate) method: Option<String>,
+    pub(crate) challenge: Option<Challenge>,
+    pub(crate) last_error: Option<LastError>,
+    pub(crate) three_ds_wanted: bool,
+    pub(crate) return_url: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) metadata: Metadata,
+    pub(crate) created: i64,
+    pub(crate) cancellation_reason: Option<&'static str>,
+}
+
 /// A 3-D Secure page that waits for its cardholder.
 pub(crate) struct Challenge {
     pub(crate) id: String,
@@ -139,7 +172,7 @@ pub(crate) struct Challenge {
 /// Why the last try of a payment intent failed.
 pub(crate) enum LastError {
     /// The issuer declined.
-    Declined { decline: Decline, charge: String, method: String },
+    Declined { decline: Decline, charge: Option<String>, method: String },
     /// The cardholder failed, or gave up, the authentication.
     NotAuthenticated { method: String },
 }

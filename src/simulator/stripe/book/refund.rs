@@ -69,6 +69,7 @@ impl Book {
             charge.refunded += amount;
         }
         self.enter(Kind::Refund, &intent, amount, 0, Some(&id), call);
+        self.tell_refund(&id, "refund.created");
         Ok(id)
     }
 
@@ -92,6 +93,7 @@ impl Book {
                 }
                 self.ledger.reverse_refund(NAME, id);
             }
+            self.tell_refund(id, if status == "failed" { "refund.failed" } else { "charge.refund.updated" });
         }
         self.refund(id)
     }

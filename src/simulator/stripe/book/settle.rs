@@ -28,7 +28,7 @@ impl Book {
             );
             return Err(self.wrong_state(id, message));
         }
-        if !intent.incremental {
+        if !intent.incremental || intent.received > 0 {
             let message = "The PaymentIntent does not support incremental authorization.";
             return Err(Refusal::state("payment_intent_unexpected_state", message));
         }
@@ -52,12 +52,15 @@ impl Book {
             charge.amount = total;
         }
         self.enter(Kind::Increment, id, more, 0, None, call);
+        self.tell_intent(id);
         Ok(())
     }
 
-    /// `POST /v1/payment_intents/{id}/capture`: takes all or a part; what is left is released.
+    /// `POST /v1/payment_intents/{id}/capture`: takes all or a part; what is left is released unless the caller says that
+    /// more captures follow (`final_capture=false`). A last capture of nothing releases the rest.
     pub(crate) fn capture_intent(&mut self, id: &str, mut form: Form, call: &Call) -> Result<(), Refusal> {
         let wanted = form.integer("amount_to_capture")?;
+        let last = form.flag("final_capture")?.unwrap_or(true);
         form.plain("statement_descriptor", 22)?;
         form.plain("statement_descriptor_suffix", 22)?;
         let metadata = form.metadata()?;
@@ -71,25 +74,36 @@ impl Book {
             );
             return Err(self.wrong_state(id, message));
         }
+        if !last && !intent.multicapture {
+            let message = "This PaymentIntent does not support multiple captures: final_capture cannot be false.";
+            return Err(Refusal::state("payment_intent_unexpected_state", message).param("final_capture"));
+        }
         let amount = wanted.unwrap_or(intent.capturable);
-        if amount < 1 {
-            let message = "This value must be at least 1.";
+        let least = i64::from(intent.received == 0 || !last);
+        if amount < least {
+            let message = format!("This value must be at least {least}.");
             return Err(Refusal::invalid("parameter_invalid_integer", message).param("amount_to_capture"));
         }
         if amount > intent.capturable {
             let message = "The amount to capture is greater than the amount that can be captured.";
             return Err(Refusal::state("amount_too_large", message).param("amount_to_capture"));
         }
-        let released = intent.capturable - amount;
-        intent.status = Status::Succeeded;
-        intent.received = amount;
-        intent.capturable = 0;
+        intent.received += amount;
+        intent.capturable -= amount;
+        let released = if last { std::mem::take(&mut intent.capturable) } else { 0 };
+        if intent.capturable == 0 {
+            intent.status = Status::Succeeded;
+        }
         intent.metadata.extend(metadata);
         let charge = intent.charge.clone();
         if let Some(charge) = charge.and_then(|charge| self.charges.get_mut(&charge)) {
-            charge.captured = amount;
+            charge.captured += amount;
         }
-        self.enter(Kind::Capture, id, amount, released, None, call);
+        match amount {
+            0 => self.enter(Kind::Cancel, id, released, 0, None, call),
+            _ => self.enter(Kind::Capture, id, amount, released, None, call),
+        }
+        self.tell_intent(id);
         Ok(())
     }
 
@@ -107,6 +121,11 @@ impl Book {
             );
             return Err(self.wrong_state(id, message));
         }
+        if intent.received > 0 {
+            let message = "You cannot cancel this PaymentIntent because a part of it was captured. Release the rest with a \
+                           capture of 0 and final_capture=true.";
+            return Err(self.wrong_state(id, message.to_owned()));
+        }
         let released = intent.capturable;
         intent.status = Status::Canceled;
         intent.capturable = 0;
@@ -116,6 +135,7 @@ impl Book {
         if released > 0 {
             self.enter(Kind::Cancel, id, released, 0, None, call);
         }
+        self.tell_intent(id);
         Ok(())
     }
 }

@@ -1,109 +1,12 @@
-//! The simulator over real TLS: what a client sees, with and without faults.
+//! What a client of Stripe's dialect sees, with and without faults.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::sync::mpsc;
-use std::thread;
 
-use reqwest::{Certificate, Client, Method, Response, StatusCode, header};
+use crate::rig::{KEY, certified, config, psp};
+use reqwest::{Method, Response, header};
 use serde_json::{Value, json};
 use strongroom_simulator::{Config, StartError, start};
 use strongroom_wire::limits;
-
-/// A running simulator and a client that trusts it.
-struct Psp {
-    base: String,
-    client: Client,
-    stop: actix_web::dev::ServerHandle,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Psp {
-    fn drop(&mut self) {
-        drop(self.stop.stop(false));
-    }
-}
-
-const KEY: &str = "sk_test_simulator";
-
-fn config(folder: &tempfile::TempDir, listen: &str) -> Config {
-    let path = |name: &str| folder.path().join(name);
-    Config {
-        listen: listen.parse().expect("an address"),
-        cert: path("cert.pem"),
-        key: path("key.pem"),
-        api_keys: vec![KEY.to_owned()],
-        webhooks: Vec::new(),
-        webhook_ca: None,
-        ready_file: Some(path("ready")),
-    }
-}
-
-fn certified() -> (tempfile::TempDir, Certificate) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pair =
-        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a pair");
-    fs::write(folder.path().join("cert.pem"), pair.cert.pem()).expect("written");
-    fs::write(folder.path().join("key.pem"), pair.signing_key.serialize_pem()).expect("written");
-    (folder, Certificate::from_pem(pair.cert.pem().as_bytes()).expect("a certificate"))
-}
-
-fn psp() -> Psp {
-    // Another test may have been first; either way there is a provider.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let (folder, certificate) = certified();
-    let config = config(&folder, "127.0.0.1:0");
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async move {
-            let running = start(&config).expect("started");
-            tell.send((running.address, running.handle)).expect("the test waits");
-            running.ended.await
-        })
-    });
-    let (address, stop): (SocketAddr, _) = told.recv().expect("started");
-    let no_redirect = reqwest::redirect::Policy::none();
-    let client = Client::builder().tls_certs_only([certificate]).redirect(no_redirect).build().expect("a client");
-    Psp { base: format!("https://{address}"), client, stop, folder }
-}
-
-impl Psp {
-    async fn try_post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> reqwest::Result<Response> {
-        let request = self.client.post(format!("{}{path}", self.base)).bearer_auth(KEY).header("Idempotency-Key", key);
-        request.form(form).send().await
-    }
-
-    async fn post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
-        let response = self.try_post(path, key, form).await.expect("an answer");
-        (response.status(), response.json().await.expect("JSON"))
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let request = self.client.get(format!("{}{path}", self.base)).bearer_auth(KEY);
-        request.send().await.expect("an answer").json().await.expect("JSON")
-    }
-
-    async fn arm(&self, fault: Value) {
-        let body = fault.to_string();
-        let sent = self.client.post(format!("{}/faults", self.base)).bearer_auth(KEY).body(body).send().await;
-        assert_eq!(sent.expect("an answer").status(), 200);
-    }
-
-    async fn method(&self, number: &str) -> String {
-        let card =
-            [("card[number]", number), ("card[exp_month]", "12"), ("card[exp_year]", "2031"), ("card[cvc]", "123")];
-        let mut form = vec![("type", "card")];
-        form.extend(card);
-        let (status, method) = self.post("/v1/payment_methods", &format!("pm-{number}"), &form).await;
-        assert_eq!(status, 200, "{method}");
-        method["id"].as_str().expect("an id").to_owned()
-    }
-
-    async fn captures(&self, payment: &str) -> u64 {
-        let ledger = self.get(&format!("/ledger?payment={payment}")).await;
-        ledger["totals"]["captures"].as_u64().expect("a count")
-    }
-}
 
 fn intent<'a>(method: &'a str, payment: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![
