@@ -73,6 +73,7 @@ impl Inside {
     pub fn new(api_key: &str, webhook_secret: &str, now_s: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
         let faults = Arc::default();
         let (bell, ringer) = Bell::new(Arc::clone(&faults));
+        bell.carry_by_hand();
         let house = House::new(bell, faults, Arc::new(now_s));
         let dialects = dialects(&house, &[api_key.to_owned()]);
         let (asks, asked) = mpsc::unbounded_channel();

@@ -6,6 +6,7 @@
 mod post;
 mod target;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ struct Shared {
     targets: Mutex<Vec<Target>>,
     faults: Arc<Mutex<Faults>>,
     counts: Mutex<Counts>,
+    by_hand: AtomicBool,
 }
 
 /// What became of the events so far; each target counts for itself.
@@ -76,7 +78,12 @@ impl Bell {
     /// A bell without targets, and the task that sends for it.
     pub(crate) fn new(faults: Arc<Mutex<Faults>>) -> (Self, Ringer) {
         let (sender, receiver) = mpsc::channel(limits::SIMULATOR_WEBHOOKS_WAITING_MAX);
-        let shared = Arc::new(Shared { targets: Mutex::default(), faults, counts: Mutex::default() });
+        let shared = Arc::new(Shared {
+            targets: Mutex::default(),
+            faults,
+            counts: Mutex::default(),
+            by_hand: AtomicBool::new(false),
+        });
         (Self { queue: sender, shared: shared.clone() }, Ringer { queue: receiver, shared })
     }
 
@@ -91,9 +98,14 @@ impl Bell {
         }
     }
 
+    /// From now on somebody carries what is rung by hand ([`Ringer::take`]), so that all of it is wanted.
+    pub(crate) fn carry_by_hand(&self) {
+        self.shared.by_hand.store(true, Ordering::Relaxed);
+    }
+
     /// Whether anybody would be told an event of this dialect.
     pub(crate) fn is_heard(&self, provider: &str) -> bool {
-        self.targets().iter().any(|target| target.is_of(provider))
+        self.shared.by_hand.load(Ordering::Relaxed) || self.targets().iter().any(|target| target.is_of(provider))
     }
 
     /// Adds a target, or replaces the one with the same dialect, account and address.
