@@ -198,6 +198,9 @@ const ASK_INSTEAD: &str = "Stripe judges what the browser brought back by itself
 const KEY_CHARS_MAX: usize = 255;
 
 #[cfg(test)]
+mod alive_tests;
+
+#[cfg(test)]
 mod tests {
     use zeroize::Zeroizing;
 
