@@ -196,6 +196,7 @@ pub(super) fn operation(name: &str, value: &Value) -> Operation {
                 .maybe_money("amount")
                 .unwrap_or(Money { minor: 1999, currency: "USD".parse().expect("one") }),
             since_unix_s: fields.maybe("since_unix_s").map_or(0, |text| text.parse().expect("a time")),
+            released_after: fields.maybe_money("released_after"),
         }),
         "capture" => Operation::Capture(Capture {
             payment_id: fields.text("payment_id"),

@@ -181,6 +181,9 @@ pub struct Sync {
     pub amount: Money,
     /// When the attempt began, in seconds since 1970, less a minute for clocks that differ.
     pub since_unix_s: i64,
+    /// Where it is asked about a cancellation after captures: what those took. A payment that ended with no more taken than
+    /// this has released the rest, which is `Cancelled`; one that still holds the rest is `Captured`.
+    pub released_after: Option<Money>,
 }
 
 /// See [`Operation::Increment`].

@@ -262,6 +262,8 @@ impl Engine {
     /// The question about the last attempt.
     pub(crate) fn sync_operation(payment: &Payment) -> Option<Operation> {
         let attempt = payment.last_attempt()?;
+        let releases = payment.pending.as_ref().is_some_and(|p| matches!(p.call, Call::Cancel | Call::Expire));
+        let taken = payment.captured_minor;
         Some(Operation::Sync(Sync {
             payment_id: payment.payment_id.clone(),
             attempt_id: attempt.attempt_id.clone(),
@@ -269,6 +271,7 @@ impl Engine {
             handles: attempt.handles.clone(),
             amount: payment.money(payment.terms.amount_minor),
             since_unix_s: attempt.created_ms / 1000 - 60,
+            released_after: (releases && taken > 0).then(|| payment.money(taken)),
         }))
     }
 

@@ -112,6 +112,7 @@ fn sync(psp_id: Option<&str>, amount: u64) -> Operation {
         handles: Handles::new(),
         amount: usd(amount),
         since_unix_s: NOW_S - 60,
+        released_after: None,
     })
 }
 

@@ -48,11 +48,7 @@ fn cancelled<T: Found>(answer: &PspAnswer) -> Step {
 /// The rest is gone once the payment has ended with no more taken than before.
 fn released(cancel: &Cancel, answer: &PspAnswer) -> Step {
     match read::<Intent>(answer) {
-        Said::Object(intent)
-            if intent.id == cancel.psp_id
-                && intent.status == "succeeded"
-                && intent.took() == Some(Some(cancel.taken)) =>
-        {
+        Said::Object(intent) if intent.id == cancel.psp_id && intent.ended_with(cancel.taken) => {
             Step::Done(Outcome::Cancelled { psp_id: intent.id })
         }
         Said::Object(_) => Step::InDoubt(Doubt::Unreadable),

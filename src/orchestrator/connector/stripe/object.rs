@@ -49,6 +49,8 @@ pub(super) trait Found: DeserializeOwned {
     fn noted(&self, name: &str) -> Option<&str>;
     /// What it proves.
     fn step(&self) -> Step;
+    /// Whether it ended with this much taken, and the rest released.
+    fn ended_with(&self, taken: Money) -> bool;
 }
 
 /// A `refund`.
@@ -197,6 +199,10 @@ impl Found for Intent {
             status => unfinished(&self.id, status, self.next_action.as_ref(), self.last_payment_error.as_ref()),
         }
     }
+
+    fn ended_with(&self, taken: Money) -> bool {
+        is_id(&self.id) && self.status == "succeeded" && self.took() == Some(Some(taken)) && !self.is_for(taken)
+    }
 }
 
 impl Found for SetupIntent {
@@ -225,6 +231,10 @@ impl Found for SetupIntent {
             }),
             status => unfinished(&self.id, status, self.next_action.as_ref(), self.last_setup_error.as_ref()),
         }
+    }
+
+    fn ended_with(&self, _: Money) -> bool {
+        false
     }
 }
 

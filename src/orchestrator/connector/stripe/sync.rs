@@ -9,7 +9,7 @@ use strongroom_wire::limits;
 use super::answer::{Said, is_id, read};
 use super::object::{Found, Intent, List, Refund, SetupIntent};
 use super::{get, id_in_path, is_setup};
-use crate::connector::{Doubt, Progress, PspAnswer, PspRequest, Step, Sync, SyncRefund, Unsupported};
+use crate::connector::{Doubt, Outcome, Progress, PspAnswer, PspRequest, Step, Sync, SyncRefund, Unsupported};
 
 pub(super) fn payment_request(sync: &Sync, progress: &Progress) -> Result<PspRequest, Unsupported> {
     // A setup intent has no charge to look into.
@@ -35,10 +35,18 @@ fn verifies(sync: &Sync) -> bool {
 fn found<T: Found>(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Step {
     let Some(id) = &sync.psp_id else { return search::<T>(sync, progress, answer) };
     match read::<T>(answer) {
-        Said::Object(intent) if intent.id() == id => intent.step(),
+        Said::Object(intent) if intent.id() == id => proven(sync, &intent),
         Said::Object(_) => Step::InDoubt(Doubt::Unreadable),
         Said::Problem(..) => Step::InDoubt(Doubt::QuestionRefused),
         Said::Doubt(doubt) => Step::InDoubt(doubt),
+    }
+}
+
+/// What the object proves, where it is asked whether the rest was released, too.
+fn proven<T: Found>(sync: &Sync, found: &T) -> Step {
+    match sync.released_after {
+        Some(taken) if found.ended_with(taken) => Step::Done(Outcome::Cancelled { psp_id: found.id().to_owned() }),
+        _ => found.step(),
     }
 }
 
@@ -46,7 +54,7 @@ fn search<T: Found>(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Ste
     match read::<List<T>>(answer) {
         Said::Object(list) => {
             if let Some(found) = list.data.iter().find(|intent| intent.noted("attempt_id") == Some(&sync.attempt_id)) {
-                return found.step();
+                return proven(sync, found);
             }
             // The list comes newest first: once a page ends before the attempt began, the rest is older still. The
             // request does not ask Stripe for that bound, so that a clock running apart costs a page and no money.

@@ -41,7 +41,8 @@ pub(super) fn payment(sync: &Sync, told: &Told) -> Step {
     }
     let reversed = done(Kind::Reversal).next().is_some();
     let released = done(Kind::Cancellation).next().is_some();
-    if reversed || released && captured == 0 {
+    let rest_released = sync.released_after.is_some_and(|taken| taken.minor == captured);
+    if reversed || released && (captured == 0 || rest_released) {
         return Step::Done(Outcome::Cancelled { psp_id });
     }
     let network_transaction_id = told.network_transaction_id();
