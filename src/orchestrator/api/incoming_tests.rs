@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom_wire::limits;
 
-use super::tests::{Shop, paying};
+use super::tests::{ADMIN, Shop, paying};
 use crate::connector::Outcome;
 use crate::intent::State;
 use crate::intent::rig::{GOOD, Trouble, webhook};
@@ -81,6 +81,21 @@ async fn wrong_signature_and_unknown_account_are_refused_alike_and_change_nothin
     assert_eq!(knock_with(&shop, PATH, Some(&stolen), other.to_string()).await, wrong);
     assert_eq!(state(&shop, &id).await, State::Processing);
     assert_eq!(knock(&shop, PATH, webhook::SECRET, &json!([{"what": "gossip"}])).await.0, 400);
+}
+
+#[actix_web::test]
+async fn provider_that_has_not_heard_of_a_new_secret_is_believed_until_the_overlap_ends() {
+    let shop = Shop::new().await;
+    let hook = json!({"connector_webhook_details": {"merchant_secret": "whsec_fresh"}, "overlap_seconds": 60});
+    let path = "/account/shop/connectors/mca_1";
+    assert_eq!(shop.call(reqwest::Method::POST, path, ADMIN, hook).await.0, 200);
+    let nothing = json!([{"event_id": "we_1", "payment_id": "pay_1", "what": "nothing"}]);
+    for (wait_ms, old) in [(0, 200), (59_999, 200), (1, 401)] {
+        shop.rig.clock.advance(wait_ms);
+        assert_eq!(knock(&shop, PATH, webhook::SECRET, &nothing).await.0, old);
+        assert_eq!(knock(&shop, PATH, "whsec_fresh", &nothing).await.0, 200);
+        assert_eq!(knock(&shop, PATH, "whsec_guess", &nothing).await.0, 401);
+    }
 }
 
 #[actix_web::test]

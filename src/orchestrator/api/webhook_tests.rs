@@ -88,6 +88,29 @@ async fn rotation_keeps_the_former_secret_for_its_overlap_and_no_more_than_allow
 }
 
 #[actix_web::test]
+async fn secret_that_signs_no_more_is_deleted_at_the_vault_and_no_other() {
+    let shop = Shop::new().await;
+    let secrets = || shop.rig.vault.state.lock().unwrap().secrets.len();
+    let before = secrets();
+    admin(&shop, "/accounts/shop", json!({"webhook_details": {"webhook_url": URL}})).await;
+    let path = "/accounts/shop/webhook_secret/rotate";
+    admin(&shop, path, json!({"overlap_seconds": 3600})).await;
+    assert_eq!(secrets(), before + 2);
+    for (wait_ms, left) in [(3_599_999, 2), (100_000, 1), (30 * 86_400_000, 1)] {
+        shop.rig.clock.advance(wait_ms);
+        shop.rig.engine.round(false).await;
+        assert_eq!(secrets(), before + left);
+    }
+    admin(&shop, path, json!({"overlap_seconds": 0})).await;
+    shop.rig.clock.advance(100_000);
+    shop.rig.engine.round(false).await;
+    assert_eq!(secrets(), before + 1);
+    let stored = shop.rig.store.merchant(&shop.rig.merchant).await.unwrap().unwrap();
+    let id = stored.webhooks.secrets[0].secret_id;
+    assert!(shop.rig.vault.state.lock().unwrap().secrets.contains_key(&id), "the newest is there");
+}
+
+#[actix_web::test]
 async fn events_are_listed_by_page_and_payment_shown_whole_and_sent_again() {
     let shop = Shop::new().await;
     let mut ids = Vec::new();

@@ -79,6 +79,8 @@ pub(super) fn adopt(settings: &mut WebhookSettings, secret: &NewSecret, now_ms: 
 async fn new_secret(api: &Api, merchant: &Merchant) -> Result<NewSecret, Fault> {
     let text = ids::fresh_secret(SECRET_PREFIX)?;
     let id = api.engine.vault().store_secret(&merchant.merchant_id, SECRET_NAME, &text).await?;
+    // Should the merchant not come to use it.
+    api.engine.forget_webhook_secret(&merchant.merchant_id, id, api.engine.now_ms() + UNUSED_MS).await?;
     Ok(NewSecret { id, text })
 }
 
@@ -153,11 +155,18 @@ pub(crate) async fn rotate_secret(
     for _ in 0..SAVES_MAX {
         let now = api.engine.now_ms();
         let mut merchant = seen.clone();
-        merchant.webhooks.rotate(secret.id, now, overlap_ms).map_err(|TooManySecrets| {
+        let ended = merchant.webhooks.rotate(secret.id, now, overlap_ms).map_err(|TooManySecrets| {
             Fault::Precondition(
                 "As many webhook secrets are valid as are allowed (3): wait for one to end or set overlap_seconds to 0",
             )
         })?;
+        // Before the change: afterwards nothing may keep the answer, which alone has the new secret, from its caller. What
+        // still signs when its time has come is not deleted.
+        let secrets = merchant.webhooks.secrets.iter();
+        let ending = secrets.filter_map(|secret| Some((secret.secret_id, secret.ends_ms?)));
+        for (id, at_ms) in ending.chain(ended.into_iter().map(|id| (id, now))) {
+            api.engine.forget_webhook_secret(&merchant.merchant_id, id, at_ms).await?;
+        }
         match api.engine.store().save_merchant(&merchant, &seen).await {
             Ok(()) => {
                 let mut shown = json!({
@@ -180,5 +189,7 @@ pub(crate) async fn rotate_secret(
 const SECRET_PREFIX: &str = "whsec_";
 /// Their name in the vault.
 const SECRET_NAME: &str = "webhook";
+/// How long a new secret waits for its merchant to use it, in milliseconds.
+const UNUSED_MS: i64 = 600_000;
 /// How often a rotation is stored again because somebody else changed the merchant meanwhile.
 const SAVES_MAX: usize = 5;

@@ -1,4 +1,4 @@
-//! Webhook secrets in memory: fetched from the vault, kept for a few minutes, wiped afterwards.
+//! Webhook secrets in memory: fetched from the vault, kept for a few minutes, wiped afterwards; and their end at the vault.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use strongroom_wire::{SecretId, TenantId};
 use zeroize::Zeroizing;
 
+use crate::intent::Engine;
+use crate::store::{ChoreKind, NewChore, Record, StoreError};
 use crate::vault::{Vault, VaultError};
 
 /// A secret, wiped with the last user.
@@ -43,5 +45,35 @@ impl SecretCache {
     }
 }
 
+impl Engine {
+    /// Has a webhook secret deleted at the vault some time after `at_ms`, unless it signs then.
+    pub(crate) async fn forget_webhook_secret(
+        &self,
+        merchant: &TenantId,
+        secret_id: SecretId,
+        at_ms: i64,
+    ) -> Result<(), StoreError> {
+        let chore = NewChore {
+            merchant_id: merchant.clone(),
+            kind: ChoreKind::ForgetSecret,
+            record: Record::Secret(secret_id),
+            payment_id: NO_ACCOUNT.to_owned(),
+            due_ms: at_ms + SWITCH_MS,
+        };
+        self.store.add_chore(&chore).await
+    }
+
+    /// Whether this secret signs the merchant's webhooks now.
+    pub(crate) async fn signs_webhooks(&self, merchant: &TenantId, secret_id: SecretId) -> Result<bool, StoreError> {
+        let now = self.now_ms();
+        let merchant = self.store.merchant(merchant).await?;
+        Ok(merchant.is_some_and(|merchant| merchant.webhooks.valid(now).any(|secret| secret.secret_id == secret_id)))
+    }
+}
+
+/// The id of no connector account.
+const NO_ACCOUNT: &str = "webhook";
+/// What makes a secret unused is stored by then, and no letter is signed with it any more, in milliseconds.
+const SWITCH_MS: i64 = 30_000;
 /// How long a secret stays in memory, in milliseconds.
 const KEEP_MS: i64 = 180_000;

@@ -124,12 +124,12 @@ fn refund(item: &Item, reference: Option<&Reference<'_>>, outcome: Outcome) -> T
 /// docs.adyen.com/risk-management/disputes-api/dispute-notifications and /risk-management/understanding-disputes.
 fn dispute(item: &Item, code: &str) -> Option<PspDispute> {
     use DisputeStage::{Dispute, PreArbitration, PreDispute};
-    use DisputeStatus::{Accepted, Cancelled, Challenged, Lost, Opened, Won};
+    use DisputeStatus::{Accepted, Cancelled, Challenged, Expired, Lost, Opened, Won};
     let (stage, status) = match code {
         "REQUEST_FOR_INFORMATION" => (PreDispute, Opened),
         "NOTIFICATION_OF_CHARGEBACK" | "CHARGEBACK" => (Dispute, Opened),
         "INFORMATION_SUPPLIED" => (Dispute, Challenged),
-        "DISPUTE_DEFENSE_PERIOD_ENDED" => (Dispute, Accepted),
+        "DISPUTE_DEFENSE_PERIOD_ENDED" => (Dispute, Expired),
         "CHARGEBACK_REVERSED" | "ISSUER_RESPONSE_TIMEFRAME_EXPIRED" => (Dispute, Won),
         "SECOND_CHARGEBACK" | "PREARBITRATION_LOST" | "SCHEME_ARBITRATION_LOST" => (PreArbitration, Lost),
         "PREARBITRATION_OPEN" => (PreArbitration, Opened),

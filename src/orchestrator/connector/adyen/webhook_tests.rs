@@ -243,17 +243,18 @@ fn cancellation_by_our_reference_needs_no_reference_of_adyen() {
 #[test]
 fn disputes_tell_how_far_they_are() {
     use DisputeStage::{Dispute, PreArbitration, PreDispute};
-    use DisputeStatus::{Accepted, Cancelled, Challenged, Lost, Opened, Won};
+    use DisputeStatus::{Accepted, Cancelled, Challenged, Expired, Lost, Opened, Won};
     let more = json!({"additionalData": {"chargebackReasonCode": " 4853", "defensePeriodEndsAt": "2026-12-25T00:00:00+01:00"}});
     for (code, stage, status) in [
         ("REQUEST_FOR_INFORMATION", PreDispute, Opened),
         ("NOTIFICATION_OF_CHARGEBACK", Dispute, Opened),
         ("CHARGEBACK", Dispute, Opened),
         ("INFORMATION_SUPPLIED", Dispute, Challenged),
-        ("DISPUTE_DEFENSE_PERIOD_ENDED", Dispute, Accepted),
+        ("DISPUTE_DEFENSE_PERIOD_ENDED", Dispute, Expired),
         ("CHARGEBACK_REVERSED", Dispute, Won),
         ("SECOND_CHARGEBACK", PreArbitration, Lost),
         ("PREARBITRATION_OPEN", PreArbitration, Opened),
+        ("PREARBITRATION_ACCEPTED", PreArbitration, Accepted),
         ("PREARBITRATION_WON", PreArbitration, Won),
         ("PREARBITRATION_LOST", PreArbitration, Lost),
         ("PREARBITRATION_ISSUER_WITHDRAWN", PreArbitration, Cancelled),
