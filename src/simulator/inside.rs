@@ -6,10 +6,11 @@ use std::thread;
 
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, http::Method, web};
+use serde_json::Value;
 use strongroom_wire::limits;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::bell::{Bell, Ringer};
+use crate::bell::{Bell, Ringer, Seal};
 use crate::desk::{Dispute, DisputeStatus};
 use crate::fault::{Armed, Fault, Operation};
 use crate::house::{Dialect, House};
@@ -41,14 +42,18 @@ pub struct Moved {
 }
 
 /// A webhook on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Carried {
     /// Which dialect tells it.
     pub provider: &'static str,
+    /// The API key of the account that it is for.
+    pub account: String,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    event: Value,
+    seal: Seal,
 }
 
 struct Ask {
@@ -71,11 +76,23 @@ impl Inside {
     /// # Panics
     /// The system gives no thread.
     pub fn new(api_key: &str, webhook_secret: &str, now_s: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        Self::with_accounts(&[api_key], webhook_secret, now_s)
+    }
+
+    /// With an account for each of these keys.
+    ///
+    /// # Panics
+    /// See [`Inside::new`].
+    pub fn with_accounts(
+        api_keys: &[&str],
+        webhook_secret: &str,
+        now_s: impl Fn() -> i64 + Send + Sync + 'static,
+    ) -> Self {
         let faults = Arc::default();
         let (bell, ringer) = Bell::new(Arc::clone(&faults));
         bell.carry_by_hand();
         let house = House::new(bell, faults, Arc::new(now_s));
-        let dialects = dialects(&house, &[api_key.to_owned()]);
+        let dialects = dialects(&house, &api_keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
         let (asks, asked) = mpsc::unbounded_channel();
         let spoken = Arc::clone(&dialects);
         let run = move || actix_web::rt::System::new().block_on(serve(spoken, asked));
@@ -133,13 +150,23 @@ impl Inside {
     #[must_use]
     pub fn webhooks(&self) -> Vec<Carried> {
         let mut ringer = self.ringer.lock().unwrap_or_else(PoisonError::into_inner);
-        let letters = ringer.take(&self.webhook_secret, self.house.now_s());
-        let carried = letters.into_iter().map(|(provider, letter)| Carried {
-            provider,
-            headers: letter.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
-            body: letter.body,
-        });
-        carried.collect()
+        ringer
+            .take()
+            .into_iter()
+            .map(|event| self.sign(event.provider, event.account, event.event, event.seal))
+            .collect()
+    }
+
+    /// The same webhook as it is sent again: signed anew.
+    #[must_use]
+    pub fn again(&self, carried: &Carried) -> Carried {
+        self.sign(carried.provider, carried.account.clone(), carried.event.clone(), carried.seal)
+    }
+
+    fn sign(&self, provider: &'static str, account: String, event: Value, seal: Seal) -> Carried {
+        let letter = seal(&event, &self.webhook_secret, self.house.now_s());
+        let headers = letter.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        Carried { provider, account, headers, body: letter.body, event, seal }
     }
 
     async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Told {

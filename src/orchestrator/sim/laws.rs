@@ -71,13 +71,17 @@ pub(super) async fn at_rest(world: &World) {
         let id = &payment.payment_id;
         let is_at_rest = payment.state.is_terminal()
             || matches!(payment.state, State::RequiresPaymentMethod | State::RequiresConfirmation);
-        if payment.state == State::RequiresCustomerAction {
-            continue;
-        }
         assert!(is_at_rest, "{id} says {} after two weeks: {:?}", payment.state.word(), payment.pending);
         let pending = payment.refunds.iter().find(|refund| refund.status == RefundStatus::Pending);
         assert_eq!(pending, None, "{id}: a refund is pending after two weeks");
         agrees(&payment, world.road.provider.moved(id));
+        let says = payment.state.word();
+        if let Some(heard) = world.ear.last(id) {
+            assert_eq!(heard, says, "{id}: the merchant's last webhook");
+        } else {
+            let quiet = matches!(payment.state, State::RequiresPaymentMethod | State::RequiresConfirmation);
+            assert!(quiet, "{id} says {says} and the merchant was told nothing");
+        }
     }
     let kept: Vec<_> = world.payments().await.into_iter().filter_map(|p| p.method).filter(|m| m.kept).collect();
     let state = world.vault.state.lock().unwrap();

@@ -6,20 +6,24 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::Map;
-use strongroom_simulator::Inside;
+use strongroom_simulator::{Carried, Inside};
 use strongroom_wire::TenantId;
 
+use super::ears::Ear;
 use super::laws;
-use super::op::{Number, Op, Plan, Step};
+use super::op::{Number, Op, Order, Plan, Step};
 use super::psp::Road;
-use crate::account::{ConnectorAccount, Merchant};
+use crate::account::{ConnectorAccount, Merchant, WebhookSettings};
 use crate::clock::ManualClock;
 use crate::connector;
 use crate::intent::rig::{FakeVault, card, new_payment};
-use crate::intent::{Asker, CapturePlan, Engine, Fault, FutureUsage, NewPayment, NewRefund, Parts, Payment};
+use crate::intent::{
+    Asker, CapturePlan, Engine, Fault, FutureUsage, NewIncrement, NewPayment, NewRefund, Parts, Payment,
+};
 use crate::store::{SqliteStore, Store};
 use crate::telemetry::Metrics;
 use crate::vault::Vault as _;
+use crate::webhook::{Courier, Door};
 
 /// Everything that outlives a process, and the process.
 pub(super) struct World {
@@ -31,6 +35,12 @@ pub(super) struct World {
     pub(super) merchant: TenantId,
     /// The most that was ever agreed, captured and refunded of each payment, as its merchant was told.
     pub(super) told: BTreeMap<String, Told>,
+    /// The provider of this life.
+    pub(super) provider: &'static str,
+    pub(super) door: Door,
+    /// What the provider has told and nobody has carried yet.
+    pub(super) letters: Vec<Carried>,
+    pub(super) ear: Arc<Ear>,
     _folder: tempfile::TempDir,
 }
 
@@ -41,12 +51,12 @@ pub(super) struct Told {
     pub(super) refunded_minor: u64,
 }
 
-/// Lives the steps.
+/// Lives the steps at one provider.
 ///
 /// # Panics
 /// A law was broken.
-pub(super) async fn live(steps: &[Step]) {
-    let mut world = World::new().await;
+pub(super) async fn live(provider: &'static str, steps: &[Step]) {
+    let mut world = World::new(provider).await;
     for step in steps {
         world.step(step).await;
     }
@@ -54,42 +64,63 @@ pub(super) async fn live(steps: &[Step]) {
 }
 
 impl World {
-    async fn new() -> Self {
+    async fn new(provider: &'static str) -> Self {
         let folder = tempfile::tempdir_in(memory()).unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
         let clock = Arc::new(ManualClock::at(START_MS));
         let ticking = clock.clone();
-        let provider = Inside::new(API_KEY, WEBHOOK_SECRET, move || crate::clock::Clock::now_ms(&*ticking) / 1000);
-        let (road, vault) = (Arc::new(Road::to(provider)), Arc::<FakeVault>::default());
+        let inside =
+            Inside::with_accounts(&API_KEYS, WEBHOOK_SECRET, move || crate::clock::Clock::now_ms(&*ticking) / 1000);
+        let (road, vault) = (Arc::new(Road::to(inside)), Arc::<FakeVault>::default());
         let merchant: TenantId = "shop".parse().unwrap();
         let engine = engine(&store, &road, &vault, &clock);
-        let world = Self { engine, road, vault, clock, store, merchant, told: BTreeMap::new(), _folder: folder };
+        let world = Self {
+            engine,
+            road,
+            vault,
+            clock,
+            store,
+            merchant,
+            told: BTreeMap::new(),
+            provider,
+            door: Door::default(),
+            letters: Vec::new(),
+            ear: Arc::default(),
+            _folder: folder,
+        };
         world.add_merchant().await;
         world
     }
 
     async fn add_merchant(&self) {
-        let secret = format!(r#"{{"api_key":"{API_KEY}"}}"#);
-        let secret_id = self.vault.store_secret(&self.merchant, "x", &secret).await.unwrap();
+        let more = match self.provider {
+            "adyen" => r#""key1":"Shop_MultipleCaptures","#,
+            "worldpay" => r#""key1":"password","api_secret":"default","#,
+            _ => "",
+        };
+        let signs = self.vault.store_secret(&self.merchant, "webhook", "whsec_merchant").await.unwrap();
+        let mut webhooks = WebhookSettings { url: Some("https://shop.test/hook".into()), ..Default::default() };
+        webhooks.rotate(signs, START_MS, 0).unwrap();
         let merchant = Merchant {
             merchant_id: self.merchant.clone(),
             merchant_name: None,
             publishable_key: "pk_sim_0123456789".into(),
             profile_id: "pro_1".into(),
             metadata: Map::new(),
-            webhooks: Default::default(),
+            webhooks,
             created_ms: START_MS,
         };
         self.store.add_merchant(&merchant).await.unwrap();
         // Two accounts at one provider: what was not sent or declined softly at the first goes to the second.
-        for number in 1..=2 {
+        for (number, api_key) in (1..).zip(API_KEYS) {
+            let secret = format!(r#"{{"api_key":"{api_key}",{more}"webhook_secret":"{WEBHOOK_SECRET}"}}"#);
             let account = ConnectorAccount {
                 account_id: format!("mca_{number}"),
                 merchant_id: self.merchant.clone(),
-                connector: "stripe".into(),
+                connector: self.provider.into(),
                 label: format!("account {number}"),
-                secret_id,
-                has_webhook_secret: false,
+                secret_id: self.vault.store_secret(&self.merchant, "x", &secret).await.unwrap(),
+                has_webhook_secret: true,
                 rotated_ms: None,
                 retired: Vec::new(),
                 accepts: Default::default(),
@@ -123,8 +154,17 @@ impl World {
             }
             None => self.crash(),
         }
-        if step.ops.contains(&Op::Crash) {
-            self.crash();
+        for op in &step.ops {
+            match op {
+                Op::Crash => self.crash(),
+                Op::Told(order) => self.carry(*order).await,
+                // A provider that cannot be asked repeats what it tells until somebody listens.
+                Op::TellingLost if self.can_be_asked() => {
+                    self.collect();
+                    self.letters.clear();
+                }
+                _ => {}
+            }
         }
         if step.wait_ms > 0 {
             self.clock.advance(step.wait_ms);
@@ -148,7 +188,7 @@ impl World {
     async fn act(&self, op: Op) -> Option<Payment> {
         let (engine, merchant) = (&self.engine, &self.merchant);
         let done: Result<Payment, Fault> = match op {
-            Op::Create { pay, amount, plan, card: number, saves } => {
+            Op::Create { pay, amount, plan, card: number, saves, increments } => {
                 let mut new = new_payment(|terms| {
                     terms.amount_minor = amount;
                     terms.capture = plan.into();
@@ -156,6 +196,8 @@ impl World {
                         terms.capture_on_ms = Some(START_MS + hours * 3_600_000);
                     }
                     terms.three_ds = number == Some(Number::Authenticate);
+                    terms.return_url = Some("https://shop.test/thanks".into());
+                    terms.incremental = increments;
                     if saves {
                         terms.customer_id = Some("cus_1".parse().unwrap());
                         terms.setup_future_usage = Some(FutureUsage::OffSession);
@@ -188,9 +230,17 @@ impl World {
                 };
                 engine.refund(merchant, new).await.map(|(payment, _)| payment)
             }
-            Op::Authenticate { pay, approves } => {
-                self.authenticate(&name(pay), approves).await;
+            Op::Authenticate { pay, approves, returns } => {
+                self.authenticate(&name(pay), approves, returns).await;
                 return None;
+            }
+            Op::Dispute { pay } => {
+                let _is_one = self.road.provider.dispute(&name(pay));
+                return None;
+            }
+            Op::Increment { pay, total } => {
+                let new = NewIncrement { total_minor: total, increment_id: None, reason: None };
+                engine.increment(merchant, &name(pay), new).await
             }
             Op::ComeBack { pay } => engine.come_back(merchant, &name(pay)).await,
             Op::Sync { pay } => engine.resolve(merchant, &name(pay), true).await,
@@ -203,11 +253,20 @@ impl World {
         done.ok()
     }
 
-    async fn authenticate(&self, id: &str, approves: bool) {
-        if let Ok((payment, _)) = self.engine.payment(&self.merchant, id).await
-            && let Some(page) = payment.redirect_url
-        {
-            self.road.provider.click(&page, approves).await;
+    fn can_be_asked(&self) -> bool {
+        connector::find(self.provider).is_some_and(|connector| connector.capabilities().can_sync)
+    }
+
+    /// The payer presses a button, and now and then the browser comes back with what the provider gave it.
+    async fn authenticate(&self, id: &str, approves: bool, returns: bool) {
+        let Ok((payment, _)) = self.engine.payment(&self.merchant, id).await else { return };
+        let Some(page) = payment.redirect_url else { return };
+        let Some(back) = self.road.provider.click(&page, approves).await else { return };
+        let Ok(back) = reqwest::Url::parse(&back) else { return };
+        let parts: Vec<_> = back.path_segments().into_iter().flatten().collect();
+        if let (true, ["redirect", _, id, ticket]) = (returns, parts.as_slice()) {
+            let query = back.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+            let _refused = self.engine.come_back_with(&self.merchant, id, ticket, query).await;
         }
     }
 
@@ -218,10 +277,26 @@ impl World {
             for _ in 0..ROUNDS {
                 self.clock.advance(wait_ms / i64::from(ROUNDS));
                 self.engine.round(false).await;
+                self.carry(Order::Straight).await;
             }
             laws::always(self).await;
         }
+        self.tell_merchant().await;
         laws::at_rest(self).await;
+    }
+
+    /// Delivers every event to the merchant, whose receiver fails now and then.
+    async fn tell_merchant(&mut self) {
+        let chance = Box::new(|below: u64| below - 1);
+        let courier = Courier::new(self.engine.clone(), self.ear.clone(), chance, 10_000);
+        for _ in 0..200 {
+            courier.round().await;
+            courier.rest().await;
+            if self.store.waiting_events().await.unwrap() == 0 {
+                return;
+            }
+            self.clock.advance(60_000);
+        }
     }
 
     /// Every payment of this life.
@@ -272,8 +347,9 @@ fn memory() -> std::path::PathBuf {
     if shared.is_dir() { shared } else { std::env::temp_dir() }
 }
 
-const WEBHOOK_SECRET: &str = "whsec_simulation";
-const API_KEY: &str = "sk_test_simulation";
+/// Hexadecimal, because Adyen's is; the others take any text.
+const WEBHOOK_SECRET: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
+pub(super) const API_KEYS: [&str; 2] = ["sk_test_simulation_1", "sk_test_simulation_2"];
 /// In the past of nobody: 2027.
 const START_MS: i64 = 1_800_000_000_000;
 /// Rounds of the background loop in each wait at the end.

@@ -1,6 +1,7 @@
 //! Simulation: thousands of random lives of payments on the real engine, store, connectors and simulator, against laws.
 //! Every failure prints its steps; they go into `regressions.rs` as they stand, and stay there.
 
+mod ears;
 mod laws;
 mod life;
 mod op;
@@ -32,8 +33,9 @@ fn money_moves_once_in_every_life() {
                     }
                     let seed = seeds[usize::try_from(place).unwrap()];
                     let steps = op::life(seed);
-                    if let Err(why) = lived(&steps) {
-                        broken.lock().unwrap().push((seed, why, steps));
+                    let provider = PROVIDERS[usize::try_from(seed % PROVIDERS.len() as u64).unwrap()];
+                    if let Err(why) = lived(provider, &steps) {
+                        broken.lock().unwrap().push((seed, format!("{provider}: {why}"), steps));
                     }
                 }
             });
@@ -53,15 +55,17 @@ fn money_moves_once_in_every_life() {
 }
 
 /// Lives the steps on a runtime of one thread; says which law was broken.
-fn lived(steps: &[op::Step]) -> Result<(), String> {
+fn lived(provider: &'static str, steps: &[op::Step]) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ended = runtime.block_on(AssertUnwindSafe(life::live(steps)).catch_unwind());
+    let ended = runtime.block_on(AssertUnwindSafe(life::live(provider, steps)).catch_unwind());
     ended.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
     })
 }
 
-const LIVES: u64 = 2_000;
+/// Every provider that the simulator speaks for.
+const PROVIDERS: [&str; 3] = ["stripe", "adyen", "worldpay"];
+const LIVES: u64 = 3_000;
 const THREADS: usize = 2;
 const FAILURES_SHOWN: usize = 3;

@@ -49,6 +49,7 @@ pub(crate) enum Op {
         plan: Plan,
         card: Option<Number>,
         saves: bool,
+        increments: bool,
     },
     Confirm {
         pay: u8,
@@ -74,6 +75,16 @@ pub(crate) enum Op {
     Authenticate {
         pay: u8,
         approves: bool,
+        returns: bool,
+    },
+    /// The payer disputes.
+    Dispute {
+        pay: u8,
+    },
+    /// What is reserved is raised.
+    Increment {
+        pay: u8,
+        total: u64,
     },
     /// The payer's browser comes back.
     ComeBack {
@@ -161,7 +172,14 @@ fn begin(rng: &mut Rng, pay: u8) -> Step {
         5 | 6 => Plan::ManualMultiple,
         _ => Plan::Scheduled(rng.i64(1..96)),
     };
-    let op = Op::Create { pay, amount: rng.u64(1..5) * 1000, plan, card, saves: rng.u8(0..3) == 0 };
+    let op = Op::Create {
+        pay,
+        amount: rng.u64(1..5) * 1000,
+        plan,
+        card,
+        saves: rng.u8(0..3) == 0,
+        increments: rng.u8(0..3) == 0,
+    };
     let ops = if rng.u8(0..8) == 0 { vec![op, op] } else { vec![op] };
     around(rng, ops)
 }
@@ -182,19 +200,21 @@ fn around(rng: &mut Rng, ops: Vec<Op>) -> Step {
 fn op(rng: &mut Rng, pays: u8) -> Op {
     let pay = rng.u8(0..pays.max(1));
     let part = |rng: &mut Rng| (rng.u8(0..3) > 0).then(|| rng.u64(1..30) * 100);
-    match rng.u8(0..30) {
+    match rng.u8(0..34) {
         0..=3 => Op::Confirm { pay, card: number(rng) },
         4 => Op::Amount { pay, amount: rng.u64(1..5) * 1000 },
         5..=9 => Op::Capture { pay, amount: part(rng) },
         10 | 11 => Op::Cancel { pay },
         12..=15 => Op::Refund { pay, refund: rng.u8(0..3), amount: part(rng) },
-        16 | 17 => Op::Authenticate { pay, approves: rng.u8(0..4) > 0 },
+        16 | 17 => Op::Authenticate { pay, approves: rng.u8(0..4) > 0, returns: rng.bool() },
         18 | 19 => Op::ComeBack { pay },
         20 | 21 => Op::Sync { pay },
         22..=24 => Op::Round,
         25 => Op::Crash,
         26 | 27 => Op::Told([Order::Straight, Order::Backwards, Order::Twice][rng.usize(0..3)]),
         28 => Op::TellingLost,
+        29 => Op::Dispute { pay },
+        30 | 31 => Op::Increment { pay, total: rng.u64(10..60) * 100 },
         _ => Op::Round,
     }
 }

@@ -61,11 +61,12 @@ pub(crate) struct Counts {
     pub(crate) lost: u64,
 }
 
-struct Event {
-    provider: &'static str,
-    account: String,
-    event: Value,
-    seal: Seal,
+/// Something that happened.
+pub(crate) struct Event {
+    pub(crate) provider: &'static str,
+    pub(crate) account: String,
+    pub(crate) event: Value,
+    pub(crate) seal: Seal,
 }
 
 /// The far end of the bell; [`Ringer::run`] is the task that sends.
@@ -149,14 +150,14 @@ impl Shared {
 }
 
 impl Ringer {
-    /// The events that wait, signed with one secret, for who wants to carry them by hand.
-    pub(crate) fn take(&mut self, secret: &str, now_s: i64) -> Vec<(&'static str, Letter)> {
-        let mut letters = Vec::new();
+    /// The events that wait, for who wants to carry them by hand.
+    pub(crate) fn take(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
         while let Ok(event) = self.queue.try_recv() {
             self.shared.count(|counts| counts.waiting -= 1);
-            letters.push((event.provider, (event.seal)(&event.event, secret, now_s)));
+            events.push(event);
         }
-        letters
+        events
     }
 
     /// Sends until every bell is gone.

@@ -146,6 +146,7 @@ fn sync(minor: u64, handles: Handles) -> Operation {
         psp_id: None,
         handles,
         amount: gbp(minor),
+        released_after: None,
         since_unix_s: 0,
     })
 }

@@ -176,6 +176,7 @@ fn sync(handles: &Handles) -> Operation {
         psp_id: (!handles.is_empty()).then(|| ATTEMPT.into()),
         handles: handles.clone(),
         amount: gbp(1000),
+        released_after: None,
         since_unix_s: 0,
     })
 }
