@@ -197,6 +197,7 @@ pub(super) fn operation(name: &str, value: &Value) -> Operation {
                 .unwrap_or(Money { minor: 1999, currency: "USD".parse().expect("one") }),
             since_unix_s: fields.maybe("since_unix_s").map_or(0, |text| text.parse().expect("a time")),
             released_after: fields.maybe_money("released_after"),
+            raised_to: fields.maybe_money("raised_to"),
         }),
         "capture" => Operation::Capture(Capture {
             payment_id: fields.text("payment_id"),

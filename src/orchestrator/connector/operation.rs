@@ -184,6 +184,9 @@ pub struct Sync {
     /// Where it is asked about a cancellation after captures: what those took. A payment that ended with no more taken than
     /// this has released the rest, which is `Cancelled`; one that still holds the rest is `Captured`.
     pub released_after: Option<Money>,
+    /// Where it is asked about an increment: what was to be reserved in all. `Authorized` then says that this much is; a
+    /// payment that still reserves less is `Absent`.
+    pub raised_to: Option<Money>,
 }
 
 /// See [`Operation::Increment`].

@@ -272,6 +272,10 @@ impl Engine {
             amount: payment.money(payment.terms.amount_minor),
             since_unix_s: attempt.created_ms / 1000 - 60,
             released_after: (releases && taken > 0).then(|| payment.money(taken)),
+            raised_to: match payment.pending.as_ref().map(|pending| &pending.call) {
+                Some(Call::Increment { total_minor, .. }) => Some(payment.money(*total_minor)),
+                _ => None,
+            },
         }))
     }
 

@@ -288,9 +288,7 @@ fn reading(payment: &Payment, call: &Call, outcome: Outcome) -> Reading {
     match (call, outcome) {
         (_, Outcome::Refused(_)) => Reading::Nothing,
         // The money is reserved and that is all, or no more is taken than earlier captures took.
-        (Call::Capture { .. } | Call::Increment { .. } | Call::Cancel | Call::Expire, Outcome::Authorized { .. }) => {
-            Reading::NotYet
-        }
+        (Call::Capture { .. } | Call::Cancel | Call::Expire, Outcome::Authorized { .. }) => Reading::NotYet,
         (Call::Capture { .. } | Call::Cancel | Call::Expire, Outcome::Captured { amount_minor, .. })
             if nothing_new(amount_minor) =>
         {

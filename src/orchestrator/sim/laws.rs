@@ -3,19 +3,27 @@
 use strongroom_simulator::Moved;
 
 use super::life::World;
-use crate::intent::{Payment, RefundStatus, State};
+use crate::intent::{CaptureStatus, Payment, RefundStatus, State};
 
 /// Laws that hold at every moment.
 pub(super) async fn always(world: &World) {
     for payment in world.payments().await {
         let id = &payment.payment_id;
         let moved = world.road.provider.moved(id);
-        let agreed = payment.terms.amount_minor;
+        // What the merchant wants to raise it to is agreed, too, although the provider may not have answered yet.
+        let raised =
+            payment.increments.iter().filter(|row| row.status != CaptureStatus::Failed).map(|row| row.total_minor);
+        let agreed = raised.fold(payment.terms.amount_minor, u64::max);
         assert!(moved.captured <= moved.authorized, "{id}: captured more than authorized: {moved:?}");
         assert!(moved.refunded <= moved.captured, "{id}: refunded more than captured: {moved:?}");
         assert!(moved.captured <= agreed, "{id}: charged more than agreed ({agreed}): {moved:?}");
         let reserved = moved.authorized - moved.released;
-        assert!(reserved <= agreed, "{id}: reserved more than agreed ({agreed}) at a time: {moved:?}");
+        assert!(
+            reserved <= agreed,
+            "{id}: reserved more than agreed ({agreed}) at a time: {moved:?}; {:?} {:?}",
+            payment.pending,
+            payment.increments
+        );
         let told = world.told.get(id).copied().unwrap_or_default();
         assert!(
             moved.captured >= told.captured_minor,

@@ -6,6 +6,7 @@ mod laws;
 mod life;
 mod op;
 mod psp;
+mod regressions;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +67,6 @@ fn lived(provider: &'static str, steps: &[op::Step]) -> Result<(), String> {
 
 /// Every provider that the simulator speaks for.
 const PROVIDERS: [&str; 3] = ["stripe", "adyen", "worldpay"];
-const LIVES: u64 = 3_000;
+const LIVES: u64 = 2_000;
 const THREADS: usize = 2;
 const FAILURES_SHOWN: usize = 3;

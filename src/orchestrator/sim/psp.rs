@@ -81,7 +81,8 @@ impl Transport for Road {
                 self.arrive(request, &rendered).await;
                 return Sent::InDoubt(Doubt::ConnectionLost);
             }
-            Some(Fault::Twice) => {
+            // Only where the provider promises to know the key again; elsewhere TLS alone keeps bytes from arriving twice.
+            Some(Fault::Twice) if request.idempotency_key.is_some() => {
                 self.arrive(request, &rendered).await;
                 self.arrive(request, &rendered).await
             }
@@ -93,7 +94,7 @@ impl Transport for Road {
                 self.provider.arm_error(true);
                 self.arrive(request, &rendered).await
             }
-            None => self.arrive(request, &rendered).await,
+            Some(Fault::Twice) | None => self.arrive(request, &rendered).await,
         };
         tokio::task::yield_now().await;
         Sent::Answer(answer)

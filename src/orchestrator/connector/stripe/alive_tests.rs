@@ -113,6 +113,7 @@ fn sync(psp_id: Option<&str>, amount: u64) -> Operation {
         amount: usd(amount),
         since_unix_s: NOW_S - 60,
         released_after: None,
+        raised_to: None,
     })
 }
 

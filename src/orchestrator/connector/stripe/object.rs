@@ -51,6 +51,8 @@ pub(super) trait Found: DeserializeOwned {
     fn step(&self) -> Step;
     /// Whether it ended with this much taken, and the rest released.
     fn ended_with(&self, taken: Money) -> bool;
+    /// Whether it is about this much.
+    fn is_about(&self, money: Money) -> bool;
 }
 
 /// A `refund`.
@@ -169,6 +171,10 @@ impl Intent {
 }
 
 impl Found for Intent {
+    fn is_about(&self, money: Money) -> bool {
+        self.is_for(money)
+    }
+
     fn id(&self) -> &str {
         &self.id
     }
@@ -206,6 +212,10 @@ impl Found for Intent {
 }
 
 impl Found for SetupIntent {
+    fn is_about(&self, money: Money) -> bool {
+        money.minor == 0
+    }
+
     fn id(&self) -> &str {
         &self.id
     }

@@ -42,11 +42,14 @@ fn found<T: Found>(sync: &Sync, progress: &Progress, answer: &PspAnswer) -> Step
     }
 }
 
-/// What the object proves, where it is asked whether the rest was released, too.
+/// What the object proves, where it is asked whether the rest was released or the amount was raised, too.
 fn proven<T: Found>(sync: &Sync, found: &T) -> Step {
-    match sync.released_after {
-        Some(taken) if found.ended_with(taken) => Step::Done(Outcome::Cancelled { psp_id: found.id().to_owned() }),
-        _ => found.step(),
+    match (sync.released_after, found.step()) {
+        (_, Step::Done(Outcome::Authorized { .. })) if sync.raised_to.is_some_and(|total| !found.is_about(total)) => {
+            Step::Absent
+        }
+        (Some(taken), _) if found.ended_with(taken) => Step::Done(Outcome::Cancelled { psp_id: found.id().to_owned() }),
+        (_, step) => step,
     }
 }
 

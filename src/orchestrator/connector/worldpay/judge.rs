@@ -11,8 +11,10 @@ pub(super) fn payment(sync: &Sync, told: &Told) -> Step {
         return Step::InDoubt(Doubt::Unreadable);
     };
     // An estimate may have been raised since, and Worldpay does not say whether the value follows.
-    let is_ours =
-        value.currency == sync.amount.currency && (value == sync.amount || sync.handles.contains_key(links::INCREASE));
+    let raised = sync.raised_to == Some(value);
+    let is_ours = raised
+        || value.currency == sync.amount.currency
+            && (value == sync.amount || sync.handles.contains_key(links::INCREASE));
     if !is_ours {
         return Step::InDoubt(Doubt::Unreadable);
     }
@@ -54,6 +56,9 @@ pub(super) fn payment(sync: &Sync, told: &Told) -> Step {
     }
     // What can be settled waits for us. What cannot is being settled on its own, or its time has run out.
     if handles.contains_key(links::SETTLE) || handles.contains_key(links::PARTIAL_SETTLE) {
+        if sync.raised_to.is_some() && !raised {
+            return Step::Absent;
+        }
         return Step::Done(Outcome::Authorized { psp_id, network_transaction_id, handles });
     }
     Step::Done(Outcome::Pending { psp_id, handles })

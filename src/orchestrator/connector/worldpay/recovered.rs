@@ -30,6 +30,8 @@ pub(super) fn outcome(sync: &Sync, searched: bool, answer: &PspAnswer) -> Step {
     let all_settled = handles.contains_key(links::REFUND) && !can_settle(&handles);
     let network_transaction_id = None;
     match letters(&last.last_event).as_str() {
+        // How much is reserved is what it does not say.
+        "authorized" if sync.raised_to.is_some() => Step::InDoubt(Doubt::Unreadable),
         "authorized" if can_settle(&handles) => {
             Step::Done(Outcome::Authorized { psp_id, network_transaction_id, handles })
         }

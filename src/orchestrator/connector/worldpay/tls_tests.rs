@@ -147,6 +147,7 @@ fn sync(minor: u64, handles: Handles) -> Operation {
         handles,
         amount: gbp(minor),
         released_after: None,
+        raised_to: None,
         since_unix_s: 0,
     })
 }

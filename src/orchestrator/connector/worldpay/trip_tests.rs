@@ -177,6 +177,7 @@ fn sync(handles: &Handles) -> Operation {
         handles: handles.clone(),
         amount: gbp(1000),
         released_after: None,
+        raised_to: None,
         since_unix_s: 0,
     })
 }

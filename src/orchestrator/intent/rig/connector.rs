@@ -116,6 +116,13 @@ impl Connector for RigConnector {
         }
         let handles = [("seen".to_owned(), answer["status"].to_string())].into();
         let psp_id = answer["id"].as_str().unwrap_or_default().to_owned();
+        if let Operation::Sync(sync) = operation
+            && let Some(total) = sync.raised_to
+            && answer["status"] == "authorized"
+            && answer["amount"] != total.minor
+        {
+            return Step::Absent;
+        }
         let network_transaction_id = Some("ntid".to_owned());
         Step::Done(match answer["status"].as_str().unwrap() {
             "absent" => return Step::Absent,
