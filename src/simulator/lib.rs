@@ -22,6 +22,7 @@ mod page;
 mod replay;
 mod server;
 mod stripe;
+mod worldpay;
 
 pub use fault::{Armed, Fault, Operation};
 pub use inside::{Carried, Inside, Moved};

@@ -8,8 +8,8 @@ use clap::Parser;
 use strongroom_simulator::{Config, Webhook, start};
 use zeroize::Zeroizing;
 
-/// A payment service provider for demos and tests. It speaks subsets of the APIs of Stripe and Adyen over TLS on
-/// loopback, takes published test cards alone, and moves no money.
+/// A payment service provider for demos and tests. It speaks subsets of the APIs of Stripe, Adyen and Worldpay over
+/// TLS on loopback, takes published test cards alone, and moves no money.
 ///
 /// Faults on purpose: POST /faults, metadata[simulator_fault]=NAME (or OPERATION:NAME), or an authorization of 9900.01
 /// (slow, 5 s), 9900.02 (drop_after), 9900.03 (error_after), 9900.04 (error_before), 9900.05 (drop_before).
@@ -30,7 +30,7 @@ struct Flags {
     /// The certificate's private key (PEM).
     #[arg(long)]
     key: PathBuf,
-    /// A secret key that every dialect and the desk accept; may be given several times.
+    /// A secret key that every dialect and the desk accept (Worldpay's takes it as the user name); may be given several times.
     #[arg(long = "api-key", env = "PSP_SIMULATOR_API_KEY", hide_env_values = true, required = true)]
     api_keys: Vec<String>,
     /// Where Stripe's webhooks go: an address on this machine.
@@ -45,6 +45,12 @@ struct Flags {
     /// The HMAC key (hexadecimal digits) that Adyen's webhooks are signed with.
     #[arg(long, env = "PSP_SIMULATOR_ADYEN_WEBHOOK_KEY", hide_env_values = true)]
     adyen_webhook_key: Option<String>,
+    /// Where Worldpay's webhooks go: an address on this machine.
+    #[arg(long, requires = "worldpay_webhook_secret")]
+    worldpay_webhook_url: Option<String>,
+    /// What Worldpay's webhooks are signed with.
+    #[arg(long, env = "PSP_SIMULATOR_WORLDPAY_WEBHOOK_SECRET", hide_env_values = true)]
+    worldpay_webhook_secret: Option<String>,
     /// The authorities (PEM) that signed the certificates of webhook addresses.
     #[arg(long)]
     webhook_ca: Option<PathBuf>,
@@ -59,6 +65,7 @@ async fn main() -> ExitCode {
     let webhooks = [
         ("stripe", flags.stripe_webhook_url, flags.stripe_webhook_secret),
         ("adyen", flags.adyen_webhook_url, flags.adyen_webhook_key),
+        ("worldpay", flags.worldpay_webhook_url, flags.worldpay_webhook_secret),
     ];
     let webhooks = webhooks
         .into_iter()

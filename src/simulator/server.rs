@@ -25,6 +25,7 @@ use crate::desk::Desk;
 use crate::exchange::Cut;
 use crate::house::{Dialect, House};
 use crate::stripe::{self, Stripe};
+use crate::worldpay::Worldpay;
 
 /// How to start.
 pub struct Config {
@@ -156,7 +157,11 @@ pub fn start(config: &Config) -> Result<Running, StartError> {
 
 /// Every dialect that is spoken.
 pub(crate) fn dialects(house: &House, api_keys: &[String]) -> Arc<[Arc<dyn Dialect>]> {
-    Arc::new([Arc::new(Stripe::new(house.clone(), api_keys)), Arc::new(Adyen::new(house.clone(), api_keys))])
+    Arc::new([
+        Arc::new(Stripe::new(house.clone(), api_keys)),
+        Arc::new(Adyen::new(house.clone(), api_keys)),
+        Arc::new(Worldpay::new(house.clone(), api_keys)),
+    ])
 }
 
 fn authority(path: Option<&Path>) -> Result<Option<Arc<Vec<u8>>>, StartError> {
