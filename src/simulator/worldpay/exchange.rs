@@ -109,3 +109,49 @@ fn reply(answer: &Answer, media_type: &'static str) -> HttpResponse {
 pub(super) const CARD_PAYMENTS: &str = "application/vnd.worldpay.payments-v7+json";
 /// The media type of Payment Queries.
 pub(super) const PAYMENT_QUERIES: &str = "application/vnd.worldpay.payment-queries-v1.hal+json";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::Inside;
+
+    const QUERY: &str = "/payments/events?transactionRef=pay_1_1&entity=default";
+
+    async fn asked(target: &str, pair: &str, media_type: &str) -> (u16, Value) {
+        let provider = Inside::new("user-of-tests", "secret", || 1_794_700_800);
+        let basic = format!("Basic {}", STANDARD.encode(pair));
+        let headers = [("authorization", &*basic), ("accept", media_type), ("content-type", media_type)];
+        let (status, body) = provider.handle("GET", target, &headers, &[]).await;
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn stranger_is_denied_and_another_version_is_not_spoken() {
+        let (status, body) = asked(QUERY, "user-of-tests:any", CARD_PAYMENTS).await;
+        assert_eq!((status, &body["errorName"]), (404, &"endpointNotFound".into()));
+        for pair in ["user-of-tests:", "user-of-tests", "nobody:any", ""] {
+            let (status, body) = asked(QUERY, pair, CARD_PAYMENTS).await;
+            assert_eq!((status, &body["errorName"]), (401, &"accessDenied".into()), "{pair}");
+        }
+        for media_type in ["application/json", "application/vnd.worldpay.payments-v6+json", PAYMENT_QUERIES] {
+            let (status, body) = asked(QUERY, "user-of-tests:any", media_type).await;
+            assert_eq!((status, &body["errorName"]), (415, &"headerHasInvalidValue".into()), "{media_type}");
+        }
+    }
+
+    #[tokio::test]
+    async fn question_without_its_parameters_is_refused_and_an_unknown_payment_is_not_found() {
+        for (target, media_type, expected) in [
+            ("/payments/events", CARD_PAYMENTS, 400),
+            ("/payments/events?transactionReference=pay_1_1&entity=default", CARD_PAYMENTS, 400),
+            ("/payments/events/linkData", CARD_PAYMENTS, 404),
+            ("/paymentQueries/payments", PAYMENT_QUERIES, 400),
+            ("/paymentQueries/payments/payNobodyKnows", PAYMENT_QUERIES, 404),
+            ("/paymentQueries/payments?transactionReference=pay_1_1", PAYMENT_QUERIES, 200),
+        ] {
+            assert_eq!(asked(target, "user-of-tests:any", media_type).await.0, expected, "{target}");
+        }
+    }
+}

@@ -162,3 +162,7 @@ const ENTITY_CHARS_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
+#[cfg(test)]
+mod trip_tests;
