@@ -147,6 +147,7 @@ fn sync(minor: u64, handles: Handles) -> Operation {
         handles,
         amount: gbp(minor),
         since_unix_s: 0,
+        released_after: None,
     })
 }
 
