@@ -7,6 +7,7 @@ mod flows;
 mod ledger;
 mod localstripe;
 mod money;
+mod provider_webhooks;
 mod refusals;
 mod traces;
 mod webhooks;

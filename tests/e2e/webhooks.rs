@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use strongroom_tests::harness::{Receiver, Result, Shop, World, card, eventually, with_card, word};
 
 /// A world whose merchant has a receiver.
-async fn listening() -> (World, Receiver) {
+pub(crate) async fn listening() -> (World, Receiver) {
     let world = World::with_payments().await.unwrap();
     let receiver = Receiver::start(&world.pki.server("receiver").unwrap()).await.unwrap();
     receiver.subscribe(world.payments().unwrap()).await.unwrap();
@@ -14,7 +14,7 @@ async fn listening() -> (World, Receiver) {
 }
 
 /// Waits until the receiver's last word about the payment and each of its refunds is what the shop's server is shown.
-async fn agree(shop: &Shop, receiver: &Receiver, payment_id: &str) -> Value {
+pub(crate) async fn agree(shop: &Shop, receiver: &Receiver, payment_id: &str) -> Value {
     let told = eventually("the last webhook to say what the payment is", Duration::from_secs(90), || async {
         let payment = shop.payment(payment_id).await?;
         Ok((payment["status"] != "processing" && equal(receiver, &payment)?).then_some(payment))
@@ -39,7 +39,7 @@ fn equal(receiver: &Receiver, payment: &Value) -> Result<bool> {
     Ok(equal)
 }
 
-async fn refund(shop: &Shop, payment_id: &str, refund_id: &str, amount: u64) {
+pub(crate) async fn refund(shop: &Shop, payment_id: &str, refund_id: &str, amount: u64) {
     let body = json!({ "payment_id": payment_id, "refund_id": refund_id, "amount": amount });
     shop.server().post("/refunds", &body).await.unwrap();
 }
