@@ -146,9 +146,9 @@ fn sync(minor: u64, handles: Handles) -> Operation {
         psp_id: None,
         handles,
         amount: gbp(minor),
+        since_unix_s: 0,
         released_after: None,
         raised_to: None,
-        since_unix_s: 0,
     })
 }
 

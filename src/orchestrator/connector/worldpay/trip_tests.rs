@@ -176,9 +176,9 @@ fn sync(handles: &Handles) -> Operation {
         psp_id: (!handles.is_empty()).then(|| ATTEMPT.into()),
         handles: handles.clone(),
         amount: gbp(1000),
+        since_unix_s: 0,
         released_after: None,
         raised_to: None,
-        since_unix_s: 0,
     })
 }
 
@@ -311,6 +311,9 @@ async fn several_captures_add_up_and_the_rest_is_released() {
     }
     handles = pending(handles.clone(), trip.done(&cancel(&handles, 600)).await);
     assert_eq!(taken(&trip.done(&sync(&handles)).await), Some(600));
+    let Operation::Sync(question) = sync(&handles) else { panic!("no question") };
+    let released = Operation::Sync(Sync { released_after: Some(gbp(600)), ..question });
+    assert_eq!(trip.done(&released).await, Outcome::Cancelled { psp_id: ATTEMPT.into() });
     assert_eq!(trip.told(), [Told::Cancel(Outcome::Cancelled { psp_id: ATTEMPT.into() })]);
     let Step::Done(Outcome::Refused(_)) = trip.run(&capture(&handles, "cap_3", 1, 600, true), &card(VISA, "A")).await
     else {
