@@ -14,6 +14,7 @@ mod incoming;
 mod lists;
 mod method_body;
 mod once;
+mod payer_body;
 mod payment_body;
 mod payments;
 mod refunds;
@@ -255,6 +256,9 @@ mod incoming_tests;
 
 #[cfg(test)]
 mod lists_tests;
+
+#[cfg(test)]
+mod payer_tests;
 
 #[cfg(test)]
 mod repeat_tests;

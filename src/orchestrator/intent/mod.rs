@@ -14,6 +14,7 @@ mod fault;
 mod hear;
 mod held;
 mod observe;
+mod payer;
 mod payment;
 mod refund;
 mod reserved;
@@ -55,6 +56,9 @@ mod hold_tests;
 
 #[cfg(test)]
 mod failover_tests;
+
+#[cfg(test)]
+mod recurring_tests;
 
 #[cfg(test)]
 mod retry_tests;
