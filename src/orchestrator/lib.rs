@@ -5,6 +5,7 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod connector;
+pub mod country;
 pub mod harden;
 pub mod ids;
 pub mod intent;

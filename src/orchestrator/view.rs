@@ -8,8 +8,8 @@ use crate::account::{Customer, Merchant};
 use crate::clock::rfc3339;
 use crate::connector::DisputeStatus;
 use crate::intent::{
-    Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, FutureUsage, IncrementRow, KeptCard, Payment, Refund,
-    RefundStatus, SavedCard, State,
+    Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, FutureUsage, IncrementRow, KeptCard, Payment,
+    PaymentKind, Refund, RefundStatus, SavedCard, State,
 };
 
 /// A payment.
@@ -146,7 +146,7 @@ pub(crate) fn saved_card(saved: &SavedCard, on_session: bool) -> Value {
         "payment_method": "card",
         "payment_method_type": null,
         "recurring_enabled": off_session,
-        "requires_cvv": on_session && !off_session,
+        "requires_cvv": on_session && saved.asks_cvc(),
         "default_payment_method_set": saved.is_default,
         "created": method.created_at,
         "last_used_at": saved.used.as_ref().map(|used| rfc3339(used.last_used_ms)),
@@ -224,6 +224,11 @@ pub(crate) fn merchant(merchant: &Merchant) -> Value {
 fn held(payment: &Payment) -> Value {
     let terms = &payment.terms;
     json!({
+        "payment_type": match terms.kind {
+            PaymentKind::Normal => "normal",
+            PaymentKind::SetupMandate => "setup_mandate",
+        },
+        "mit_category": terms.off_session.then_some(terms.mit_category),
         "capture_method": terms.capture.word(),
         "capture_on": terms.capture_on_ms.map(rfc3339),
         "capture_before": payment.authorized_until_ms.filter(|_| payment.is_reserved()).map(rfc3339),

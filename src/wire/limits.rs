@@ -128,10 +128,14 @@ pub const AMOUNT_MINOR_MAX: u64 = 999_999_999_999;
 pub const PAYMENT_TEXT_BYTES_MAX: usize = 255;
 /// Longest statement descriptor, in characters.
 pub const STATEMENT_CHARS_MAX: usize = 22;
+/// Longest header of a payer's browser (user agent, accept) in a payment, in bytes.
+pub const BROWSER_TEXT_BYTES_MAX: usize = 2048;
 /// Longest URL in a payment, in bytes.
 pub const URL_BYTES_MAX: usize = 2048;
 /// Largest free-form object (address, metadata, browser information) of a payment, as JSON, in bytes.
 pub const PAYMENT_OBJECT_BYTES_MAX: usize = 8 * 1024;
+/// Longest id of a scheme for a payment, in characters.
+pub const NETWORK_ID_CHARS_MAX: usize = 64;
 /// Most fields that a payer's browser may bring back from authentication.
 pub const RETURN_FIELDS_MAX: usize = 32;
 /// Largest query or form that a payer's browser may bring back from authentication, in bytes.

@@ -145,7 +145,7 @@ pub(crate) async fn retrieve(api: Data<Api>, request: HttpRequest, id: Path<Stri
 pub(crate) async fn saved(api: Data<Api>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let cards = api.engine.saved_cards(&merchant, &known_id(&id)?).await?;
-    let cards: Vec<_> = cards.iter().map(|card| view::saved_card(card, false)).collect();
+    let cards: Vec<_> = cards.iter().map(|card| view::saved_card(card, true)).collect();
     Ok(Answer::ok(&json!({"customer_payment_methods": cards, "is_guest_customer": false})).into())
 }
 

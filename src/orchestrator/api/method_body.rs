@@ -1,8 +1,14 @@
 //! The card that a body names: typed, kept, or kept and used without the payer.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::fmt::Formatter;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use strongroom_wire::limits;
+
+use super::free_text::holds_card_number;
+use super::payer_body::ContactBody;
 use super::payment_body::PaymentBody;
 use crate::intent::{CvcInput, Fault, MethodInput};
 use crate::vault::{CardInput, SecretText};
@@ -25,7 +31,7 @@ pub(crate) enum MethodTypeWord {
 pub(crate) struct MethodBody {
     card: Option<CardBody>,
     card_token: Option<CardTokenBody>,
-    billing: Option<Value>,
+    billing: Option<ContactBody>,
 }
 
 #[derive(Deserialize)]
@@ -47,18 +53,60 @@ pub(crate) struct CardTokenBody {
     _card_holder_name: Option<SecretText>,
 }
 
+/// By what a payment without the payer is allowed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecurringBody {
     #[serde(rename = "type")]
     kind: RecurringWord,
-    data: String,
+    data: RecurringData,
+}
+
+/// A name, or a card. Read in one pass, so that no card number lies in memory that is not wiped.
+enum RecurringData {
+    Name(String),
+    Card(Box<ForeignBody>),
+}
+
+/// A card that the payer agreed to at another provider.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForeignBody {
+    card_number: SecretText,
+    card_exp_month: SecretText,
+    card_exp_year: SecretText,
+    card_holder_name: Option<SecretText>,
+    network_transaction_id: String,
+}
+
+impl<'de> Deserialize<'de> for RecurringData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RecurringData;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name or a card")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<RecurringData, E> {
+                Ok(RecurringData::Name(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RecurringData, A::Error> {
+                let card = ForeignBody::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(RecurringData::Card(Box::new(card)))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum RecurringWord {
     PaymentMethodId,
+    NetworkTransactionIdAndCardDetails,
     MandateId,
     ProcessorPaymentToken,
 }
@@ -91,7 +139,8 @@ impl PaymentBody {
             Some(CardTokenBody { card_cvc: Some(typed), .. }) => CvcInput::Plain(checked_cvc(typed)?),
             _ => plain.map(checked_cvc).transpose()?.map_or(CvcInput::None, CvcInput::Plain),
         };
-        if !takes_cards && (card.is_some() || matches!(cvc, CvcInput::Plain(_))) {
+        let foreign = matches!(&self.recurring_details, Some(RecurringBody { data: RecurringData::Card(_), .. }));
+        if !takes_cards && (card.is_some() || foreign || matches!(cvc, CvcInput::Plain(_))) {
             return Err(Fault::NotSupported(NO_CARDS_HERE));
         }
         if let Some(card) = card {
@@ -104,14 +153,66 @@ impl PaymentBody {
         if let Some(name) = self.payment_token.take() {
             return Ok(Some(MethodInput::PaymentToken(name, cvc)));
         }
-        if let Some(recurring) = &self.recurring_details {
-            if recurring.kind != RecurringWord::PaymentMethodId {
-                return Err(Fault::NotSupported("recurring_details.type: only payment_method_id is offered"));
-            }
-            let token = recurring.data.parse().map_err(|_| Fault::NotFound("Payment method"))?;
-            return Ok(Some(MethodInput::Recurring(token)));
+        if let Some(recurring) = &mut self.recurring_details {
+            return recurring.take().map(Some);
         }
-        Ok(None)
+        Ok(match cvc {
+            CvcInput::None => None,
+            cvc => Some(MethodInput::Chosen(cvc)),
+        })
+    }
+
+    /// The scheme's id of a payment at another provider, where the body names a card by one.
+    pub(crate) fn take_network_id(&mut self) -> Result<Option<String>, Fault> {
+        let Some(RecurringBody { data: RecurringData::Card(card), .. }) = &mut self.recurring_details else {
+            return Ok(None);
+        };
+        let id = std::mem::take(&mut card.network_transaction_id);
+        let plain = (NETWORK_ID_CHARS_MIN..=limits::NETWORK_ID_CHARS_MAX).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !plain || is_card_number(&id) {
+            return Err(Fault::Invalid {
+                field: "recurring_details.data.network_transaction_id",
+                reason: "4 to 64 letters and digits, as the scheme gave them",
+            });
+        }
+        Ok(Some(id))
+    }
+}
+
+/// Whether it can be a card number. The ids of some schemes have 15 digits, as the numbers of one have that begin with 34
+/// or 37.
+fn is_card_number(id: &str) -> bool {
+    holds_card_number(id) && (id.len() != 15 || id.starts_with("34") || id.starts_with("37"))
+}
+
+impl RecurringBody {
+    fn take(&mut self) -> Result<MethodInput, Fault> {
+        match (self.kind, &mut self.data) {
+            (RecurringWord::PaymentMethodId, RecurringData::Name(name)) => {
+                Ok(MethodInput::Recurring(name.parse().map_err(|_| Fault::NotFound("Payment method"))?))
+            }
+            (RecurringWord::NetworkTransactionIdAndCardDetails, RecurringData::Card(card)) => {
+                let empty = || SecretText::new(String::new());
+                let card = CardBody {
+                    card_number: std::mem::replace(&mut card.card_number, empty()),
+                    card_exp_month: std::mem::replace(&mut card.card_exp_month, empty()),
+                    card_exp_year: std::mem::replace(&mut card.card_exp_year, empty()),
+                    card_holder_name: card.card_holder_name.take(),
+                    card_cvc: None,
+                };
+                Ok(MethodInput::Foreign(Box::new(card.read()?)))
+            }
+            (RecurringWord::PaymentMethodId | RecurringWord::NetworkTransactionIdAndCardDetails, _) => {
+                Err(Fault::Invalid {
+                    field: "recurring_details.data",
+                    reason: "a payment_method_id, or the card with its network_transaction_id, as type says",
+                })
+            }
+            (RecurringWord::MandateId | RecurringWord::ProcessorPaymentToken, _) => Err(Fault::NotSupported(
+                "recurring_details.type: payment_method_id and network_transaction_id_and_card_details are offered",
+            )),
+        }
     }
 }
 
@@ -138,6 +239,7 @@ impl CardBody {
     }
 }
 
+const NETWORK_ID_CHARS_MIN: usize = 4;
 const NO_CARDS_HERE: &str = "This orchestrator takes no card numbers or CVCs: post them to the vault's intake (see POST \
     /payments/{id}/vault_session) and send payment_method_id and payment_method_data.card_token.cvc_token";
 

@@ -15,6 +15,7 @@ mod lists;
 mod method_body;
 mod methods;
 mod once;
+mod payer_body;
 mod payment_body;
 mod payments;
 mod refunds;
@@ -275,6 +276,9 @@ mod incoming_tests;
 
 #[cfg(test)]
 mod lists_tests;
+
+#[cfg(test)]
+mod payer_tests;
 
 #[cfg(test)]
 mod repeat_tests;

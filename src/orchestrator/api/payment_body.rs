@@ -1,12 +1,14 @@
 //! The body of create, update and confirm, and what it means to the engine.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use strongroom_wire::limits;
 
 use super::body::{self, TimeBody};
 use super::choice_body::{self, RoutingBody};
 use super::method_body::{MethodBody, MethodTypeWord, MethodWord, RecurringBody};
+use super::payer_body::{AcceptanceBody, BrowserBody, ContactBody, mail};
 use crate::connector::MitCategory;
 use crate::ids;
 use crate::intent::{Asker, CapturePlan, Fault, FutureUsage, NewPayment, PaymentKind, Terms};
@@ -43,14 +45,17 @@ pub(crate) struct PaymentBody {
     pub(crate) payment_token: Option<String>,
     pub(crate) card_cvc: Option<SecretText>,
     pub(crate) recurring_details: Option<RecurringBody>,
-    pub(crate) billing: Option<Value>,
-    pub(crate) shipping: Option<Value>,
+    pub(crate) mandate_data: Option<IgnoredAny>,
+    pub(crate) mandate_id: Option<IgnoredAny>,
+    pub(crate) mit_category: Option<MitCategory>,
+    pub(crate) billing: Option<ContactBody>,
+    pub(crate) shipping: Option<ContactBody>,
     pub(crate) statement_descriptor_name: Option<String>,
     pub(crate) statement_descriptor_suffix: Option<String>,
     pub(crate) order_details: Option<Value>,
     pub(crate) client_secret: Option<SecretText>,
-    pub(crate) customer_acceptance: Option<Value>,
-    pub(crate) browser_info: Option<Value>,
+    pub(crate) customer_acceptance: Option<AcceptanceBody>,
+    pub(crate) browser_info: Option<BrowserBody>,
     pub(crate) connector: Option<Vec<String>>,
     pub(crate) routing: Option<RoutingBody>,
     pub(crate) payment_type: Option<PaymentTypeWord>,
@@ -134,6 +139,7 @@ impl PaymentBody {
             incremental: false,
             kind: PaymentKind::Normal,
             mit_category: MitCategory::Unscheduled,
+            network_transaction_id: None,
             three_ds: true,
             customer_id: None,
             description: None,
@@ -151,7 +157,8 @@ impl PaymentBody {
     }
 
     /// Changes terms by the fields that are there.
-    pub(crate) fn apply(self, terms: &mut Terms, asker: Asker) -> Result<(), Fault> {
+    pub(crate) fn apply(mut self, terms: &mut Terms, asker: Asker) -> Result<(), Fault> {
+        let network_transaction_id = self.take_network_id()?;
         if asker == Asker::Browser && self.has_merchant_fields() {
             return Err(Fault::Invalid {
                 field: "amount, currency, customer, order, capture or routing",
@@ -174,8 +181,20 @@ impl PaymentBody {
             terms.capture_on_ms = Some(time.read("capture_on")?);
         }
         terms.incremental = self.request_incremental_authorization.unwrap_or(terms.incremental);
-        if matches!(self.payment_type, Some(PaymentTypeWord::SetupMandate)) {
-            return Err(Fault::NotSupported("payment_type: setup_mandate is not offered"));
+        if let Some(word) = self.payment_type {
+            terms.kind = match word {
+                PaymentTypeWord::SetupMandate => PaymentKind::SetupMandate,
+                // What a payment sets up or follows is said by setup_future_usage and recurring_details.
+                PaymentTypeWord::Normal | PaymentTypeWord::NewMandate | PaymentTypeWord::RecurringMandate => {
+                    PaymentKind::Normal
+                }
+            };
+        }
+        if self.mandate_data.is_some() || self.mandate_id.is_some() {
+            return Err(Fault::NotSupported(
+                "mandate_data and mandate_id: send customer_acceptance and setup_future_usage off_session to set up, and \
+                 recurring_details to charge",
+            ));
         }
         if let Some(wish) = self.authentication_type {
             terms.three_ds = wish == AuthenticationWord::ThreeDs;
@@ -200,6 +219,9 @@ impl PaymentBody {
                 field: "customer_id",
                 reason: "1 to 64 of A-Z a-z 0-9 _ - . : @ that do not look like a card number",
             })?);
+        }
+        if let Some(email) = &email {
+            mail("email", email)?;
         }
         let text_max = limits::PAYMENT_TEXT_BYTES_MAX;
         for (field, value) in [
@@ -232,15 +254,24 @@ impl PaymentBody {
         }
         terms.setup_future_usage = self.setup_future_usage.or(terms.setup_future_usage);
         terms.off_session = self.off_session.unwrap_or(terms.off_session);
+        terms.network_transaction_id = network_transaction_id;
+        if let Some(category) = self.mit_category {
+            if !terms.off_session {
+                return Err(Fault::Invalid { field: "mit_category", reason: "only with off_session: true" });
+            }
+            terms.mit_category = category;
+        }
+        if let Some(order) = &self.order_details {
+            body::object("order_details", order)?;
+        }
         for (field, value) in [
-            ("billing", self.billing),
-            ("shipping", self.shipping),
+            ("billing", self.billing.map(|form| form.read("billing")).transpose()?),
+            ("shipping", self.shipping.map(|form| form.read("shipping")).transpose()?),
             ("order_details", self.order_details),
-            ("customer_acceptance", self.customer_acceptance),
-            ("browser_info", self.browser_info),
+            ("customer_acceptance", self.customer_acceptance.map(AcceptanceBody::read).transpose()?),
+            ("browser_info", self.browser_info.map(BrowserBody::read).transpose()?),
         ] {
             if let Some(value) = value {
-                body::object(field, &value)?;
                 terms.extra.insert(field.into(), value);
             }
         }
@@ -262,6 +293,7 @@ impl PaymentBody {
             || self.authentication_type.is_some()
             || self.off_session.is_some()
             || self.recurring_details.is_some()
+            || self.mit_category.is_some()
             || self.connector.is_some()
             || self.routing.is_some()
             || self.metadata.is_some()

@@ -138,7 +138,8 @@ async fn new_customer_pays_and_repeats_with_the_saved_card() {
     let (_, saved) = shop.call(Method::GET, &path, "pk_rig_0123456789", Value::Null).await;
     let token = saved["customer_payment_methods"][0]["payment_token"].clone();
     let path = format!("/payments/{}/confirm", intent["payment_id"].as_str().unwrap());
-    let body = json!({"payment_token": token, "client_secret": secret});
+    let cvc = json!({"card_token": {"card_cvc": "123"}});
+    let body = json!({"payment_token": token, "payment_method_data": cvc, "client_secret": secret});
     let (status, again) = shop.call(Method::POST, &path, "pk_rig_0123456789", body).await;
     assert_eq!((status, &again["status"]), (200, &json!("succeeded")));
     assert_eq!(again["payment_method_id"], paid["payment_method_id"]);

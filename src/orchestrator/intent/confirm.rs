@@ -9,7 +9,7 @@ use super::engine::{CvcInput, Engine};
 use super::fault::Fault;
 use super::payment::{Method, Payment};
 use super::state::{Event, State};
-use super::terms::{FutureUsage, Terms};
+use super::terms::{FutureUsage, PaymentKind, Terms};
 use crate::account::Customer;
 use crate::ids;
 use crate::store::{Effects, StoreError};
@@ -23,8 +23,12 @@ pub enum MethodInput {
     Stored(Token, CvcInput),
     /// A name from the list of saved cards.
     PaymentToken(String, CvcInput),
+    /// The one that was chosen before, with its CVC.
+    Chosen(CvcInput),
     /// Stored, used without the payer.
     Recurring(Token),
+    /// As typed, used without the payer: they agreed at another provider.
+    Foreign(Box<CardInput>),
 }
 
 /// Who asks.
@@ -96,7 +100,7 @@ impl Engine {
             expires_ms: now + ttl_ms,
         };
         payment.terms.check(self.now_ms())?;
-        let typed = matches!(method, Some(MethodInput::Card(_)));
+        let typed = matches!(method, Some(MethodInput::Card(_) | MethodInput::Foreign(_)));
         let prepared = async {
             let cvc = self.prepare(&mut payment, method, confirm, Asker::Merchant).await?;
             self.ensure_customer(&payment).await?;
@@ -140,7 +144,7 @@ impl Engine {
             ));
         }
         payment.modified_ms = self.now_ms();
-        let typed = matches!(method, Some(MethodInput::Card(_)));
+        let typed = matches!(method, Some(MethodInput::Card(_) | MethodInput::Foreign(_)));
         let before = payment.method.as_ref().filter(|method| method.fresh).map(|method| method.token);
         let prepared = async {
             let cvc = self.prepare(&mut payment, method, confirm, asker).await?;
@@ -177,21 +181,35 @@ impl Engine {
         asker: Asker,
     ) -> Result<CvcInput, Fault> {
         if !confirm {
-            if matches!(method, Some(MethodInput::Card(_))) {
-                return Err(Fault::Invalid {
-                    field: "payment_method_data.card",
-                    reason: "card details are taken only by a call that confirms; send confirm: true",
-                });
-            }
+            let brings_cvc = |cvc: &CvcInput| !matches!(cvc, CvcInput::None);
             if let Some(method) = method {
+                // A card would lie about, and a CVC may be kept nowhere until somebody confirms.
+                let field = match &method {
+                    MethodInput::Card(_) => Some("payment_method_data.card"),
+                    MethodInput::Foreign(_) => Some("recurring_details"),
+                    MethodInput::Stored(_, cvc) | MethodInput::PaymentToken(_, cvc) | MethodInput::Chosen(cvc) => {
+                        brings_cvc(cvc).then_some("payment_method_data.card_token")
+                    }
+                    MethodInput::Recurring(_) => None,
+                };
+                if let Some(field) = field {
+                    return Err(Fault::Invalid {
+                        field,
+                        reason: "card details are taken only by a call that confirms; send confirm: true",
+                    });
+                }
                 self.choose(payment, method, asker).await?;
                 payment.step(Event::MethodChosen)?;
             }
             return Ok(CvcInput::None);
         }
         // Before a card goes anywhere: whether there is a way to charge it.
+        payment.terms.check_confirm()?;
+        let recurring = matches!(method, Some(MethodInput::Recurring(_) | MethodInput::Foreign(_)));
+        let foreign = matches!(method, Some(MethodInput::Foreign(_)));
+        let typed = foreign || matches!(method, Some(MethodInput::Card(_)));
+        payment.terms.network_transaction_id.take_if(|_| !foreign);
         let ways = self.ways(payment).await?;
-        let recurring = matches!(method, Some(MethodInput::Recurring(_)));
         let cvc = match method {
             Some(method) => self.choose(payment, method, asker).await?,
             None => CvcInput::None,
@@ -201,8 +219,11 @@ impl Engine {
         };
         if payment.terms.off_session != recurring {
             return Err(Fault::Precondition(
-                "A payment without the payer needs both off_session: true and recurring_details of type payment_method_id",
+                "A payment without the payer needs both off_session: true and recurring_details",
             ));
+        }
+        if !recurring && !typed && matches!(cvc, CvcInput::None) && self.asks_cvc(payment).await? {
+            return Err(Fault::Missing("payment_method_data.card_token.card_cvc"));
         }
         let stored = match (recurring, method.kept, payment.terms.setup_future_usage) {
             (true, ..) => Stored::ByMerchant,
@@ -219,7 +240,10 @@ impl Engine {
         let back_to = payment.state;
         payment.step(Event::Confirm)?;
         payment.pending = Some(Pending {
-            call: Call::Authorize { credential: stored },
+            call: match payment.terms.kind {
+                PaymentKind::SetupMandate => Call::Verify { credential: stored },
+                PaymentKind::Normal => Call::Authorize { credential: stored },
+            },
             flight: Flight::begin(key, &self.run, now, self.lease_ms),
             back_to,
         });
@@ -231,7 +255,7 @@ impl Engine {
         let merchant = payment.merchant_id.clone();
         let customer = payment.terms.customer_id.clone();
         let (token, cvc, recurring) = match method {
-            MethodInput::Card(card) => {
+            MethodInput::Card(card) | MethodInput::Foreign(card) => {
                 let stored = self.vault.tokenize(&merchant, &card, customer.as_ref()).await?;
                 let cvc =
                     stored.cvc_token.map_or(CvcInput::None, |t| CvcInput::Sealed(crate::vault::SecretText::new(t)));
@@ -241,10 +265,11 @@ impl Engine {
                     fresh: !kept,
                     kept,
                     card: stored.card,
-                    network_transaction_id: None,
+                    network_transaction_id: payment.terms.network_transaction_id.clone(),
                 });
                 return Ok(cvc);
             }
+            MethodInput::Chosen(cvc) => return Ok(cvc),
             MethodInput::PaymentToken(name, cvc) => {
                 let found = self.store.payment_token(&merchant, &name, self.now_ms()).await?;
                 let found = found.filter(|t| Some(&t.customer_id) == customer.as_ref());

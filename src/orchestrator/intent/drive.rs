@@ -4,6 +4,7 @@ use super::call::Call;
 use super::engine::{CardSource, CvcInput, Engine, Exchanged};
 use super::failover::Onward;
 use super::fault::{Fault, Flow};
+use super::payer::payer;
 use super::payment::Payment;
 use super::rows::Refund;
 use super::settle::{self, Settled};
@@ -11,8 +12,8 @@ use super::state::State;
 use super::terms::CapturePlan;
 use crate::account::ConnectorAccount;
 use crate::connector::{
-    Authorize, Cancel, Capture, CaptureMethod, Complete, Connector, Doubt, Increment, Operation, Outcome, Payer,
-    Progress, Refund as RefundCall, Refusal, Sync, SyncRefund,
+    Authorize, Cancel, Capture, CaptureMethod, Complete, Connector, Doubt, Increment, Operation, Outcome, Progress,
+    Refund as RefundCall, Refusal, Sync, SyncRefund,
 };
 use crate::store::{Effects, StoreError, Version};
 
@@ -205,7 +206,7 @@ impl Engine {
                     credential: payment.credential(*credential),
                     description: payment.terms.description.clone(),
                     statement_descriptor: payment.terms.statement_descriptor.clone(),
-                    payer: Payer::default(),
+                    payer: payer(&payment.terms),
                     payment_id,
                 };
                 match &pending.call {

@@ -15,6 +15,7 @@ mod hear;
 mod held;
 mod kept;
 mod observe;
+mod payer;
 mod payment;
 mod refund;
 mod reserved;
@@ -58,6 +59,9 @@ mod hold_tests;
 
 #[cfg(test)]
 mod failover_tests;
+
+#[cfg(test)]
+mod recurring_tests;
 
 #[cfg(test)]
 mod retry_tests;

@@ -203,7 +203,7 @@ pub(crate) fn facts(payment: &Payment) -> Facts<'_> {
         zero_amount: terms.kind == PaymentKind::SetupMandate || terms.amount_minor == 0,
         incremental: terms.incremental,
         three_ds: terms.three_ds,
-        foreign_network_id: false,
+        foreign_network_id: terms.network_transaction_id.is_some(),
     }
 }
 

@@ -5,6 +5,8 @@ use strongroom_wire::{CustomerId, TenantId, limits};
 
 use super::engine::Engine;
 use super::fault::Fault;
+use super::payment::Payment;
+use super::terms::FutureUsage;
 use crate::ids;
 use crate::store::{PaymentToken, SavedUse};
 
@@ -20,7 +22,30 @@ pub struct SavedCard {
     pub is_default: bool,
 }
 
+impl SavedCard {
+    /// Whether a payer who chooses it is asked for its CVC: not where they agreed to payments without them.
+    #[must_use]
+    pub fn asks_cvc(&self) -> bool {
+        !self.used.as_ref().is_some_and(|used| used.off_session)
+    }
+}
+
 impl Engine {
+    /// Whether the payer who confirms with the kept card of this payment must bring its CVC.
+    pub(super) async fn asks_cvc(&self, payment: &Payment) -> Result<bool, Fault> {
+        let Some(method) = payment.method.as_ref().filter(|method| method.kept) else {
+            return Ok(false);
+        };
+        if payment.terms.setup_future_usage == Some(FutureUsage::OffSession) {
+            return Ok(false);
+        }
+        let uses = match &payment.terms.customer_id {
+            Some(customer) => self.store.saved_uses(&payment.merchant_id, customer).await?,
+            None => Vec::new(),
+        };
+        Ok(!uses.iter().any(|used| used.token == method.token && used.off_session))
+    }
+
     /// The customer's kept cards, the one used last first.
     ///
     /// # Errors

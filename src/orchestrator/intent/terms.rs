@@ -33,6 +33,9 @@ pub struct Terms {
     /// Why the merchant charges without the payer.
     #[serde(default)]
     pub mit_category: MitCategory,
+    /// The scheme's id of a payment at another provider, by which the payer agreed to this one.
+    #[serde(default)]
+    pub network_transaction_id: Option<String>,
     /// Whether authentication is wished.
     pub three_ds: bool,
     /// Who pays.
@@ -65,10 +68,9 @@ impl Terms {
     /// Which field does not fit, and what to do.
     pub fn check(&self, now_ms: i64) -> Result<(), Fault> {
         if self.amount_minor == 0 {
-            return Err(Fault::Invalid {
-                field: "amount",
-                reason: "at least 1 minor unit; zero-amount set-up is not offered",
-            });
+            self.check_zero()?;
+        } else if self.kind == PaymentKind::SetupMandate {
+            return Err(Fault::Invalid { field: "payment_type", reason: "setup_mandate goes with amount 0 alone" });
         }
         if self.amount_minor > limits::AMOUNT_MINOR_MAX {
             return Err(Fault::Invalid { field: "amount", reason: "at most 999999999999 minor units" });
@@ -94,6 +96,43 @@ impl Terms {
             (CapturePlan::Scheduled, Some(_)) | (_, None) => Ok(()),
             (_, Some(_)) => Err(Fault::Invalid { field: "capture_on", reason: "only with capture_method scheduled" }),
         }
+    }
+
+    /// Nothing is charged, so that the only purpose left is to prove a card and to keep it for payments without the payer.
+    fn check_zero(&self) -> Result<(), Fault> {
+        if self.setup_future_usage != Some(FutureUsage::OffSession) {
+            return Err(Fault::Invalid {
+                field: "amount",
+                reason: "at least 1 minor unit; 0 only with setup_future_usage off_session, to set a card up",
+            });
+        }
+        if self.capture != CapturePlan::Automatic || self.incremental || self.off_session {
+            return Err(Fault::Invalid {
+                field: "amount",
+                reason: "a card is set up with the payer there, and nothing is captured or raised later",
+            });
+        }
+        Ok(())
+    }
+
+    /// What a confirmation needs beyond that.
+    ///
+    /// # Errors
+    /// Which field is missing, and what to do.
+    pub fn check_confirm(&self) -> Result<(), Fault> {
+        if self.amount_minor > 0 {
+            return Ok(());
+        }
+        if self.kind != PaymentKind::SetupMandate {
+            return Err(Fault::Precondition("A payment of amount 0 is confirmed with payment_type: setup_mandate"));
+        }
+        if self.customer_id.is_none() {
+            return Err(Fault::Missing("customer_id"));
+        }
+        if !self.extra.contains_key("customer_acceptance") {
+            return Err(Fault::Missing("customer_acceptance"));
+        }
+        Ok(())
     }
 
     /// Whether a capture that is set for a time can happen while an authorization of so many days lasts.

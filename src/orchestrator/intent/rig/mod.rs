@@ -147,6 +147,7 @@ pub(crate) fn new_payment(change: impl FnOnce(&mut Terms)) -> NewPayment {
         incremental: false,
         kind: PaymentKind::Normal,
         mit_category: MitCategory::Unscheduled,
+        network_transaction_id: None,
         three_ds: false,
         customer_id: None,
         description: None,
