@@ -166,3 +166,9 @@ const CONNECTORS: &[&dyn Connector] = &[&stripe::Stripe, &adyen::Adyen, &worldpa
 
 #[cfg(test)]
 mod golden_tests;
+
+#[cfg(test)]
+mod law_tests;
+
+#[cfg(test)]
+mod told_tests;
