@@ -22,11 +22,13 @@ pub struct OrchestratorPlan {
     pub psp_ca: Option<PathBuf>,
     /// Whether the vault fills cards into requests and sends them, so that the orchestrator never holds one.
     pub forwards: bool,
+    /// More tables of the configuration.
+    pub more: String,
 }
 
 impl Default for OrchestratorPlan {
     fn default() -> Self {
-        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None, forwards: false }
+        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None, forwards: false, more: String::new() }
     }
 }
 
@@ -182,7 +184,7 @@ impl Place<'_> {
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
              [webhooks]\nallow_private = true\nca = \"{ca}\"\n\n\
-             [psp.stripe]\nbase_url = \"{}\"\nca = \"{psp_ca}\"\ntotal_timeout_ms = {}\n",
+             [psp.stripe]\nbase_url = \"{}\"\nca = \"{psp_ca}\"\ntotal_timeout_ms = {}\n{}",
             self.server.certificate.display(),
             self.server.key.display(),
             hexadecimal(&Sha256::digest(ADMIN_KEY)),
@@ -194,6 +196,7 @@ impl Place<'_> {
             self.vault[0].port(),
             self.plan.psp_base.as_deref().unwrap_or(self.psp),
             self.plan.psp_total_ms,
+            self.plan.more,
         )
     }
 }
