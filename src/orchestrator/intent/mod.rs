@@ -57,6 +57,9 @@ mod hold_tests;
 mod failover_tests;
 
 #[cfg(test)]
+mod node_tests;
+
+#[cfg(test)]
 mod retry_tests;
 
 #[cfg(test)]
