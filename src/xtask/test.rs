@@ -80,14 +80,18 @@ fn check_tools() -> Result<()> {
             )));
         }
     }
-    // Debian keeps the server's programs out of the search path, where each version has a folder.
+    // Debian keeps the server's programs out of the search path, where each version has a folder, and PgBouncer where only
+    // administrators look.
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let searched = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = versions.map(|version| version.path().join("bin")).chain(std::env::split_paths(&searched));
-    if !folders.any(|folder| folder.join("initdb").exists()) {
-        return Err(Fault::new(
-            "a PostgreSQL server is missing; install postgresql (Debian) or your system's like of it",
-        ));
+    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    folders.extend(std::env::split_paths(&searched).chain([Path::new("/usr/sbin").to_owned()]));
+    for (tool, package) in [("initdb", "postgresql"), ("pgbouncer", "pgbouncer")] {
+        if !folders.iter().any(|folder| folder.join(tool).exists()) {
+            return Err(Fault::new(format!(
+                "`{tool}` is missing; install {package} (Debian) or your system's like of it"
+            )));
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod kill;
 mod kills;
 mod log_columns;
 mod log_tamper;
+mod nodes;
 mod orchestrator;
 mod retry;
 mod rotation;

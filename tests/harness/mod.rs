@@ -19,10 +19,10 @@ pub use binary::{Binary, path_of as binary_path, take_from as take_binaries_from
 pub use client::{Answer, Client};
 pub use fault::{Fault, Result, because};
 pub use handshake::{Handshake, Talk};
-pub use orchestrator::{Merchant, Orchestrator, OrchestratorPlan};
+pub use orchestrator::{Merchant, Orchestrator, OrchestratorPlan, SharedDatabase};
 pub use peer::{Peer, Reply};
 pub use pki::{Credentials, Pki};
-pub use postgres::Postgres;
+pub use postgres::{Pooler, Postgres};
 pub use process::{Process, eventually};
 pub use psp::{API_KEY, LedgerLine, Psp};
 pub use receiver::Receiver;

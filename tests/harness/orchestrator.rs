@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::psp::API_KEY;
-use super::{Binary, Client, Credentials, Fault, Pki, Process, Result, because, binary_path};
+use super::{Binary, Client, Credentials, Fault, Pki, Postgres, Process, Result, because, binary_path};
 
 /// How an orchestrator is configured.
 #[derive(Debug, Clone)]
@@ -24,11 +24,48 @@ pub struct OrchestratorPlan {
     pub forwards: bool,
     /// More tables of the configuration.
     pub more: String,
+    /// A PostgreSQL database that it shares with others, instead of a file of its own.
+    pub shared: Option<SharedDatabase>,
+    /// A merchant that another orchestrator on the same database has set up.
+    pub merchant: Option<Merchant>,
+}
+
+/// Where a shared database is.
+#[derive(Debug, Clone)]
+pub struct SharedDatabase {
+    /// `postgres://...`.
+    pub url: String,
+    /// The authority of the server's certificate; `None`: without TLS.
+    pub ca: Option<PathBuf>,
+    /// The file with the password.
+    pub password_file: PathBuf,
+}
+
+impl SharedDatabase {
+    /// A database of a server, over TLS.
+    #[must_use]
+    pub fn of(server: &Postgres, name: &str) -> Self {
+        Self { url: server.url(name), ca: Some(server.ca()), password_file: server.password_file() }
+    }
+
+    fn configuration(&self) -> String {
+        let password_file = self.password_file.display();
+        let ca = self.ca.as_ref().map(|ca| format!("database_ca = \"{}\"\n", ca.display())).unwrap_or_default();
+        format!("database = \"{}\"\n{ca}database_password_file = \"{password_file}\"\n", self.url)
+    }
 }
 
 impl Default for OrchestratorPlan {
     fn default() -> Self {
-        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None, forwards: false, more: String::new() }
+        Self {
+            psp_total_ms: 10_000,
+            psp_base: None,
+            psp_ca: None,
+            forwards: false,
+            more: String::new(),
+            shared: None,
+            merchant: None,
+        }
     }
 }
 
@@ -77,7 +114,10 @@ impl Orchestrator {
         let (process, at) = launch(folder).await?;
         let anyone = Client::new(pki, at, None)?;
         let mut started = Self { process, folder: folder.to_owned(), at, anyone, merchant: Merchant::default() };
-        started.merchant = started.set_up(super::world::TENANT).await?;
+        started.merchant = match plan.merchant {
+            Some(merchant) => merchant,
+            None => started.set_up(super::world::TENANT).await?,
+        };
         Ok(started)
     }
 
@@ -178,9 +218,11 @@ impl Place<'_> {
     fn configuration(&self, at: SocketAddr) -> String {
         let ca = self.pki.ca().display().to_string();
         let psp_ca = self.plan.psp_ca.as_ref().map_or_else(|| ca.clone(), |path| path.display().to_string());
+        let own = || format!("database = \"{DATABASE}\"\n");
+        let database = self.plan.shared.as_ref().map_or_else(own, SharedDatabase::configuration);
         format!(
             "listen = \"{at}\"\nready_file = \"{READY}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
-             admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\ndatabase = \"{DATABASE}\"\n\n\
+             admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\n{database}\n\
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
              [webhooks]\nallow_private = true\nca = \"{ca}\"\n\n\

@@ -1,11 +1,11 @@
 //! A PostgreSQL server of its own for a test: a fresh folder, a free port, TLS; stopped when dropped. The sources of the
 //! orchestrator's own tests take this file in too, so it names nothing but libraries.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -97,7 +97,7 @@ impl Postgres {
     /// # Panics
     /// When the server refuses.
     pub fn add_database(&self, name: &str) {
-        self.sql("postgres", &format!("CREATE DATABASE {name} OWNER orchestrator"));
+        self.sql("postgres", &format!("CREATE DATABASE \"{name}\" OWNER orchestrator"));
     }
 
     /// Runs SQL as the server's administrator; answers what it printed, without headings.
@@ -151,12 +151,6 @@ impl Postgres {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// Its port on 127.0.0.1.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
     }
 
     fn stop(&self, mode: &str) -> bool {
@@ -216,6 +210,59 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         // It may be stopped already.
         let _ = self.stop("immediate");
+    }
+}
+
+/// PgBouncer before the server: each transaction may get another of its few connections.
+pub struct Pooler {
+    process: Child,
+    port: u16,
+}
+
+impl Pooler {
+    /// Starts one that gives connections away for a transaction at a time.
+    ///
+    /// # Panics
+    /// When PgBouncer is not installed or does not start.
+    #[must_use]
+    pub fn start(server: &Postgres) -> Self {
+        let (port, folder) = (free_port(), server.folder().display());
+        let settings = format!(
+            "[databases]\n* = host={folder} port={} user=orchestrator\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n",
+            server.port,
+        );
+        let settings = server.write("pgbouncer.ini", &settings);
+        let mut command = Command::new("pgbouncer");
+        command.arg("--quiet").arg(&settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Debian keeps it where only administrators look.
+        let searched = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{searched}:/usr/sbin"));
+        if let Some((user, group)) = server.owner {
+            command.uid(user).gid(group);
+        }
+        let process = command.spawn().expect("these tests need PgBouncer: install pgbouncer (Debian)");
+        let pooler = Self { process, port };
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(std::time::Instant::now() < deadline, "PgBouncer does not listen");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        pooler
+    }
+
+    /// Where a database is through it, without TLS.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://orchestrator@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

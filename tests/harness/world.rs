@@ -147,6 +147,18 @@ impl World {
         Ok(world)
     }
 
+    /// One more orchestrator, in a folder of its own with this name. To share a database both need a plan that says so.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn add_node(&self, name: &str, plan: OrchestratorPlan) -> Result<Orchestrator> {
+        let folder = self.path().join(name);
+        std::fs::create_dir_all(&folder).map_err(because(folder.display()))?;
+        let (server, vault_client) = (self.pki.server("server")?, self.pki.client("orchestrator", "main")?);
+        let base = self.psp()?.client().base();
+        Orchestrator::start(&folder, plan, &self.pki, &server, &vault_client, self.vault.addresses(), base).await
+    }
+
     /// Registers a tenant and its keys.
     ///
     /// # Errors

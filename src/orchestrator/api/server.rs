@@ -87,7 +87,8 @@ pub fn serve(api: Arc<Api>, settings: ServerSettings) -> Result<Listening, Serve
 }
 
 async fn background(api: Arc<Api>) {
-    api.engine.round(true).await;
+    // What an earlier run left is taken up at once where no other run can live; else when its lease ends.
+    api.engine.round(api.engine.store().is_exclusive()).await;
     loop {
         tokio::time::sleep(ROUND).await;
         api.engine.round(false).await;

@@ -61,6 +61,9 @@ mod hold_tests;
 mod failover_tests;
 
 #[cfg(test)]
+mod node_tests;
+
+#[cfg(test)]
 mod recurring_tests;
 
 #[cfg(test)]

@@ -253,3 +253,6 @@ pub enum StoreError {
 
 #[cfg(test)]
 mod conformance;
+
+#[cfg(test)]
+pub(crate) use postgres::tests as postgres_tests;

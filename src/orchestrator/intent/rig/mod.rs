@@ -32,7 +32,7 @@ pub(crate) struct Rig {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) merchant: TenantId,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Rig {
@@ -44,6 +44,11 @@ impl Rig {
     pub(crate) async fn at(connector: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
+        Self::on(store, connector, Some(folder)).await
+    }
+
+    /// On a store that is empty.
+    pub(crate) async fn on(store: Arc<dyn Store>, connector: &str, folder: Option<tempfile::TempDir>) -> Self {
         let (psp, vault) = (Arc::<FakePsp>::default(), Arc::<FakeVault>::default());
         let clock = Arc::new(ManualClock::at(1_800_000_000_000));
         let merchant: TenantId = "shop".parse().unwrap();

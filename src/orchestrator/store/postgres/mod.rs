@@ -95,4 +95,4 @@ fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

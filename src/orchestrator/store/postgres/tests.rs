@@ -7,12 +7,12 @@ use super::super::{Accounts as _, Effects, Payments as _, Store as _, StoreError
 use super::{BadSettings, OpenError, PostgresSettings, PostgresStore};
 
 #[path = "../../../../tests/harness/postgres.rs"]
-#[expect(unreachable_pub, dead_code, reason = "the harness shows it to other crates and uses more of it")]
-mod server;
+#[expect(unreachable_pub, reason = "the harness shows it to other crates")]
+pub(crate) mod server;
 
-use server::Postgres;
+use server::{Pooler, Postgres};
 
-async fn open(server: &Postgres, database: &str) -> Result<PostgresStore, OpenError> {
+pub(crate) async fn open(server: &Postgres, database: &str) -> Result<PostgresStore, OpenError> {
     let settings = PostgresSettings::new(&server.url(database), Some(server.ca()), Some(server.password_file()), 8);
     let tls = crate::api::client_config(&server.ca(), None).unwrap();
     PostgresStore::open(&settings.unwrap(), Some(tls)).await
@@ -23,6 +23,23 @@ async fn it_conforms() {
     let server = Postgres::start();
     server.add_database("one");
     conform(Arc::new(open(&server, "one").await.unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_conforms_behind_a_pooler_that_gives_each_transaction_another_connection() {
+    let server = Postgres::start();
+    server.add_database("one");
+    let pooler = Pooler::start(&server);
+    let settings = PostgresSettings::new(&pooler.url("one"), None, None, 8).unwrap();
+    let store = PostgresStore::open(&settings, None).await.unwrap();
+    let others = PostgresStore::open(&settings, None).await.unwrap();
+    let busy = async {
+        for _ in 0..200 {
+            let pings = futures_util::future::join_all((0..8).map(|_| others.ping())).await;
+            assert!(pings.iter().all(Result::is_ok));
+        }
+    };
+    tokio::join!(conform(Arc::new(store)), busy);
 }
 
 #[tokio::test(flavor = "multi_thread")]
