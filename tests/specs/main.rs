@@ -10,3 +10,4 @@ mod adyen_webhooks;
 mod golden;
 mod prism;
 mod schema;
+mod worldpay;
