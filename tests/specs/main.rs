@@ -12,3 +12,4 @@ mod golden;
 mod prism;
 mod schema;
 mod stripe;
+mod worldpay;
