@@ -52,8 +52,16 @@ pub struct Carried {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
-    event: Value,
-    seal: Seal,
+    /// What it is signed from, and how; a webhook that somebody else wrote is never signed again.
+    source: Option<(Value, Seal)>,
+}
+
+impl Carried {
+    /// A webhook that is not the simulator's own.
+    #[must_use]
+    pub fn foreign(provider: &'static str, headers: Vec<(String, String)>, body: String) -> Self {
+        Self { provider, account: String::new(), headers, body, source: None }
+    }
 }
 
 struct Ask {
@@ -160,13 +168,16 @@ impl Inside {
     /// The same webhook as it is sent again: signed anew.
     #[must_use]
     pub fn again(&self, carried: &Carried) -> Carried {
-        self.sign(carried.provider, carried.account.clone(), carried.event.clone(), carried.seal)
+        match &carried.source {
+            Some((event, seal)) => self.sign(carried.provider, carried.account.clone(), event.clone(), *seal),
+            None => carried.clone(),
+        }
     }
 
     fn sign(&self, provider: &'static str, account: String, event: Value, seal: Seal) -> Carried {
         let letter = seal(&event, &self.webhook_secret, self.house.now_s());
         let headers = letter.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        Carried { provider, account, headers, body: letter.body, event, seal }
+        Carried { provider, account, headers, body: letter.body, source: Some((event, seal)) }
     }
 
     async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Told {
