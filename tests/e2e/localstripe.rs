@@ -118,10 +118,10 @@ async fn started() -> (StandIn, World) {
 }
 
 /// The Python of the environment that `cargo xtask test` makes.
-fn python() -> PathBuf {
+pub(super) fn python() -> PathBuf {
     let made = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python");
     let python = std::env::var_os("STRONGROOM_PYTHON").map_or(made, PathBuf::from);
-    assert!(fs::exists(&python).unwrap(), "localstripe is not installed: `cargo xtask test` makes its environment");
+    assert!(fs::exists(&python).unwrap(), "the Python packages are not installed: `cargo xtask test` installs them");
     python
 }
 

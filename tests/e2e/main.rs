@@ -1,6 +1,7 @@
 //! End to end: a shop's flows over real processes and mutual TLS, with the PSP's ledger as the judge.
 #![allow(clippy::unwrap_used, reason = "a step of a test that fails shall end the test there")]
 
+mod adyen;
 mod custody;
 mod duplicates;
 mod flows;

@@ -176,13 +176,18 @@ impl Place<'_> {
     fn configuration(&self, at: SocketAddr) -> String {
         let ca = self.pki.ca().display().to_string();
         let psp_ca = self.plan.psp_ca.as_ref().map_or_else(|| ca.clone(), |path| path.display().to_string());
+        let (psp, wait) = (self.plan.psp_base.as_deref().unwrap_or(self.psp), self.plan.psp_total_ms);
+        let psps: String = PSPS
+            .iter()
+            .map(|name| format!("[psp.{name}]\nbase_url = \"{psp}\"\nca = \"{psp_ca}\"\ntotal_timeout_ms = {wait}\n\n"))
+            .collect();
         format!(
             "listen = \"{at}\"\nready_file = \"{READY}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
              admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\ndatabase = \"{DATABASE}\"\n\n\
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
              [webhooks]\nallow_private = true\nca = \"{ca}\"\n\n\
-             [psp.stripe]\nbase_url = \"{}\"\nca = \"{psp_ca}\"\ntotal_timeout_ms = {}\n",
+             {psps}",
             self.server.certificate.display(),
             self.server.key.display(),
             hexadecimal(&Sha256::digest(ADMIN_KEY)),
@@ -192,8 +197,6 @@ impl Place<'_> {
             self.vault_client.certificate.display(),
             self.vault_client.key.display(),
             self.vault[0].port(),
-            self.plan.psp_base.as_deref().unwrap_or(self.psp),
-            self.plan.psp_total_ms,
         )
     }
 }
@@ -213,6 +216,8 @@ async fn launch(folder: &Path) -> Result<(Process, SocketAddr)> {
     Ok((process, at))
 }
 
+/// The dialects of the simulator that the orchestrator pays at.
+const PSPS: [&str; 2] = ["stripe", "adyen"];
 const CONFIG: &str = "orchestratord.toml";
 const DATABASE: &str = "orchestrator.db";
 const READY: &str = "orchestratord-ready";
