@@ -2,6 +2,9 @@
 
     python3 tests/specs/extract.py adyen-checkout CheckoutService-v71.json tests/specs/adyen/checkout.json
     python3 tests/specs/extract.py adyen-webhooks Webhooks-v1.json tests/specs/adyen/webhooks.json
+    python3 tests/specs/extract.py stripe-api spec3.json tests/specs/stripe/requests.json
+
+Of Stripe's document, whose answers refer to most of it, requests alone are kept, and of a card payment's options those for cards.
 
 Kept are the paths that the connectors call and every schema that these refer to; left out is what no validation needs
 (descriptions, examples, extensions), so that the files stay small enough to be read. Nothing is changed otherwise, but for
@@ -31,6 +34,19 @@ PATHS = {
         "/REFUND_FAILED",
         "/TECHNICAL_CANCEL",
     ],
+    "stripe-api": [
+        "/v1/payment_methods",
+        "/v1/payment_intents",
+        "/v1/payment_intents/{intent}",
+        "/v1/payment_intents/{intent}/capture",
+        "/v1/payment_intents/{intent}/cancel",
+        "/v1/payment_intents/{intent}/increment_authorization",
+        "/v1/setup_intents",
+        "/v1/setup_intents/{intent}",
+        "/v1/setup_intents/{intent}/cancel",
+        "/v1/refunds",
+        "/v1/refunds/{refund}",
+    ],
 }
 
 # (schema, property): the alternatives that remain of its `oneOf`.
@@ -57,6 +73,40 @@ def bare(value, names=False):
     return kept
 
 
+# Of Stripe's requests: the properties that remain where there are some for each method of payment.
+CARDS = {
+    "payment_method_options": {"card"},
+    "payment_method_data": set(),
+    "mandate_data": set(),
+}
+CARD_METHOD = {"billing_details", "card", "customer", "expand", "metadata", "payment_method", "type"}
+
+
+def requests_alone(path, operations):
+    """Stripe's operations without their answers, and without what other methods of payment have."""
+    kept = {}
+    for verb, operation in operations.items():
+        if verb not in ("get", "post"):
+            continue
+        kept[verb] = {"parameters": operation.get("parameters", [])}
+        form = operation.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded")
+        if verb == "get" or form is None:
+            continue
+        properties = form["schema"]["properties"]
+        for name, wanted in CARDS.items():
+            inner = properties.get(name, {}).get("properties")
+            if inner is None:
+                continue
+            if wanted:
+                properties[name]["properties"] = {key: value for key, value in inner.items() if key in wanted}
+            else:
+                del properties[name]
+        if path == "/v1/payment_methods":
+            form["schema"]["properties"] = {key: value for key, value in properties.items() if key in CARD_METHOD}
+        kept[verb]["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": form["schema"]}}}
+    return kept
+
+
 def references(value, found):
     if isinstance(value, list):
         for item in value:
@@ -74,6 +124,8 @@ def main(kind, source, target):
         whole = json.load(file)
     holder = "paths" if "paths" in whole else "webhooks"
     operations = {path: bare(whole[holder][path]) for path in PATHS[kind]}
+    if kind == "stripe-api":
+        operations = {path: requests_alone(path, inside) for path, inside in operations.items()}
     for (schema, name), alternatives in ONLY.items():
         place = whole["components"]["schemas"].get(schema, {}).get("properties", {}).get(name)
         if place is not None:

@@ -7,6 +7,8 @@
 
 mod adyen;
 mod adyen_webhooks;
+mod form;
 mod golden;
 mod prism;
 mod schema;
+mod stripe;
