@@ -1,13 +1,14 @@
 //! Payments, refunds and saved cards as the API shows them.
 
 use serde_json::{Value, json};
+use strongroom_wire::TenantId;
 use strongroom_wire::payment_method::{Brand, CardSummary};
 
 use crate::account::{Customer, Merchant};
 use crate::clock::rfc3339;
 use crate::connector::DisputeStatus;
 use crate::intent::{
-    Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, FutureUsage, IncrementRow, Payment, Refund,
+    Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, FutureUsage, IncrementRow, KeptCard, Payment, Refund,
     RefundStatus, SavedCard, State,
 };
 
@@ -146,19 +147,41 @@ pub(crate) fn saved_card(saved: &SavedCard, on_session: bool) -> Value {
         "payment_method_type": null,
         "recurring_enabled": off_session,
         "requires_cvv": on_session && !off_session,
-        "default_payment_method_set": false,
+        "default_payment_method_set": saved.is_default,
         "created": method.created_at,
         "last_used_at": saved.used.as_ref().map(|used| rfc3339(used.last_used_ms)),
-        "card": {
-            "scheme": brand(method.card.brand),
-            "card_network": brand(method.card.brand),
-            "last4_digits": method.card.last4,
-            "expiry_month": format!("{:02}", method.card.exp_month),
-            "expiry_year": method.card.exp_year.to_string(),
-            "card_isin": method.card.bin,
-            "card_fingerprint": method.card.fingerprint,
-            "saved_to_locker": true,
-        },
+        "card": saved_details(&method.card),
+    })
+}
+
+/// A kept card alone, for the merchant's server.
+pub(crate) fn kept_card(merchant: &TenantId, kept: &KeptCard) -> Value {
+    let method = &kept.method;
+    json!({
+        "payment_method_id": method.payment_method_id,
+        "merchant_id": merchant,
+        "customer_id": method.customer_id,
+        "payment_method": "card",
+        "payment_method_type": null,
+        "recurring_enabled": kept.used.as_ref().is_some_and(|used| used.off_session),
+        "default_payment_method_set": kept.is_default,
+        "created": method.created_at,
+        "last_used_at": kept.used.as_ref().map(|used| rfc3339(used.last_used_ms)),
+        "metadata": method.metadata,
+        "card": saved_details(&method.card),
+    })
+}
+
+fn saved_details(card: &CardSummary) -> Value {
+    json!({
+        "scheme": brand(card.brand),
+        "card_network": brand(card.brand),
+        "last4_digits": card.last4,
+        "expiry_month": format!("{:02}", card.exp_month),
+        "expiry_year": card.exp_year.to_string(),
+        "card_isin": card.bin,
+        "card_fingerprint": card.fingerprint,
+        "saved_to_locker": true,
     })
 }
 
@@ -172,6 +195,7 @@ pub(crate) fn customer(customer: &Customer) -> Value {
         "phone_country_code": customer.phone_country_code,
         "description": customer.description,
         "metadata": customer.metadata,
+        "default_payment_method_id": customer.default_method,
         "created_at": rfc3339(customer.created_ms),
     })
 }

@@ -84,6 +84,7 @@ impl From<Fault> for Refusal {
             Fault::NoConnector => (400, "IR_39"),
             Fault::NotSupported(_) => (400, "IR_19"),
             Fault::RefundAboveCaptured => (400, "IR_13"),
+            Fault::DefaultMethod => (400, "IR_25"),
             Fault::TooManyRefunds => (400, "IR_12"),
             Fault::Connector { flow: Flow::Capture, .. } => (400, "CE_03"),
             Fault::Connector { flow: Flow::Cancel | Flow::Increment, .. } => (400, "CE_00"),

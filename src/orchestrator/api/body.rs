@@ -6,6 +6,7 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use strongroom_wire::limits;
 
@@ -54,6 +55,11 @@ fn explain(error: &serde_json::Error) -> Refusal {
         format!("The body is not JSON, at {place}")
     };
     Refusal::new(400, "IR_06", message)
+}
+
+/// Tells a field that is `null` from one that is absent.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// A text within its limit that holds no card number.
@@ -125,8 +131,6 @@ const HAS_CARD: &str = "it contains a card number; card data belongs in payment_
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! `/customers`, their saved cards, and what a payer may pay with.
+//! `/customers` and the lists of their saved cards.
 
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -8,10 +8,11 @@ use strongroom_wire::{CustomerId, limits};
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
+use super::methods::payment_of_secret;
 use super::{Api, body, who};
 use crate::account::Customer;
 use crate::ids;
-use crate::intent::{Asker, Fault};
+use crate::intent::Fault;
 use crate::store::StoreError;
 use crate::view;
 
@@ -58,6 +59,52 @@ pub(crate) async fn create(
         Err(StoreError::Duplicate) => Err(Fault::Duplicate("customer").into()),
         Err(other) => Err(other.into()),
     }
+}
+
+/// What is absent stays; `null` removes.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ChangeBody {
+    #[serde(deserialize_with = "body::given")]
+    name: Option<Option<String>>,
+    #[serde(deserialize_with = "body::given")]
+    email: Option<Option<String>>,
+    #[serde(deserialize_with = "body::given")]
+    phone: Option<Option<String>>,
+    #[serde(deserialize_with = "body::given")]
+    phone_country_code: Option<Option<String>>,
+    #[serde(deserialize_with = "body::given")]
+    description: Option<Option<String>>,
+    metadata: Option<Map<String, Value>>,
+}
+
+/// `POST /customers/{id}`.
+pub(crate) async fn update(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    Bounded(bytes): Bounded,
+) -> Result<HttpResponse, Refusal> {
+    let merchant = who::caller(&api, &request).await?.server()?;
+    let asked: ChangeBody = body::read(&bytes)?;
+    let seen = api.engine.store().customer(&merchant, &known_id(&id)?).await?.ok_or(Fault::NotFound("Customer"))?;
+    let mut changed = seen.clone();
+    for (field, place, text) in [
+        ("name", &mut changed.name, asked.name),
+        ("email", &mut changed.email, asked.email),
+        ("phone", &mut changed.phone, asked.phone),
+        ("phone_country_code", &mut changed.phone_country_code, asked.phone_country_code),
+        ("description", &mut changed.description, asked.description),
+    ] {
+        if let Some(text) = text {
+            *place = body::text(field, text, limits::PAYMENT_TEXT_BYTES_MAX)?;
+        }
+    }
+    if asked.metadata.is_some() {
+        changed.metadata = body::metadata(asked.metadata)?;
+    }
+    api.engine.store().save_customer(&changed, &seen).await?;
+    Ok(Answer::ok(&view::customer(&changed)).into())
 }
 
 #[derive(Deserialize)]
@@ -121,61 +168,6 @@ pub(crate) async fn saved_for_payment(
     let cards = api.engine.saved_cards(&payment.merchant_id, customer).await?;
     let cards: Vec<_> = cards.iter().map(|card| view::saved_card(card, view::asks_cvc(&payment))).collect();
     Ok(Answer::ok(&json!({"customer_payment_methods": cards, "is_guest_customer": false})).into())
-}
-
-/// `GET /account/payment_methods?client_secret=`: what the payment can be paid with.
-pub(crate) async fn eligible(
-    api: Data<Api>,
-    request: HttpRequest,
-    query: Query<SecretQuery>,
-) -> Result<HttpResponse, Refusal> {
-    let payment = payment_of_secret(&api, &request, query.client_secret.as_deref()).await?;
-    let accounts = api.engine.store().connector_accounts(&payment.merchant_id).await?;
-    let connectors: Vec<_> = accounts.iter().filter(|a| !a.disabled).map(|a| a.connector.as_str()).collect();
-    let fields: Map<String, Value> = ["card_number", "card_exp_month", "card_exp_year", "card_cvc"]
-        .iter()
-        .map(|name| {
-            let path = format!("payment_method_data.card.{name}");
-            let field = json!({"required_field": path, "display_name": name, "field_type": format!("user_{name}")});
-            (path, field)
-        })
-        .collect();
-    let types: Vec<_> = ["credit", "debit"]
-        .iter()
-        .map(|kind| json!({"payment_method_type": kind, "eligible_connectors": connectors, "required_fields": fields}))
-        .collect();
-    let methods = if connectors.is_empty() {
-        json!([])
-    } else {
-        json!([{"payment_method": "card", "payment_method_types": types}])
-    };
-    Ok(Answer::ok(&json!({
-        "redirect_url": payment.terms.return_url,
-        "currency": payment.terms.currency,
-        "payment_methods": methods,
-        "payment_type": "normal",
-    }))
-    .into())
-}
-
-async fn payment_of_secret(
-    api: &Api,
-    request: &HttpRequest,
-    secret: Option<&str>,
-) -> Result<crate::intent::Payment, Refusal> {
-    let caller = who::caller(api, request).await?;
-    let missing = || Refusal::new(400, "IR_08", "client_secret was not provided");
-    let secret = secret.ok_or_else(missing)?;
-    let wrong = || Refusal::new(400, "IR_09", "The client_secret provided belongs to no payment");
-    let (payment_id, _) = secret.split_once("_secret_").ok_or_else(wrong)?;
-    let (payment, _) = api.engine.payment(&caller.merchant, payment_id).await.map_err(|fault| match fault {
-        Fault::NotFound(_) => wrong(),
-        other => other.into(),
-    })?;
-    // A secret is what counts here, so a server is held to its lifetime too.
-    let held = who::Caller { asker: Asker::Browser, ..caller };
-    held.may_touch(&payment, Some(secret), api.engine.now_ms())?;
-    Ok(payment)
 }
 
 /// Of a customer that should exist: what can be no id is the id of nobody.

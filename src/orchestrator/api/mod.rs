@@ -13,12 +13,14 @@ mod health;
 mod incoming;
 mod lists;
 mod method_body;
+mod methods;
 mod once;
 mod payment_body;
 mod payments;
 mod refunds;
 mod returns;
 mod routing;
+mod saved_cards;
 mod server;
 mod tls;
 mod webhooks;
@@ -125,9 +127,24 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/customers", &[("get", || web::get().to(customers::list)), ("post", || web::post().to(customers::create))]),
     // Before the next: `payment_methods` is a word here, not a customer.
     ("/customers/payment_methods", &[("get", || web::get().to(customers::saved_for_payment))]),
-    ("/customers/{customer_id}", &[("get", || web::get().to(customers::retrieve))]),
+    (
+        "/customers/{customer_id}",
+        &[("get", || web::get().to(customers::retrieve)), ("post", || web::post().to(customers::update))],
+    ),
     ("/customers/{customer_id}/payment_methods", &[("get", || web::get().to(customers::saved))]),
-    ("/account/payment_methods", &[("get", || web::get().to(customers::eligible))]),
+    (
+        "/customers/{customer_id}/payment_methods/{payment_method_id}",
+        &[("delete", || web::delete().to(saved_cards::delete_of_customer))],
+    ),
+    (
+        "/customers/{customer_id}/payment_methods/{payment_method_id}/default",
+        &[("post", || web::post().to(saved_cards::set_default))],
+    ),
+    (
+        "/payment_methods/{payment_method_id}",
+        &[("get", || web::get().to(saved_cards::retrieve)), ("delete", || web::delete().to(saved_cards::delete))],
+    ),
+    ("/account/payment_methods", &[("get", || web::get().to(methods::eligible))]),
     ("/accounts", &[("post", || web::post().to(accounts::add_merchant))]),
     (
         "/accounts/{merchant_id}",
@@ -246,6 +263,9 @@ const OPENAPI: &str = include_str!("../openapi.json");
 
 #[cfg(test)]
 mod capture_tests;
+
+#[cfg(test)]
+mod card_tests;
 
 #[cfg(test)]
 mod connector_tests;

@@ -70,6 +70,11 @@ pub enum Fault {
     /// More than was captured.
     #[error("Refund amount exceeds the payment amount that is left to refund")]
     RefundAboveCaptured,
+    /// The default card is not deleted before another one took its place.
+    #[error(
+        "The default payment method cannot be deleted while the customer has others: make another one the default first"
+    )]
+    DefaultMethod,
     /// The limit of refunds is reached.
     #[error("Maximum number of refunds already attempted for this payment")]
     TooManyRefunds,

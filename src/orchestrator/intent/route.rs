@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::fault::Fault;
 use super::{Payment, PaymentKind};
 use crate::account::ConnectorAccount;
-use crate::routing::{Candidate, CardFacts, Facts, Leave, Rules, Turn, draw, misfit, plan};
+use crate::routing::{Candidate, CardFacts, Facts, Leave, Rules, Turn, draw, misfit, network_words, plan};
 
 /// The accounts and rules of a payment's merchant.
 pub(crate) struct Ways {
@@ -112,6 +112,38 @@ impl Engine {
         Ok(next)
     }
 
+    /// Which card networks an account of the merchant takes for this payment, and where. `country`: of the billing address,
+    /// where the payment does not know it yet. Rules are not asked: they say where a payment goes, not whether it may.
+    ///
+    /// # Errors
+    /// [`Fault::Store`].
+    pub async fn payable(&self, payment: &Payment, country: Option<&str>) -> Result<Payable, Fault> {
+        let accounts = self.accounts(&payment.merchant_id).await?;
+        let choice = &payment.terms.accounts;
+        let is_chosen = |one: &ConnectorAccount| {
+            choice.is_empty() || choice.iter().any(|name| [&one.account_id, &one.label, &one.connector].contains(&name))
+        };
+        let accounts: Vec<_> = accounts.into_iter().filter(is_chosen).collect();
+        let mut facts = facts(payment);
+        let asks_country = accounts.iter().any(|one| !one.disabled && !one.accepts.countries.is_empty());
+        facts.country = facts.country.or(country);
+        let mut networks = Vec::new();
+        for (brand, word) in network_words() {
+            let card = Some(CardFacts { brand, bin: "" });
+            let facts = Facts { card, ..facts };
+            let mut connectors: Vec<String> = Vec::new();
+            for one in candidates(self, &accounts, payment, &facts) {
+                if !connectors.contains(&one.account.connector) {
+                    connectors.push(one.account.connector.clone());
+                }
+            }
+            if !connectors.is_empty() {
+                networks.push((word, connectors));
+            }
+        }
+        Ok(Payable { networks, asks_country })
+    }
+
     /// A merchant's rules.
     ///
     /// # Errors
@@ -144,6 +176,19 @@ impl Engine {
     }
 }
 
+/// What a payment can be paid with.
+pub struct Payable {
+    /// Words of card networks, each with the names of the connectors that take it, oldest account first.
+    pub networks: Vec<(&'static str, Vec<String>)>,
+    /// Whether an account takes only some countries, so that the payer is to be asked for theirs.
+    pub asks_country: bool,
+}
+
+/// Where the card's bills go, ISO 3166-1 alpha-2, where the payment knows it.
+pub(crate) fn billing_country(payment: &Payment) -> Option<&str> {
+    payment.terms.extra.get("billing")?.get("address")?.get("country")?.as_str()
+}
+
 /// What routing may know about a payment.
 pub(crate) fn facts(payment: &Payment) -> Facts<'_> {
     let terms = &payment.terms;
@@ -151,7 +196,7 @@ pub(crate) fn facts(payment: &Payment) -> Facts<'_> {
         amount_minor: terms.amount_minor,
         currency: terms.currency,
         card: payment.method.as_ref().map(|method| CardFacts { brand: method.card.brand, bin: &method.card.bin }),
-        country: terms.extra.get("billing").and_then(|b| b.get("address")?.get("country")?.as_str()),
+        country: billing_country(payment),
         metadata: &terms.metadata,
         capture: terms.capture,
         off_session: terms.off_session,

@@ -16,6 +16,8 @@ pub struct SavedCard {
     pub method: PaymentMethod,
     /// What is known about its use.
     pub used: Option<SavedUse>,
+    /// Whether it is the customer's default.
+    pub is_default: bool,
 }
 
 impl Engine {
@@ -24,9 +26,7 @@ impl Engine {
     /// # Errors
     /// [`Fault::NotFound`] for a customer nobody knows, [`Fault::VaultUnavailable`], [`Fault::Store`].
     pub async fn saved_cards(&self, merchant: &TenantId, customer: &CustomerId) -> Result<Vec<SavedCard>, Fault> {
-        if self.store.customer(merchant, customer).await?.is_none() {
-            return Err(Fault::NotFound("Customer"));
-        }
+        let default = self.store.customer(merchant, customer).await?.ok_or(Fault::NotFound("Customer"))?.default_method;
         let methods = self.vault.list(merchant, customer).await?;
         let mut uses = self.store.saved_uses(merchant, customer).await?;
         let now = self.now_ms();
@@ -35,7 +35,8 @@ impl Engine {
         for method in methods.into_iter().filter(|m| m.storage == Storage::LongTerm).take(limits::SAVED_CARDS_MAX) {
             let place = uses.iter().position(|used| used.token == method.payment_method_id);
             let used = place.map(|place| uses.swap_remove(place));
-            cards.push(SavedCard { payment_token: ids::fresh("token_", now)?, method, used });
+            let is_default = default == Some(method.payment_method_id);
+            cards.push(SavedCard { payment_token: ids::fresh("token_", now)?, method, used, is_default });
         }
         cards.sort_by_key(|card| std::cmp::Reverse(card.used.as_ref().map(|used| used.last_used_ms)));
         let tokens: Vec<_> = cards

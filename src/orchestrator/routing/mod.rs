@@ -11,7 +11,7 @@ mod rules;
 
 pub use breaker::{Breakers, Leave, Turn};
 pub use fits::{CardFacts, Facts, Misfit, misfit};
-pub use network::{Network, parse as network, word};
+pub use network::{Network, all as network_words, parse as network, word};
 pub use plan::{Candidate, draw, plan};
 pub use rules::{BadRules, Country, Rules, is_country};
 

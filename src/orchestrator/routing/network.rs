@@ -27,7 +27,12 @@ pub fn parse(word: &str) -> Option<Brand> {
 }
 
 /// Every network with its word.
-pub(super) const NETWORKS: &[(Brand, &str)] = &[
+#[must_use]
+pub fn all() -> impl Iterator<Item = (Brand, &'static str)> {
+    NETWORKS.iter().copied()
+}
+
+const NETWORKS: &[(Brand, &str)] = &[
     (Brand::Visa, "Visa"),
     (Brand::Mastercard, "Mastercard"),
     (Brand::Amex, "AmericanExpress"),
