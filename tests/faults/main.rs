@@ -4,6 +4,7 @@
 mod changes;
 mod columns;
 mod disk;
+mod failover;
 mod forward;
 mod kill;
 mod kills;

@@ -22,11 +22,13 @@ pub struct OrchestratorPlan {
     pub psp_ca: Option<PathBuf>,
     /// Whether the vault fills cards into requests and sends them, so that the orchestrator never holds one.
     pub forwards: bool,
+    /// More tables of the configuration.
+    pub more: String,
 }
 
 impl Default for OrchestratorPlan {
     fn default() -> Self {
-        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None, forwards: false }
+        Self { psp_total_ms: 10_000, psp_base: None, psp_ca: None, forwards: false, more: String::new() }
     }
 }
 
@@ -187,7 +189,7 @@ impl Place<'_> {
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
              [webhooks]\nallow_private = true\nca = \"{ca}\"\n\n\
-             {psps}",
+             {psps}\n{}",
             self.server.certificate.display(),
             self.server.key.display(),
             hexadecimal(&Sha256::digest(ADMIN_KEY)),
@@ -197,6 +199,7 @@ impl Place<'_> {
             self.vault_client.certificate.display(),
             self.vault_client.key.display(),
             self.vault[0].port(),
+            self.plan.more,
         )
     }
 }
