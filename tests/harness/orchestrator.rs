@@ -231,7 +231,7 @@ impl Place<'_> {
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
              client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
              [webhooks]\nallow_private = true\nca = \"{ca}\"\n\n\
-             {psps}{}",
+             {psps}\n{}",
             self.server.certificate.display(),
             self.server.key.display(),
             hexadecimal(&Sha256::digest(ADMIN_KEY)),

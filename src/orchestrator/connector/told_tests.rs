@@ -94,7 +94,7 @@ fn worldpay() -> Carried {
     let mac = mac.chain_update(&body).finalize().into_bytes();
     let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
     let headers = vec![("event-signature".to_owned(), format!("1/SHA256/{hex}"))];
-    Carried { provider: "worldpay", headers, body }
+    Carried::foreign("worldpay", headers, body)
 }
 
 /// A connector and what its provider told about a payment.

@@ -27,7 +27,6 @@ pub fn parse(word: &str) -> Option<Brand> {
 }
 
 /// Every network with its word.
-#[must_use]
 pub fn all() -> impl Iterator<Item = (Brand, &'static str)> {
     NETWORKS.iter().copied()
 }
