@@ -59,11 +59,11 @@ pub(crate) struct CardTokenBody {
 pub(crate) struct RecurringBody {
     #[serde(rename = "type")]
     kind: RecurringWord,
-    data: RecurringData,
+    data: Agreement,
 }
 
 /// A name, or a card. Read in one pass, so that no card number lies in memory that is not wiped.
-enum RecurringData {
+enum Agreement {
     Name(String),
     Card(Box<ForeignBody>),
 }
@@ -79,23 +79,23 @@ struct ForeignBody {
     network_transaction_id: String,
 }
 
-impl<'de> Deserialize<'de> for RecurringData {
+impl<'de> Deserialize<'de> for Agreement {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
-            type Value = RecurringData;
+            type Value = Agreement;
 
             fn expecting(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a name or a card")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<RecurringData, E> {
-                Ok(RecurringData::Name(text.to_owned()))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Agreement, E> {
+                Ok(Agreement::Name(text.to_owned()))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RecurringData, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Agreement, A::Error> {
                 let card = ForeignBody::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(RecurringData::Card(Box::new(card)))
+                Ok(Agreement::Card(Box::new(card)))
             }
         }
         deserializer.deserialize_any(Either)
@@ -139,7 +139,7 @@ impl PaymentBody {
             Some(CardTokenBody { card_cvc: Some(typed), .. }) => CvcInput::Plain(checked_cvc(typed)?),
             _ => plain.map(checked_cvc).transpose()?.map_or(CvcInput::None, CvcInput::Plain),
         };
-        let foreign = matches!(&self.recurring_details, Some(RecurringBody { data: RecurringData::Card(_), .. }));
+        let foreign = matches!(&self.recurring_details, Some(RecurringBody { data: Agreement::Card(_), .. }));
         if !takes_cards && (card.is_some() || foreign || matches!(cvc, CvcInput::Plain(_))) {
             return Err(Fault::NotSupported(NO_CARDS_HERE));
         }
@@ -164,7 +164,7 @@ impl PaymentBody {
 
     /// The scheme's id of a payment at another provider, where the body names a card by one.
     pub(crate) fn take_network_id(&mut self) -> Result<Option<String>, Fault> {
-        let Some(RecurringBody { data: RecurringData::Card(card), .. }) = &mut self.recurring_details else {
+        let Some(RecurringBody { data: Agreement::Card(card), .. }) = &mut self.recurring_details else {
             return Ok(None);
         };
         let id = std::mem::take(&mut card.network_transaction_id);
@@ -189,10 +189,10 @@ fn is_card_number(id: &str) -> bool {
 impl RecurringBody {
     fn take(&mut self) -> Result<MethodInput, Fault> {
         match (self.kind, &mut self.data) {
-            (RecurringWord::PaymentMethodId, RecurringData::Name(name)) => {
+            (RecurringWord::PaymentMethodId, Agreement::Name(name)) => {
                 Ok(MethodInput::Recurring(name.parse().map_err(|_| Fault::NotFound("Payment method"))?))
             }
-            (RecurringWord::NetworkTransactionIdAndCardDetails, RecurringData::Card(card)) => {
+            (RecurringWord::NetworkTransactionIdAndCardDetails, Agreement::Card(card)) => {
                 let empty = || SecretText::new(String::new());
                 let card = CardBody {
                     card_number: std::mem::replace(&mut card.card_number, empty()),
