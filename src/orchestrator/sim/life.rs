@@ -353,7 +353,7 @@ fn memory() -> std::path::PathBuf {
 }
 
 /// Hexadecimal, because Adyen's is; the others take any text.
-const WEBHOOK_SECRET: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
+const WEBHOOK_SECRET: &str = "0123012301230123012301230123012301230123012301230123012301230123";
 pub(super) const API_KEYS: [&str; 2] = ["sk_test_simulation_1", "sk_test_simulation_2"];
 /// In the past of nobody: 2027.
 const START_MS: i64 = 1_800_000_000_000;
