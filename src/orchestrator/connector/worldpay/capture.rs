@@ -11,7 +11,7 @@ pub(super) fn request(capture: &Capture) -> Result<PspRequest, Unsupported> {
         return Err(Unsupported("Worldpay settles at most what was authorized, in the same currency"));
     }
     let reference = ("reference", Json::text(reference::of(&capture.capture_id)));
-    if capture.amount == capture.authorized {
+    if is_whole(capture) {
         return Ok(post(links::needed(&capture.handles, links::SETTLE)?, Some(Json::object([reference]))));
     }
     let mut body = Json::object([reference, ("value", value(capture.amount)?)]);
@@ -25,7 +25,7 @@ pub(super) fn request(capture: &Capture) -> Result<PspRequest, Unsupported> {
 pub(super) fn outcome(capture: &Capture, answer: &PspAnswer) -> Step {
     let psp_id = capture.psp_id.clone();
     let noted = |mut handles: Handles| {
-        if capture.amount != capture.authorized {
+        if !is_whole(capture) {
             handles.insert(IN_PARTS.to_owned(), "yes".to_owned());
         }
         handles
@@ -48,4 +48,10 @@ pub(super) fn outcome(capture: &Capture, answer: &PspAnswer) -> Step {
         Said::Problem(_, refusal) => Step::Done(Outcome::Refused(refusal)),
         Said::Doubt(doubt) => Step::InDoubt(doubt),
     }
+}
+
+/// Whether the link that settles "the full amount" is used. It names no amount, and of an estimate more may be reserved than
+/// we know (the answer to a raise can be lost): of one, the amount is always named.
+fn is_whole(capture: &Capture) -> bool {
+    capture.amount == capture.authorized && !capture.handles.contains_key(links::INCREASE)
 }

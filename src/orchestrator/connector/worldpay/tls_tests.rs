@@ -237,3 +237,37 @@ async fn lost_connection_leaves_doubt_and_the_question_ends_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn capture_after_a_raise_whose_answer_was_lost_takes_what_was_asked_and_no_more() {
+    let trip = Trip::start();
+    let first = Operation::Authorize(Authorize { incremental: true, ..authorize(1000, CaptureMethod::Manual) });
+    let Outcome::Authorized { handles: known, .. } = trip.done(&first).await else { panic!("not reserved") };
+    let increment = Operation::Increment(Increment {
+        payment_id: "pay_1".into(),
+        psp_id: ATTEMPT.into(),
+        handles: known.clone(),
+        idempotency_key: "key_2".into(),
+        before: gbp(1000),
+        total: gbp(1500),
+        reason: None,
+    });
+    let Outcome::Authorized { handles: unknown, .. } = trip.done(&increment).await else { panic!("not raised") };
+    // Whichever links are known: a history may have told the new ones while the raise itself was not believed.
+    let mut handles = known;
+    handles.extend(unknown);
+    let capture = Operation::Capture(Capture {
+        payment_id: "pay_1".into(),
+        psp_id: ATTEMPT.into(),
+        idempotency_key: "key_3".into(),
+        handles: handles.clone(),
+        capture_id: "cap_1".into(),
+        amount: gbp(1000),
+        authorized: gbp(1000),
+        taken: gbp(0),
+        is_final: true,
+    });
+    assert!(matches!(trip.done(&capture).await, Outcome::Pending { .. }));
+    let told = trip.done(&sync(1000, handles)).await;
+    assert!(matches!(told, Outcome::Captured { amount_minor: 1000, .. }), "{told:?}");
+}
