@@ -25,8 +25,16 @@ fuzz_target!(|input: &[u8]| {
         raised_to: None,
     };
     let operation = match which % 4 {
-        0 => Operation::Cancel(Cancel { payment_id, psp_id, handles, authorized, taken, idempotency_key, reason: None }),
-        1 => Operation::SyncRefund(SyncRefund { refund_id: "ref_1".into(), psp_id, handles, amount, psp_refund_id: None }),
+        0 => {
+            Operation::Cancel(Cancel { payment_id, psp_id, handles, authorized, taken, idempotency_key, reason: None })
+        }
+        1 => Operation::SyncRefund(SyncRefund {
+            refund_id: "ref_1".into(),
+            psp_id,
+            handles,
+            amount,
+            psp_refund_id: None,
+        }),
         2 => Operation::Sync(sync(None)),
         _ => Operation::Sync(sync(Some(psp_id))),
     };
