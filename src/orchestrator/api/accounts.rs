@@ -8,6 +8,7 @@ use strongroom_wire::{TenantId, limits};
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
+use super::once::without_key;
 use super::{Api, body, webhooks, who};
 use crate::account::{ApiKey, Merchant};
 use crate::clock::rfc3339;
@@ -32,6 +33,7 @@ pub(crate) async fn add_merchant(
     Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
+    without_key(&request, "name the merchant_id, which is taken once")?;
     let asked: MerchantBody = body::read(&bytes)?;
     let now = api.engine.now_ms();
     let id = match asked.merchant_id {
@@ -86,6 +88,7 @@ pub(crate) async fn add_key(
     Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
+    without_key(&request, "revoke the key that you did not receive and make another")?;
     let asked: KeyBody = body::read(&bytes)?;
     let merchant = known(&api, &id).await?;
     let now = api.engine.now_ms();

@@ -15,6 +15,7 @@ use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::connector_body::{ConnectorChangeBody, ConnectorTypeWord, NewConnectorBody};
 use super::connector_body::{accepts, credentials, label, webhook_secret};
+use super::once::without_key;
 use super::{Api, body, who};
 use crate::account::{Accepts, ConnectorAccount, RetiredSecret};
 use crate::clock::rfc3339;
@@ -31,6 +32,7 @@ pub(crate) async fn create(
     Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
+    without_key(&request, "name the connector_label, which is taken once")?;
     let asked: NewConnectorBody = body::read(&bytes)?;
     let ConnectorTypeWord::PaymentProcessor = asked.connector_type;
     let merchant = known(&api, &id).await?.merchant_id;
@@ -101,6 +103,7 @@ pub(crate) async fn update(
     Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
+    without_key(&request, "the change can be made again")?;
     let asked: ConnectorChangeBody = body::read(&bytes)?;
     let merchant = known(&api, &path.0).await?.merchant_id;
     let overlap_ms = overlap_ms(asked.overlap_seconds, limits::CREDENTIAL_OVERLAP_S)?;

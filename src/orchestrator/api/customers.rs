@@ -9,6 +9,7 @@ use strongroom_wire::{CustomerId, limits};
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::methods::payment_of_secret;
+use super::once::{Subject, once};
 use super::{Api, body, who};
 use crate::account::Customer;
 use crate::ids;
@@ -54,11 +55,15 @@ pub(crate) async fn create(
         default_method: None,
         created_ms: now,
     };
-    match api.engine.store().add_customer(&customer).await {
-        Ok(()) => Ok(Answer::ok(&view::customer(&customer)).into()),
-        Err(StoreError::Duplicate) => Err(Fault::Duplicate("customer").into()),
-        Err(other) => Err(other.into()),
-    }
+    let (engine, tenant) = (api.engine.clone(), customer.merchant_id.clone());
+    let work = async move {
+        match engine.store().add_customer(&customer).await {
+            Ok(()) => Ok(Answer::ok(&view::customer(&customer))),
+            Err(StoreError::Duplicate) => Err(Fault::Duplicate("customer").into()),
+            Err(other) => Err(other.into()),
+        }
+    };
+    Ok(once(&api, &request, &tenant, &bytes, Subject::Customer(id), work).await?.into())
 }
 
 /// What is absent stays; `null` removes.
@@ -103,8 +108,12 @@ pub(crate) async fn update(
     if asked.metadata.is_some() {
         changed.metadata = body::metadata(asked.metadata)?;
     }
-    api.engine.store().save_customer(&changed, &seen).await?;
-    Ok(Answer::ok(&view::customer(&changed)).into())
+    let engine = api.engine.clone();
+    let work = async move {
+        engine.store().save_customer(&changed, &seen).await?;
+        Ok(Answer::ok(&view::customer(&changed)))
+    };
+    Ok(once(&api, &request, &merchant, &bytes, Subject::Setting, work).await?.into())
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use strongroom_wire::{TenantId, limits};
 
 use super::answer::{Answer, Refusal};
+use super::once::{Subject, once};
 use super::{Api, who};
 use crate::clock::rfc3339;
 use crate::intent::Fault;
@@ -70,11 +71,15 @@ pub(crate) async fn retry(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Refusal> {
     let merchant = who::merchant_or_admin(&api, &request, &path.0).await?;
-    if !api.engine.store().replay_event(&merchant, &path.1, api.engine.now_ms()).await? {
-        return Err(Fault::NotFound("Event").into());
-    }
-    api.engine.news.notify_one();
-    Ok(Answer::ok(&show_whole(&find(&api, &merchant, &path.1).await?)).into())
+    let (again, tenant, id) = (api.clone(), merchant.clone(), path.1.clone());
+    let work = async move {
+        if !again.engine.store().replay_event(&tenant, &id, again.engine.now_ms()).await? {
+            return Err(Fault::NotFound("Event").into());
+        }
+        again.engine.news.notify_one();
+        Ok(Answer::ok(&show_whole(&find(&again, &tenant, &id).await?)))
+    };
+    Ok(once(&api, &request, &merchant, b"", Subject::Setting, work).await?.into())
 }
 
 async fn find(api: &Api, merchant: &TenantId, event_id: &str) -> Result<OutboxEvent, Refusal> {

@@ -239,6 +239,14 @@ async fn found(api: &Api, merchant: &TenantId, subject: &str, begun: bool) -> Re
             Err(fault) => Err(fault.into()),
         };
     }
+    if what == "setting" {
+        return Ok(None);
+    }
+    if what == "customer" {
+        let id = id.parse().map_err(|_| Fault::Internal)?;
+        let customer = api.engine.store().customer(merchant, &id).await?;
+        return Ok(customer.map(|customer| Answer::ok(&view::customer(&customer))));
+    }
     let looked_up = api.engine.payment(merchant, id).await.map(|(payment, _)| {
         let can = |events: &[Event]| events.iter().any(|event| payment.state.after(*event).is_some());
         let is_done = match (what, part) {
@@ -276,6 +284,9 @@ mod incoming_tests;
 
 #[cfg(test)]
 mod lists_tests;
+
+#[cfg(test)]
+mod key_tests;
 
 #[cfg(test)]
 mod payer_tests;

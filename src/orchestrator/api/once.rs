@@ -30,6 +30,10 @@ pub(crate) enum Subject {
     Increment(String, String),
     /// Does something (`confirm`, `update`, `cancel`) to the payment with this id.
     Change(&'static str, String),
+    /// Makes a customer with this id.
+    Customer(String),
+    /// Sets something to what the body says; doing that again changes nothing.
+    Setting,
 }
 
 impl Subject {
@@ -41,6 +45,8 @@ impl Subject {
             Subject::Capture(id, capture_id) => format!("capture {id} {capture_id}"),
             Subject::Increment(id, increment_id) => format!("increment {id} {increment_id}"),
             Subject::Change(what, id) => format!("{what} {id}"),
+            Subject::Customer(id) => format!("customer {id}"),
+            Subject::Setting => "setting -".to_owned(),
         }
     }
 }
@@ -68,6 +74,16 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
+}
+
+/// Refuses the header on a call that takes or answers a secret: neither the answer nor a digest of the body may be kept.
+/// `instead` says what makes its repetition safe.
+pub(crate) fn without_key(request: &HttpRequest, instead: &'static str) -> Result<(), Refusal> {
+    if request.headers().contains_key(header::IDEMPOTENCY_KEY) {
+        let message = format!("Idempotency-Key is not taken here, because no secret is kept for it: {instead}");
+        return Err(Refusal::new(400, "IR_19", message));
+    }
+    Ok(())
 }
 
 /// Runs `work` to its end even if the caller goes away; under an idempotency key at most once.

@@ -8,7 +8,7 @@ use strongroom_wire::limits;
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
-use super::once::{Subject, once};
+use super::once::{Subject, once, without_key};
 use super::payment_body::PaymentBody;
 use super::{Api, body, who};
 use crate::ids;
@@ -227,6 +227,7 @@ pub(crate) async fn vault_session(
     Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
+    without_key(&request, "ask for another session")?;
     let asked: VaultSessionBody = body::read(&bytes)?;
     let origins_fit = (1..=limits::SESSION_ORIGINS_MAX).contains(&asked.allowed_origins.len());
     if !origins_fit || asked.allowed_origins.iter().any(|origin| origin.len() > limits::ORIGIN_CHARS_MAX) {

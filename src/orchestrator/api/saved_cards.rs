@@ -6,6 +6,7 @@ use serde_json::json;
 use strongroom_wire::{CustomerId, Token};
 
 use super::answer::{Answer, Refusal};
+use super::once::{Subject, once};
 use super::{Api, who};
 use crate::intent::Fault;
 use crate::view;
@@ -45,14 +46,17 @@ pub(crate) async fn set_default(
 ) -> Result<HttpResponse, Refusal> {
     let merchant = who::caller(&api, &request).await?.server()?;
     let (customer, token) = (customer(&path.0)?, token(&path.1)?);
-    api.engine.set_default_card(&merchant, &customer, token).await?;
-    Ok(Answer::ok(&json!({
-        "default_payment_method_id": token,
-        "customer_id": customer,
-        "payment_method": "card",
-        "payment_method_type": null,
-    }))
-    .into())
+    let (engine, tenant) = (api.engine.clone(), merchant.clone());
+    let work = async move {
+        engine.set_default_card(&tenant, &customer, token).await?;
+        Ok(Answer::ok(&json!({
+            "default_payment_method_id": token,
+            "customer_id": customer,
+            "payment_method": "card",
+            "payment_method_type": null,
+        })))
+    };
+    Ok(once(&api, &request, &merchant, b"", Subject::Setting, work).await?.into())
 }
 
 /// Of a card that should exist: what can be no id is the id of none.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::accounts::known;
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
+use super::once::without_key;
 use super::{Api, body, who};
 use crate::account::{Merchant, TooManySecrets, WebhookSettings};
 use crate::clock::rfc3339;
@@ -109,6 +110,7 @@ pub(crate) async fn update_merchant(
     Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
+    without_key(&request, "the change can be made again, and a secret that you did not receive rotated")?;
     let asked: UpdateBody = body::read(&bytes)?;
     let seen = known(&api, &id).await?;
     let mut merchant = seen.clone();
@@ -144,6 +146,7 @@ pub(crate) async fn rotate_secret(
     Bounded(bytes): Bounded,
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
+    without_key(&request, "rotate again for a secret that you did not receive")?;
     let asked: RotateBody = body::read(&bytes)?;
     let overlap_s = asked.overlap_seconds.unwrap_or(limits::WEBHOOK_OVERLAP_S);
     if overlap_s > limits::WEBHOOK_OVERLAP_MAX_S {
