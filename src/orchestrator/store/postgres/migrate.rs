@@ -1,6 +1,8 @@
 //! Brings a database to the newest schema. Several processes may start at once: each takes the row with the number of the
 //! schema in a transaction, and whoever has it first does the work.
 
+use std::time::Duration;
+
 use tokio_postgres::error::SqlState;
 
 use super::super::StoreError;
@@ -19,7 +21,7 @@ pub(super) async fn migrate(connections: &Connections) -> Result<(), StoreError>
     } else {
         begin(connections).await?;
     }
-    transact!(connections, tx => {
+    transact!(in connections.turns_within(MIGRATE_TIMEOUT), tx => {
         let rows = tx.query_typed("SELECT version FROM orchestrator_schema WHERE id = 1 FOR UPDATE", &[]).await?;
         let found = schema_number(rows.first().ok_or(StoreError::Unreadable)?)?;
         if found > known {
@@ -50,7 +52,7 @@ async fn version(connections: &Connections) -> Result<Option<u32>, StoreError> {
 /// Makes the row that processes wait for each other at.
 async fn begin(connections: &Connections) -> Result<(), StoreError> {
     for _ in 0..BEGIN_MAX {
-        let made = transact!(connections, tx => {
+        let made = transact!(in connections.turns_within(MIGRATE_TIMEOUT), tx => {
             tx.batch_execute(
                 "CREATE TABLE IF NOT EXISTS orchestrator_schema (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);
                  INSERT INTO orchestrator_schema VALUES (1, 0) ON CONFLICT (id) DO NOTHING;",
@@ -84,6 +86,8 @@ fn schema_number(row: &tokio_postgres::Row) -> Result<u32, StoreError> {
 }
 
 const BEGIN_MAX: u32 = 5;
+/// How long the work on the schema may take, with the wait for another process that does it.
+const MIGRATE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Numbered by place, from 1. A released row is never changed; a change is a new row.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_begin.sql")];

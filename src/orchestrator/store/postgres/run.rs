@@ -61,7 +61,12 @@ impl Connections {
 
     /// The turns of one transaction or question.
     pub(super) fn turns(&self) -> Turns<'_> {
-        Turns { pool: &self.pool, deadline: Instant::now() + OPERATION_TIMEOUT, turn: 0 }
+        self.turns_within(OPERATION_TIMEOUT)
+    }
+
+    /// The same with a time of their own.
+    pub(super) fn turns_within(&self, time: Duration) -> Turns<'_> {
+        Turns { pool: &self.pool, deadline: Instant::now() + time, turn: 0 }
     }
 }
 
@@ -126,8 +131,11 @@ impl Turns<'_> {
 /// Runs a block in a transaction, which commits when the block succeeds. It may run several times. (A closure that borrows
 /// cannot promise that its future may move between threads; this can.)
 macro_rules! transact {
-    ($connections:expr, $tx:ident => { $($work:tt)* }) => {{
-        let mut turns = $connections.turns();
+    ($connections:expr, $tx:ident => { $($work:tt)* }) => {
+        $crate::store::postgres::run::transact!(in $connections.turns(), $tx => { $($work)* })
+    };
+    (in $turns:expr, $tx:ident => { $($work:tt)* }) => {{
+        let mut turns = $turns;
         loop {
             let Some(mut client) = turns.client().await else { break Err(StoreError::Unavailable) };
             let ended = turns.in_time(async {
@@ -256,6 +264,8 @@ fn is_lost(error: &tokio_postgres::Error) -> bool {
 fn refusal(error: &tokio_postgres::Error) -> StoreError {
     match error.code().map(SqlState::code) {
         Some(code) if code.starts_with("23") => StoreError::Duplicate,
+        // Two that make the same table at once: the later one hears of it from the table or from the catalogue's index.
+        Some("42P07" | "42710") => StoreError::Duplicate,
         Some("22021") => StoreError::Unreadable,
         _ => {
             note(error, "the store refused");
