@@ -47,10 +47,24 @@ pub enum OwnAct {
     Unidentified = 107,
     /// Certificates or policy were reloaded.
     Reloaded = 108,
+    /// A key was destroyed: nothing that it wrapped opens again.
+    KeyDestroyed = 109,
+    /// An act that needs two people was asked for, approved, withdrawn, or ran out of time; the note says which.
+    TwoPersonAct = 110,
+    /// Another Root, or another division of it, is in force.
+    RootChanged = 111,
+    /// The HSM or KMS that holds the Root stopped answering; running keys go on.
+    RootLost = 112,
+    /// It answers again.
+    RootBack = 113,
+    /// A key is near or over the end of its cryptoperiod or use limit.
+    KeyDue = 114,
+    /// A record was older than its tenant's rule of retention allows and was shredded.
+    OverAge = 115,
 }
 
 impl OwnAct {
-    const ALL: [(OwnAct, &'static str); 9] = [
+    const ALL: [(OwnAct, &'static str); 16] = [
         (OwnAct::Started, "started"),
         (OwnAct::Stopped, "stopped"),
         (OwnAct::Expired, "expired"),
@@ -60,6 +74,13 @@ impl OwnAct {
         (OwnAct::TamperFound, "tamper-found"),
         (OwnAct::Unidentified, "unidentified"),
         (OwnAct::Reloaded, "reloaded"),
+        (OwnAct::KeyDestroyed, "key-destroyed"),
+        (OwnAct::TwoPersonAct, "two-person-act"),
+        (OwnAct::RootChanged, "root-changed"),
+        (OwnAct::RootLost, "root-lost"),
+        (OwnAct::RootBack, "root-back"),
+        (OwnAct::KeyDue, "key-due"),
+        (OwnAct::OverAge, "over-age"),
     ];
 }
 

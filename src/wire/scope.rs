@@ -47,11 +47,21 @@ pub enum Scope {
     Reload = 27,
     /// Admin: register tenants.
     Tenants = 28,
+    /// Admin: destroy keys that nothing needs any more, or a tenant's, which shreds it. Two people.
+    Destroy = 29,
+    /// Admin: put another Root, or another division of it, in the place of the one there is. Two people.
+    RootChange = 30,
+    /// Admin: have a tenant's cards sealed to another party's public key. Two people.
+    Export = 31,
+    /// Admin: set how long a tenant's cards are kept, and see which are older.
+    Retention = 32,
+    /// Admin: copy the store while it is in use.
+    Backup = 33,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Scope; 20] = [
+    pub const ALL: [Scope; 25] = [
         Scope::Tokenize,
         Scope::ReadMasked,
         Scope::Reveal,
@@ -72,6 +82,11 @@ impl Scope {
         Scope::Metrics,
         Scope::Reload,
         Scope::Tenants,
+        Scope::Destroy,
+        Scope::RootChange,
+        Scope::Export,
+        Scope::Retention,
+        Scope::Backup,
     ];
 
     /// The word in the policy file.
@@ -98,6 +113,11 @@ impl Scope {
             Scope::Metrics => "metrics",
             Scope::Reload => "reload",
             Scope::Tenants => "tenants",
+            Scope::Destroy => "destroy",
+            Scope::RootChange => "root-change",
+            Scope::Export => "export",
+            Scope::Retention => "retention",
+            Scope::Backup => "backup",
         }
     }
 
@@ -116,7 +136,7 @@ impl Scope {
     /// Whether the scope acts on one tenant, so that the request must say on which.
     #[must_use]
     pub fn is_tenant_bound(self) -> bool {
-        !self.is_admin() && self != Scope::Provision || self == Scope::Rotate
+        !self.is_admin() && self != Scope::Provision || matches!(self, Scope::Rotate | Scope::Export)
     }
 
     /// The scope with this number in an audit entry.

@@ -302,7 +302,7 @@ pub fn verify_log(log: &Path, public_key: &str, kept: Option<&Path>) -> Result<S
     vaultctl(&arguments)
 }
 
-/// Identities of a usual deployment: one orchestrator with every release scope, one security officer, five custodians
+/// Identities of a usual deployment: one orchestrator with every release scope, two security officers, five custodians
 /// and a monitor.
 #[must_use]
 pub fn standard_policy() -> Policy {
@@ -311,6 +311,7 @@ pub fn standard_policy() -> Policy {
     let mut policy = Policy::default()
         .rule(Rule::new("orchestrator", "main", &["*"], &release).reveals(100_000_000, 4_000_000_000))
         .rule(Rule::new("security", "alice", &["*"], &officer))
+        .rule(Rule::new("security", "bob", &["*"], &officer))
         .rule(Rule::new("monitor", "prometheus", &[], &[Scope::Metrics, Scope::Status]));
     for number in 1..=5 {
         policy = policy.rule(Rule::new("custodian", &format!("c{number}"), &[], &[Scope::Unseal, Scope::Status]));

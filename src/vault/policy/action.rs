@@ -18,6 +18,7 @@ pub trait Opens: Action<Subject = Token> {}
 impl Opens for Reveal {}
 impl Opens for Forward {}
 impl Opens for Update {}
+impl Opens for Export {}
 
 /// The subject of an act whose token is not known when policy decides: it is chosen, or found to exist already, under
 /// the Permit, and named with [`super::Permit::about`] before the Permit is recorded.
@@ -116,6 +117,16 @@ actions! {
     Reload(()) = Reload;
     /// Register or list tenants, asked on the admin listener.
     ManageTenants(()) = Tenants;
+    /// Destroy keys.
+    Destroy(()) = Destroy;
+    /// Change the Root or its division.
+    ChangeRoot(()) = RootChange;
+    /// Seal one card of an export to another party's key.
+    Export(Token) = Export;
+    /// Rules of retention.
+    RuleRetention(()) = Retention;
+    /// Copy the store.
+    Backup(()) = Backup;
 }
 
 #[cfg(test)]

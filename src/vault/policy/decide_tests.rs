@@ -6,8 +6,9 @@ use strongroom_wire::{RequestId, SecretId, Token};
 use uuid::Uuid;
 
 use super::super::{
-    CreateSession, Delete, Forward, Fresh, ManageTenants, Note, Provision, Quota, ReadAudit, ReadKeys, ReadMasked,
-    ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, Seal, Tokenize, Unseal, Update, WriteSecret,
+    Backup, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, ManageTenants, Note, Provision, Quota,
+    ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate,
+    RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
 };
 use super::*;
 use crate::clock::{Clock as _, MockClock};
@@ -88,6 +89,11 @@ fn reasons(policy: &Policy, request: &Request) -> Vec<Option<Reason>> {
         ask::<ReadMetrics>(policy, request, ()),
         ask::<Reload>(policy, request, ()),
         ask::<ManageTenants>(policy, request, ()),
+        ask::<Destroy>(policy, request, ()),
+        ask::<ChangeRoot>(policy, request, ()),
+        ask::<Export>(policy, request, token),
+        ask::<RuleRetention>(policy, request, ()),
+        ask::<Backup>(policy, request, ()),
     ]
 }
 

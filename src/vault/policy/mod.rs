@@ -12,9 +12,9 @@ mod quota;
 mod rules;
 
 pub use action::{
-    Action, CreateSession, Delete, Forward, Fresh, IntoSubject, ManageTenants, Opens, Provision, ReadAudit, ReadKeys,
-    ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, Seal, Tokenize, Unseal, Update,
-    WriteSecret,
+    Action, Backup, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, IntoSubject, ManageTenants,
+    Opens, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret,
+    Rotate, RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
 };
 pub use decide::{Policy, QuotaUse};
 pub use identity::{BadIdentity, Identity};

@@ -31,7 +31,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub(super) struct Grant {
     /// A bit for each scope's number.
-    scopes: u32,
+    scopes: u64,
     tenants: Tenants,
     /// Sorted.
     destinations: Vec<DestinationName>,
@@ -252,7 +252,7 @@ impl Grant {
     }
 }
 
-fn read_scopes(scopes: &[Scope]) -> Result<u32, Fault> {
+fn read_scopes(scopes: &[Scope]) -> Result<u64, Fault> {
     let mut bits = 0;
     for scope in scopes {
         if bits & bit(*scope) != 0 {
@@ -304,8 +304,8 @@ fn names_tenant(scope: Scope) -> bool {
     scope.is_tenant_bound() || matches!(scope, Scope::Provision | Scope::Tenants)
 }
 
-/// Every scope's number is below 32; a test holds it.
-fn bit(scope: Scope) -> u32 {
+/// Every scope's number is below 64; a test holds it.
+fn bit(scope: Scope) -> u64 {
     1 << scope as u8
 }
 
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn scopes_fit_their_bits() {
-        assert!(Scope::ALL.iter().all(|scope| (*scope as u8) < 32));
+        assert!(Scope::ALL.iter().all(|scope| (*scope as u8) < 64));
     }
 
     #[test]
