@@ -123,6 +123,8 @@ fn describe(status: &VaultStatus) -> String {
     let root = match status.root {
         RootKind::Custodians => format!("custodians, {} of {}", status.threshold, status.shares),
         RootKind::Dev => "development".to_owned(),
+        RootKind::Pkcs11 => "HSM".to_owned(),
+        RootKind::Kms => "AWS KMS".to_owned(),
     };
     let uncovered = status.audit_size.saturating_sub(status.checkpoint_size);
     let mut lines = vec![

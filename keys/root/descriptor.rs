@@ -9,9 +9,10 @@ use strongroom_wire::limits;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::{Home, Place, RootError};
 use crate::Unauthentic;
 use crate::aead::Cipher;
-use crate::context::{Context, Purpose};
+use crate::context::{Context, Part, Purpose};
 use crate::key::{NoRandomness, RootRole};
 use crate::share::{Share, division_is_sound};
 
@@ -80,6 +81,7 @@ impl Descriptor {
         let sound = match file.kind {
             RootKind::Custodians => division_is_sound(file.shares, file.threshold),
             RootKind::Dev => file.shares == 0 && file.threshold == 0,
+            RootKind::Pkcs11 | RootKind::Kms => false,
         };
         if !sound || file.format != FORMAT || commitments.len() != usize::from(file.shares) {
             return Err(BadDescriptor);
@@ -145,12 +147,26 @@ impl Descriptor {
         if opened.as_slice() == CHECK { Ok(()) } else { Err(Unauthentic) }
     }
 
+    /// The same where the Root is asked for it and may be away. A check that does not open says that the key is another one.
+    pub(super) async fn check_at(&self, home: &dyn Home) -> Result<(), RootError> {
+        let digest = self.digest();
+        let context = place(&digest);
+        let place = Place { context: &context, part: Part::Whole, term: 0 };
+        match home.open(&place, &self.check).await {
+            Ok(opened) if opened.as_slice() == CHECK => Ok(()),
+            Ok(_) | Err(RootError::Unauthentic) => Err(RootError::WrongKey),
+            Err(other) => Err(other),
+        }
+    }
+
     /// `SHA-256(format || vault id || kind || threshold || shares || commitments)`: bound into the check, so that a file with
     /// a lower threshold or an exchanged commitment does not pass.
     fn digest(&self) -> [u8; 32] {
         let kind = match self.kind {
             RootKind::Custodians => 1,
             RootKind::Dev => 2,
+            RootKind::Pkcs11 => 3,
+            RootKind::Kms => 4,
         };
         let mut hash = Sha256::new();
         hash.update(FORMAT.to_be_bytes());

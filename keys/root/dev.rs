@@ -8,6 +8,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use strongroom_wire::admin::RootKind;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{Descriptor, Root, fresh_vault_id};
@@ -35,13 +36,21 @@ pub enum DevRootError {
     Wrong,
 }
 
-/// Makes a Root and its file's text: a warning and the key in base64.
+/// Makes a Root for a new vault and its file's text: a warning and the key in base64.
 ///
 /// # Errors
 /// [`NoRandomness`].
 pub fn make() -> Result<(Zeroizing<String>, Descriptor), NoRandomness> {
+    make_for(fresh_vault_id()?)
+}
+
+/// The same for a vault that is there already and shall get another Root.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_for(vault_id: Uuid) -> Result<(Zeroizing<String>, Descriptor), NoRandomness> {
     let root = Key::<RootRole>::generate()?;
-    let descriptor = Descriptor::dev(fresh_vault_id()?, &Cipher::new(&root))?;
+    let descriptor = Descriptor::dev(vault_id, &Cipher::new(&root))?;
     let mut key = Zeroizing::new([0u8; 44]);
     // 32 bytes are always 44 characters.
     let written = STANDARD.encode_slice(root.bytes(), &mut key[..]).unwrap_or_default();

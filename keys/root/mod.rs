@@ -1,55 +1,127 @@
-//! The Root: the one key that wraps a vault's other keys, in memory while the vault is unsealed and nowhere at rest.
+//! The Root: the one key that wraps a vault's other keys. Where it lives differs (in memory from custodians' shares or a
+//! development file, in an HSM, in a KMS); what it does, and what it refuses, does not.
 
 mod assembly;
 mod descriptor;
 pub mod dev;
+mod error;
+mod memory;
 
 pub use assembly::{Assembly, ShareRefused, Step};
 pub use descriptor::{BadDescriptor, Descriptor};
+pub use error::RootError;
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use strongroom_wire::admin::RootKind;
 use uuid::Uuid;
 
 use crate::Unauthentic;
-use crate::aead::Cipher;
-use crate::context::Context;
+use crate::aead::{Cipher, Unsealed};
+use crate::context::{Context, Part};
 use crate::key::{Key, NoRandomness, Role, RootRole};
 use crate::share::{self, Share, ShareError};
+use memory::Memory;
 
-/// The Root of one vault, proved to be the right one against its [`Descriptor`]. Wiped on drop.
+/// The Root of one vault, proved to be the right one against its [`Descriptor`]. A key in memory is wiped on drop; one in
+/// an HSM or KMS never was here.
+///
+/// A wrapped key is `version u8 = 1 | home u8 (1 memory, 2 HSM, 3 KMS) | what that home made of it`.
 pub struct Root {
-    kind: RootKind,
-    cipher: Cipher<RootRole>,
+    descriptor: Descriptor,
+    home: Arc<dyn Home>,
+}
+
+/// Where a Root lives: seals a few bytes for a place and opens them there alone. Each call ends within a time that the
+/// home bounds itself.
+#[async_trait]
+trait Home: Send + Sync {
+    /// The byte that stands in front of what this home wraps.
+    fn code(&self) -> u8;
+
+    /// Ciphertext with everything in it that [`Home::open`] needs, but for the key and the place.
+    async fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, RootError>;
+
+    /// What [`Home::seal`] sealed for the same place.
+    async fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Unsealed, RootError>;
+}
+
+/// What a home binds to a ciphertext.
+struct Place<'a> {
+    context: &'a Context<'a>,
+    part: Part,
+    term: u32,
 }
 
 impl Root {
-    /// Where it came from.
+    /// Where it lives.
     #[must_use]
     pub fn kind(&self) -> RootKind {
-        self.kind
+        self.descriptor.kind()
+    }
+
+    /// The public half that it was proved against.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
     }
 
     /// Wraps a key for its place and term.
     ///
     /// # Errors
-    /// [`NoRandomness`] if there is no nonce to be had.
-    pub fn wrap<K: Role>(&self, context: &Context<'_>, term: u32, key: &Key<K>) -> Result<Vec<u8>, NoRandomness> {
-        self.cipher.wrap(context, term, key)
+    /// [`RootError`], each with what to do; nothing was wrapped.
+    pub async fn wrap<K: Role>(&self, context: &Context<'_>, term: u32, key: &Key<K>) -> Result<Vec<u8>, RootError> {
+        let sealed = self.home.seal(&Self::place(context, term), key.bytes()).await?;
+        let mut wrapped = Vec::with_capacity(2 + sealed.len());
+        wrapped.extend_from_slice(&[WRAPPED_VERSION, self.home.code()]);
+        wrapped.extend_from_slice(&sealed);
+        Ok(wrapped)
     }
 
     /// The key that [`Root::wrap`] wrapped for the same place and term.
     ///
     /// # Errors
-    /// [`Unauthentic`] for anything else.
-    pub fn unwrap_key<K: Role>(&self, context: &Context<'_>, term: u32, wrapped: &[u8]) -> Result<Key<K>, Unauthentic> {
-        self.cipher.unwrap_key(context, term, wrapped)
+    /// [`RootError::Unauthentic`] for anything else, and why the Root cannot be used now.
+    pub async fn unwrap_key<K: Role>(
+        &self,
+        context: &Context<'_>,
+        term: u32,
+        wrapped: &[u8],
+    ) -> Result<Key<K>, RootError> {
+        let Some((&[version, code], sealed)) = wrapped.split_first_chunk::<2>() else {
+            return Err(RootError::Unauthentic);
+        };
+        if version != WRAPPED_VERSION || code != self.home.code() {
+            return Err(RootError::Unauthentic);
+        }
+        let opened = self.home.open(&Self::place(context, term), sealed).await?;
+        Key::try_init_with(|bytes| {
+            if opened.len() != bytes.len() {
+                return Err(RootError::Unauthentic);
+            }
+            bytes.copy_from_slice(&opened);
+            Ok(())
+        })
     }
 
-    /// The Root that a key is, if the descriptor says so.
+    /// Whether it can be used now, found out by opening the descriptor's check text with it.
+    ///
+    /// # Errors
+    /// [`RootError`]: why not.
+    pub async fn probe(&self) -> Result<(), RootError> {
+        self.descriptor.check_at(&*self.home).await
+    }
+
+    fn place<'a>(context: &'a Context<'a>, term: u32) -> Place<'a> {
+        Place { context, part: Part::Dek, term }
+    }
+
+    /// The Root that a key in memory is, if the descriptor says so.
     fn check(key: &Key<RootRole>, descriptor: &Descriptor) -> Result<Self, Unauthentic> {
         let cipher = Cipher::new(key);
         descriptor.check(&cipher)?;
-        Ok(Self { kind: descriptor.kind(), cipher })
+        Ok(Self { descriptor: descriptor.clone(), home: Arc::new(Memory::new(cipher)) })
     }
 }
 
@@ -59,8 +131,15 @@ impl Root {
 /// # Errors
 /// [`ShareError::Division`] for too few people, [`ShareError::NoRandomness`].
 pub fn found(shares: u8, threshold: u8) -> Result<(Descriptor, Vec<Share>), ShareError> {
+    found_for(fresh_vault_id()?, shares, threshold)
+}
+
+/// The same for a vault that is there already and shall get another Root.
+///
+/// # Errors
+/// As [`found`].
+pub fn found_for(vault_id: Uuid, shares: u8, threshold: u8) -> Result<(Descriptor, Vec<Share>), ShareError> {
     let root = Key::<RootRole>::generate()?;
-    let vault_id = fresh_vault_id()?;
     let dealt = share::deal(&root, vault_id, shares, threshold)?;
     let commitments = dealt.iter().map(Share::commitment).collect();
     let descriptor = Descriptor::custodians(vault_id, threshold, commitments, &Cipher::new(&root))?;
@@ -69,29 +148,17 @@ pub fn found(shares: u8, threshold: u8) -> Result<(Descriptor, Vec<Share>), Shar
     if proved { Ok((descriptor, dealt)) } else { Err(NoRandomness.into()) }
 }
 
-fn fresh_vault_id() -> Result<Uuid, NoRandomness> {
+/// An id for a new vault.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub fn fresh_vault_id() -> Result<Uuid, NoRandomness> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::context::Purpose;
-    use crate::key::Kek;
+const WRAPPED_VERSION: u8 = 1;
 
-    #[test]
-    fn a_key_comes_back_for_its_place_and_term_alone() {
-        let (text, descriptor) = dev::make().unwrap();
-        let root = dev::parse(text.as_bytes(), &descriptor).unwrap();
-        let place = |tenant| Context { tenant, record: b"kek", purpose: Purpose::Key(Kek::NAME) };
-        let kek = Key::<Kek>::generate().unwrap();
-        let wrapped = root.wrap(&place("acme"), 1, &kek).unwrap();
-        let back: Key<Kek> = root.unwrap_key(&place("acme"), 1, &wrapped).unwrap();
-        assert!(back.bytes() == kek.bytes());
-        assert!(root.unwrap_key::<Kek>(&place("acme"), 2, &wrapped).is_err());
-        assert!(root.unwrap_key::<Kek>(&place("other"), 1, &wrapped).is_err());
-        assert_eq!(root.kind(), RootKind::Dev);
-    }
-}
+#[cfg(test)]
+mod conformance;

@@ -26,6 +26,21 @@ pub enum RootKind {
     Custodians,
     /// A file, for development on loopback only.
     Dev,
+    /// A key in an HSM, through PKCS#11.
+    Pkcs11,
+    /// A key in AWS KMS.
+    Kms,
+}
+
+impl RootKind {
+    /// Whether the vault opens by itself when it starts, without custodians and beyond development.
+    #[must_use]
+    pub fn opens_by_itself(self) -> bool {
+        match self {
+            RootKind::Pkcs11 | RootKind::Kms => true,
+            RootKind::Custodians | RootKind::Dev => false,
+        }
+    }
 }
 
 /// `GET /v1/status`.

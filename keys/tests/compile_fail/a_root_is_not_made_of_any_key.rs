@@ -1,7 +1,7 @@
-use strongroom_keys::{Cipher, Key, Root, RootRole};
-use strongroom_wire::admin::RootKind;
+use strongroom_keys::root::dev;
+use strongroom_keys::{Key, Root, RootRole};
 
 fn main() {
-    let key = Key::<RootRole>::generate().unwrap();
-    let _root = Root { kind: RootKind::Dev, cipher: Cipher::new(&key) };
+    let (_, descriptor) = dev::make().unwrap();
+    let _root = Root::check(&Key::<RootRole>::generate().unwrap(), &descriptor);
 }

@@ -152,6 +152,7 @@ impl From<FlowError> for Refusal {
                 "the record was not released; tell the security team, who finds it in the audit log",
             ),
             FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why.to_string()),
+            FlowError::Root(why) => Refusal::new(Kind::Unavailable, why.to_string()).retry_after(10),
             FlowError::Crypto(why) => Refusal::new(Kind::Unavailable, why).retry_after(30),
         }
     }

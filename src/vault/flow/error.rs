@@ -1,6 +1,7 @@
 //! How a story may end badly; `api/problem.rs` maps each case to one problem document.
 
-use strongroom_keys::root::ShareRefused;
+use strongroom_keys::NoRandomness;
+use strongroom_keys::root::{RootError, ShareRefused};
 use strongroom_wire::entry::Reason;
 
 use crate::audit::NotRecorded;
@@ -64,6 +65,9 @@ pub enum FlowError {
     /// A stored record did not authenticate.
     #[error("a stored record failed its integrity check")]
     Tampered,
+    /// The HSM or KMS that holds the Root did not do its part, so no key was made or unwrapped.
+    #[error(transparent)]
+    Root(RootError),
     /// A custodian's share was refused.
     #[error(transparent)]
     Share(#[from] ShareRefused),
@@ -115,6 +119,16 @@ impl From<BarrierError> for FlowError {
             BarrierError::WrapsSpent => FlowError::Crypto("the tenant's key reached its use limit; rotate it"),
             BarrierError::NoRandomness => FlowError::Crypto("the operating system gave no random numbers"),
             BarrierError::TooLong => FlowError::Crypto("the record is too long to be sealed"),
+        }
+    }
+}
+
+impl From<RootError> for FlowError {
+    fn from(error: RootError) -> Self {
+        match error {
+            RootError::Unauthentic => FlowError::Tampered,
+            RootError::NoRandomness => FlowError::from(NoRandomness),
+            other => FlowError::Root(other),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Keys on their way between the store, where they lie wrapped under the Root, and the barrier's keyring.
 
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use strongroom_keys::context::Purpose;
 use strongroom_keys::note;
 use strongroom_keys::root::Root;
@@ -26,7 +29,7 @@ impl<R: Role> Made<R> {
 
 /// Makes an active key and wraps it under the Root, bound to its purpose, tenant and term (PCI DSS 3.7.7: a wrapped key
 /// put in another's place does not open).
-pub(super) fn make<R: Role>(
+pub(super) async fn make<R: Role>(
     root: &Root,
     purpose: KeyPurpose,
     tenant: Option<&TenantId>,
@@ -34,16 +37,20 @@ pub(super) fn make<R: Role>(
     now_ms: u64,
 ) -> Result<Made<R>, FlowError> {
     let key = Key::<R>::generate()?;
-    let wrapped = root.wrap(&place::<R>(purpose, tenant), term, &key)?;
+    let wrapped = root.wrap(&place::<R>(purpose, tenant), term, &key).await?;
     let name = KeyName { purpose, tenant: tenant.cloned(), term };
     Ok(Made { row: KeyRow { name, state: KeyState::Active, wrapped, created_ms: now_ms, wraps: 0 }, key })
 }
 
 /// A new tenant's three keys, as rows and as the keyring takes them.
-pub(super) fn make_tenant(root: &Root, tenant: &TenantId, now_ms: u64) -> Result<(Vec<KeyRow>, TenantKeys), FlowError> {
-    let kek = make::<Kek>(root, KeyPurpose::Kek, Some(tenant), 1, now_ms)?;
-    let fingerprint = make::<Mac>(root, KeyPurpose::Fingerprint, Some(tenant), 1, now_ms)?;
-    let session = make::<Mac>(root, KeyPurpose::Session, Some(tenant), 1, now_ms)?;
+pub(super) async fn make_tenant(
+    root: &Root,
+    tenant: &TenantId,
+    now_ms: u64,
+) -> Result<(Vec<KeyRow>, TenantKeys), FlowError> {
+    let kek = make::<Kek>(root, KeyPurpose::Kek, Some(tenant), 1, now_ms).await?;
+    let fingerprint = make::<Mac>(root, KeyPurpose::Fingerprint, Some(tenant), 1, now_ms).await?;
+    let session = make::<Mac>(root, KeyPurpose::Session, Some(tenant), 1, now_ms).await?;
     let rows = vec![kek.row.clone(), fingerprint.row.clone(), session.row.clone()];
     let keks = vec![KekTerm::new(kek.facts(), &kek.key)];
     let keys = TenantKeys::new(keks, (fingerprint.facts(), fingerprint.key), (session.facts(), session.key))?;
@@ -54,29 +61,51 @@ pub(super) fn make_tenant(root: &Root, tenant: &TenantId, now_ms: u64) -> Result
 ///
 /// # Errors
 /// [`FlowError::Tampered`] if a row does not open under the Root in its place: nothing is unsealed by halves.
-pub(super) fn open(root: &Root, rows: &[KeyRow], vault_id: &str) -> Result<Keyring, FlowError> {
+/// [`FlowError::Root`] if the Root was away before all were open.
+pub(super) async fn open(root: &Arc<Root>, rows: Vec<KeyRow>, vault_id: &str) -> Result<Keyring, FlowError> {
+    let living = rows.into_iter().filter(|row| row.state != KeyState::Destroyed);
+    // Several at a time, because each may be a journey to a KMS and back.
+    let mut opened = stream::iter(living.map(|row| unwrap(Arc::clone(root), row))).buffer_unordered(AT_ONCE);
     let mut builder = Keyring::builder();
-    for row in rows.iter().filter(|row| row.state != KeyState::Destroyed) {
-        let facts = facts(row);
-        builder = match (row.name.purpose, &row.name.tenant) {
-            (KeyPurpose::Kek, Some(tenant)) => builder.kek(tenant, facts, &unwrap::<Kek>(root, row)?),
-            (KeyPurpose::Fingerprint, Some(tenant)) => builder.fingerprint(tenant, facts, unwrap::<Mac>(root, row)?),
-            (KeyPurpose::Session, Some(tenant)) => builder.session(tenant, facts, unwrap::<Mac>(root, row)?),
-            (KeyPurpose::Sign, None) => builder.signer(facts, signer(vault_id, &unwrap::<SignRole>(root, row)?)?),
+    while let Some((row, key)) = opened.try_next().await? {
+        let facts = facts(&row);
+        builder = match (row.name.tenant, key) {
+            (Some(tenant), Opened::Kek(key)) => builder.kek(&tenant, facts, &key),
+            (Some(tenant), Opened::Fingerprint(key)) => builder.fingerprint(&tenant, facts, key),
+            (Some(tenant), Opened::Session(key)) => builder.session(&tenant, facts, key),
+            (None, Opened::Sign(key)) => builder.signer(facts, signer(vault_id, &key)?),
             _ => return Err(FlowError::Tampered),
         };
     }
     Ok(builder.build()?)
 }
 
+/// A key as its row's purpose says.
+enum Opened {
+    Kek(Key<Kek>),
+    Fingerprint(Key<Mac>),
+    Session(Key<Mac>),
+    Sign(Key<SignRole>),
+}
+
+async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowError> {
+    let opened = match row.name.purpose {
+        KeyPurpose::Kek => Opened::Kek(unwrap_as(&root, &row).await?),
+        KeyPurpose::Fingerprint => Opened::Fingerprint(unwrap_as(&root, &row).await?),
+        KeyPurpose::Session => Opened::Session(unwrap_as(&root, &row).await?),
+        KeyPurpose::Sign => Opened::Sign(unwrap_as(&root, &row).await?),
+    };
+    Ok((row, opened))
+}
+
+async fn unwrap_as<R: Role>(root: &Root, row: &KeyRow) -> Result<Key<R>, FlowError> {
+    let place = place::<R>(row.name.purpose, row.name.tenant.as_ref());
+    Ok(root.unwrap_key(&place, row.name.term, &row.wrapped).await?)
+}
+
 fn signer(vault_id: &str, key: &Key<SignRole>) -> Result<Signer, FlowError> {
     // A vault's id is a UUID, which fits a signer's name.
     Signer::new(&note::origin(vault_id), key).map_err(|_| FlowError::Crypto("the vault's id cannot name a signer"))
-}
-
-fn unwrap<R: Role>(root: &Root, row: &KeyRow) -> Result<Key<R>, FlowError> {
-    root.unwrap_key(&place::<R>(row.name.purpose, row.name.tenant.as_ref()), row.name.term, &row.wrapped)
-        .map_err(|_| FlowError::Tampered)
 }
 
 fn place<R: Role>(purpose: KeyPurpose, tenant: Option<&TenantId>) -> Context<'_> {
@@ -92,6 +121,9 @@ fn place<R: Role>(purpose: KeyPurpose, tenant: Option<&TenantId>) -> Context<'_>
 fn facts(row: &KeyRow) -> KeyFacts {
     KeyFacts { term: row.name.term, state: row.state, created_ms: row.created_ms, wraps: row.wraps }
 }
+
+/// Keys that are unwrapped at a time.
+const AT_ONCE: usize = 16;
 
 impl From<NoRandomness> for FlowError {
     fn from(_: NoRandomness) -> Self {

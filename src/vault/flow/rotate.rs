@@ -110,14 +110,14 @@ pub async fn resume(vault: &Arc<Vault>) -> Result<(), FlowError> {
 /// Makes the new term: first in the store, then in the keyring, where it begins to seal.
 async fn begin(vault: &Vault, request: &RotateRequest) -> Result<RotationRow, FlowError> {
     let tenant = &request.tenant;
-    let held = vault.root.held.lock().await;
-    let root = held.as_ref().ok_or(FlowError::Sealed)?;
+    let root = vault.root.get().await?;
     let rows = vault.store.keys().await?;
     let is_kek = |row: &&KeyRow| row.name.purpose == KeyPurpose::Kek && row.name.tenant.as_ref() == Some(tenant);
     let active = rows.iter().filter(is_kek).find(|row| row.state == KeyState::Active).ok_or(FlowError::NotFound)?;
     let term = rows.iter().filter(is_kek).map(|row| row.name.term).max().unwrap_or(0) + 1;
     let now = vault.now_ms();
-    let made = keyring::make::<Kek>(root, KeyPurpose::Kek, Some(tenant), term, now)?;
+    let made = keyring::make::<Kek>(&root, KeyPurpose::Kek, Some(tenant), term, now).await?;
+    let changing = vault.root.still(&root).await?;
     let about = Own { tenant: Some(tenant.clone()), subject: Subject::None, note: Note::words("kek: term").and(&term) };
     vault.audit.record_own(OwnAct::KeyMade, about).await?;
     let change = KeyChange {
@@ -129,7 +129,7 @@ async fn begin(vault: &Vault, request: &RotateRequest) -> Result<RotationRow, Fl
         return Err(FlowError::Conflict("the tenant's keys are being changed by another request; ask again"));
     }
     vault.barrier.update(|ring| ring.add_term(tenant, KekTerm::new(made.facts(), &made.key)))?;
-    drop(held);
+    drop(changing);
     let row = RotationRow {
         tenant: tenant.clone(),
         to_term: term,

@@ -49,14 +49,17 @@ pub async fn list(vault: &Vault, asker: &Asker) -> Result<TenantList, FlowError>
 
 /// The Warrant is of one of the two acts above; which does not matter here.
 async fn register<A: Action>(vault: &Vault, _: &Warrant<A>, tenant: TenantId) -> Result<Tenant, FlowError> {
-    // Held to the end, so that the store and the keyring change in the same order.
-    let held = vault.root.held.lock().await;
-    let root = held.as_ref().ok_or(FlowError::Sealed)?;
     if let Some(known) = find(vault, &tenant).await? {
         return Ok(view(known));
     }
+    let root = vault.root.get().await?;
     let created_ms = vault.now_ms();
-    let (rows, keys) = keyring::make_tenant(root, &tenant, created_ms)?;
+    let (rows, keys) = keyring::make_tenant(&root, &tenant, created_ms).await?;
+    // Held to the end, so that the store and the keyring change in the same order.
+    let _changing = vault.root.still(&root).await?;
+    if let Some(known) = find(vault, &tenant).await? {
+        return Ok(view(known));
+    }
     let note = Note::words("kek, fingerprint, session: term 1");
     let about = Own { tenant: Some(tenant.clone()), subject: Subject::None, note };
     vault.audit.record_own(OwnAct::KeyMade, about).await?;

@@ -100,12 +100,18 @@ pub async fn with_dev_root(vault: &Arc<Vault>) -> Result<(), FlowError> {
 /// From the Root to a vault that works: keys unwrapped once and held, a way to sign, rotations taken up again.
 async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
     let mut held = vault.root.held.lock().await;
+    if vault.barrier.is_unsealed() {
+        return Err(FlowError::Conflict("the vault is unsealed already"));
+    }
+    let root = Arc::new(root);
     let vault_id = vault.root.descriptor.vault_id().to_string();
     let mut rows = vault.store.keys().await?;
     if !rows.iter().any(|row| row.name.purpose == KeyPurpose::Sign) {
         rows.push(found(vault, &root).await?);
     }
-    let ring = keyring::open(&root, &rows, &vault_id)?;
+    // The lock is held although the Root may be slow: nobody else has a use for it while the vault is sealed, and keys
+    // that another request adds meanwhile would be missing from this ring.
+    let ring = keyring::open(&root, rows, &vault_id).await?;
     vault.barrier.install(ring)?;
     if let Err(error) = attach(vault) {
         vault.barrier.seal_now();
@@ -147,7 +153,7 @@ fn check_log(vault: &Arc<Vault>) {
 
 /// The first unseal of a vault makes its Sign key.
 async fn found(vault: &Vault, root: &Root) -> Result<KeyRow, FlowError> {
-    let sign = keyring::make::<SignRole>(root, KeyPurpose::Sign, None, 1, vault.now_ms())?;
+    let sign = keyring::make::<SignRole>(root, KeyPurpose::Sign, None, 1, vault.now_ms()).await?;
     vault.audit.record_own(OwnAct::KeyMade, Own::noting(Note::words("sign: term 1"))).await?;
     let change = KeyChange { insert: vec![sign.row.clone()], ..KeyChange::default() };
     if vault.store.change_keys(change).await? {

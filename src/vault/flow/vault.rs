@@ -8,7 +8,7 @@ use strongroom_keys::root::{Assembly, Descriptor, Root};
 use strongroom_wire::entry::Reason;
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, TenantId, Token};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::rotate::Rotations;
 use super::{FlowError, idempotency, kek};
@@ -57,7 +57,7 @@ pub struct RootSource {
     /// The development Root's file, where there is one.
     pub dev_key: Option<PathBuf>,
     /// The Root, while unsealed: new tenants and terms are wrapped under it.
-    pub(super) held: Mutex<Option<Root>>,
+    pub(super) held: Mutex<Option<Arc<Root>>>,
     pub(super) ceremony: Mutex<Assembly>,
 }
 
@@ -67,6 +67,22 @@ impl RootSource {
     pub fn new(descriptor: Descriptor, dev_key: Option<PathBuf>) -> Self {
         let ceremony = Mutex::new(Assembly::new(descriptor.clone()));
         Self { descriptor, dev_key, held: Mutex::new(None), ceremony }
+    }
+
+    /// The Root, if the vault is unsealed. It may be slow or away, so it is not asked for anything while the lock is held.
+    pub(super) async fn get(&self) -> Result<Arc<Root>, FlowError> {
+        self.held.lock().await.as_ref().map(Arc::clone).ok_or(FlowError::Sealed)
+    }
+
+    /// The lock under which the store's keys and the keyring change together, if the Root is still the one that wrapped
+    /// what is about to be stored.
+    pub(super) async fn still(&self, root: &Arc<Root>) -> Result<MutexGuard<'_, Option<Arc<Root>>>, FlowError> {
+        let held = self.held.lock().await;
+        match &*held {
+            Some(now) if Arc::ptr_eq(now, root) => Ok(held),
+            Some(_) => Err(FlowError::Conflict("the vault was unsealed anew in between; ask again")),
+            None => Err(FlowError::Sealed),
+        }
     }
 }
 
