@@ -4,6 +4,7 @@
 pub mod aead;
 pub mod completion;
 pub mod context;
+pub mod destruction;
 pub mod envelope;
 pub mod key;
 pub mod mac;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use strongroom_wire::acts::{DestroyKey, PendingAct};
 use strongroom_wire::admin::{KeyList, KeyPurpose, KeyState, RotateRequest, Rotation, RotationState};
 use strongroom_wire::{Kind, TenantId};
 
+use crate::acts::say_act;
 use crate::client::{Client, Connection, converse};
 use crate::failure::Failure;
 use crate::say::{Say, table};
@@ -16,6 +18,7 @@ use crate::say::{Say, table};
 pub(crate) enum Keys {
     List(List),
     Rotate(Rotate),
+    Destroy(Destroy),
 }
 
 /// List every term of every key
@@ -50,11 +53,31 @@ pub(crate) struct Rotate {
     connection: Connection,
 }
 
+/// Ask for a retired term of a tenant's Kek to be destroyed; a second person approves it
+///
+/// Refused while the term is in use or a record is on it. Copies of the database from before still hold the wrapped key.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  vaultctl keys destroy --tenant acme --term 1 \\
+      --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
+pub(crate) struct Destroy {
+    /// Whose Kek
+    #[arg(long)]
+    tenant: String,
+    /// Which term of it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    term: u32,
+    #[command(flatten)]
+    connection: Connection,
+}
+
 impl Keys {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
         match self {
             Keys::List(list) => list.run(say),
             Keys::Rotate(rotate) => rotate.run(say),
+            Keys::Destroy(destroy) => destroy.run(say),
         }
     }
 }
@@ -106,6 +129,17 @@ impl Rotate {
     }
 }
 
+impl Destroy {
+    fn run(self, say: &Say) -> Result<(), Failure> {
+        let tenant: TenantId = self.tenant.parse().map_err(Failure::of)?;
+        let client = self.connection.open()?;
+        let asked = DestroyKey { purpose: KeyPurpose::Kek, tenant: Some(tenant), term: self.term };
+        let act: PendingAct = converse(async move { client.post("/v1/keys/destroy", &asked).await })?;
+        say_act(say, &act);
+        Ok(())
+    }
+}
+
 /// Asks until it is over. An interrupt ends the asking alone.
 async fn watch(client: &Client, mut rotation: Rotation) -> Result<Rotation, Failure> {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(rotation.total) } else { ProgressBar::hidden() };
@@ -152,7 +186,7 @@ fn describe(rotation: &Rotation) -> String {
     }
 }
 
-fn purpose(purpose: KeyPurpose) -> &'static str {
+pub(crate) fn purpose(purpose: KeyPurpose) -> &'static str {
     match purpose {
         KeyPurpose::Kek => "kek",
         KeyPurpose::Fingerprint => "fingerprint",

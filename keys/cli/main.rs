@@ -1,6 +1,7 @@
 //! vaultctl: the security team's tool. It makes and opens custodians' shares, talks to the admin listener of a vault and
 //! verifies its audit log; it never sees a card.
 
+mod acts;
 mod audit;
 mod client;
 mod failure;
@@ -9,6 +10,7 @@ mod init;
 mod keys;
 mod passphrase;
 mod pki;
+mod proof;
 mod say;
 mod seal;
 mod tenants;
@@ -53,6 +55,12 @@ enum Command {
     /// List and register tenants
     #[command(subcommand)]
     Tenants(tenants::Tenants),
+    /// List, approve and withdraw what needs two people
+    #[command(subcommand)]
+    Acts(acts::Acts),
+    /// Verify what the vault signed
+    #[command(subcommand)]
+    Proof(proof::Proof),
     /// Read and verify the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -88,6 +96,8 @@ fn run(command: Command, say: &Say) -> Result<(), Failure> {
         Command::Reload(reload) => reload.run(say),
         Command::Keys(keys) => keys.run(say),
         Command::Tenants(tenants) => tenants.run(say),
+        Command::Acts(acts) => acts.run(say),
+        Command::Proof(proof) => proof.run(say),
         Command::Audit(audit) => audit.run(say),
         Command::Pki(pki) => pki.run(say),
     }

@@ -25,6 +25,10 @@ pub struct SecretId(Uuid);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(Uuid);
 
+/// The name of an act that needs two people: `act_` and a UUIDv7 as 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActId(Uuid);
+
 macro_rules! prefixed_uuid {
     ($name:ident, $prefix:literal, $error:literal) => {
         impl $name {
@@ -100,6 +104,7 @@ macro_rules! text_serde {
 prefixed_uuid!(Token, "pm_", "a payment method id is pm_ and 32 hexadecimal digits of a UUIDv7");
 prefixed_uuid!(SecretId, "sec_", "a secret id is sec_ and 32 hexadecimal digits of a UUIDv7");
 prefixed_uuid!(RequestId, "req_", "a request id is req_ and 32 hexadecimal digits of a UUIDv7");
+prefixed_uuid!(ActId, "act_", "an act's id is act_ and 32 hexadecimal digits of a UUIDv7");
 
 /// A merchant's name: 1 to 64 of `a-z 0-9 _ -`, beginning with a letter or digit.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

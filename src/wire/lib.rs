@@ -1,5 +1,6 @@
 //! What Strongroom's processes may say to each other: types, limits and codes. No card, no I/O, no cryptography.
 
+pub mod acts;
 pub mod admin;
 pub mod entry;
 pub mod forward;
@@ -12,6 +13,6 @@ pub mod scope;
 pub mod template;
 
 pub use entry::Entry;
-pub use id::{BadId, CustomerId, Reference, RequestId, SecretId, TenantId, Token};
+pub use id::{ActId, BadId, CustomerId, Reference, RequestId, SecretId, TenantId, Token};
 pub use problem::{Kind, Problem};
 pub use scope::Scope;

@@ -278,3 +278,13 @@ pub const STORED_ANSWER_BYTES_MAX: usize = 73 * 1024;
 /// Most requests that the vault has on their way to destinations at a time; more are refused. Each needs a file of the
 /// process, and the databases must keep theirs.
 pub const FORWARDS_AT_ONCE_MAX: usize = 128;
+/// Most acts that wait for a second person or for their end.
+pub const ACTS_OPEN_MAX: u32 = 100;
+/// Most acts in one list; the newest are shown.
+pub const ACTS_LISTED_MAX: u32 = 500;
+/// How long an act that needs two people waits for the second one, in milliseconds (24 hours).
+pub const ACT_OPEN_MS: u64 = 24 * 3_600 * 1_000;
+/// How long an act that is over stays in the list, in milliseconds (30 days).
+pub const ACT_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
+/// Largest act in the store, signature included, in bytes.
+pub const ACT_BYTES_MAX: usize = 16 * 1024;

@@ -1,9 +1,11 @@
 //! The routes of the release and admin listeners, from the documents that they serve, and a right request for each.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
-use strongroom_tests::harness::{Answer, Client, Credentials, Result, World, because};
-use strongroom_wire::{Scope, SecretId, Token};
+use strongroom_tests::harness::{Answer, Client, Credentials, Result, World, because, eventually};
+use strongroom_wire::{ActId, Scope, SecretId, Token};
 
 /// Which listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +29,19 @@ pub(crate) struct Named {
     pub(crate) token: String,
     pub(crate) secret: String,
     pub(crate) tenant: String,
+    /// Two acts that another officer asked for: one to approve, one to withdraw.
+    pub(crate) acts: [String; 2],
 }
 
 impl Named {
     /// Ids that nobody has.
     pub(crate) fn nobody(tenant: &str) -> Self {
-        Self { token: Token::fresh().to_string(), secret: SecretId::fresh().to_string(), tenant: tenant.to_owned() }
+        Self {
+            token: Token::fresh().to_string(),
+            secret: SecretId::fresh().to_string(),
+            tenant: tenant.to_owned(),
+            acts: [ActId::fresh().to_string(), ActId::fresh().to_string()],
+        }
     }
 
     /// A card and a secret that were stored just now.
@@ -45,8 +54,29 @@ impl Named {
             token: word(&card, "payment_method_id"),
             secret: word(&secret, "secret_id"),
             tenant: world.tenant.clone(),
+            acts: asked(world).await?,
         })
     }
+}
+
+/// The other officer asks for the destruction of two terms that retired.
+async fn asked(world: &World) -> Result<[String; 2]> {
+    let security = world.security().await?;
+    let bob = world.vault.admin(&world.pki, &world.credentials("security", "bob")?)?;
+    let mut acts = [String::new(), String::new()];
+    for (act, term) in acts.iter_mut().zip(1..) {
+        let rotate = json!({ "tenant": world.tenant });
+        security.post("/v1/rotations", &rotate).await?.expect(202)?;
+        eventually("the rotation to end", Duration::from_secs(30), || async {
+            let now = security.get(&format!("/v1/rotations/{}", world.tenant)).await?.expect(200)?;
+            Ok((now["state"] == "done").then_some(()))
+        })
+        .await?;
+        let destroy = json!({ "purpose": "kek", "tenant": world.tenant, "term": term });
+        let asked = bob.post("/v1/keys/destroy", &destroy).await?.expect(202)?;
+        *act = asked["act_id"].as_str().unwrap_or_default().to_owned();
+    }
+    Ok(acts)
 }
 
 /// Every route of the release and admin listeners, as vaultd's document has them.
@@ -91,7 +121,8 @@ impl Route {
     /// The path with its ids filled in.
     pub(crate) fn concrete(&self, named: &Named) -> String {
         let id = if self.path.contains("secrets") { &named.secret } else { &named.token };
-        self.path.replace("{id}", id).replace("{tenant}", &named.tenant).replace("{index}", "0")
+        let act = &named.acts[usize::from(self.method == Method::DELETE)];
+        self.path.replace("{id}", id).replace("{act}", act).replace("{tenant}", &named.tenant).replace("{index}", "0")
     }
 
     /// A body that is right, so that a refusal cannot be about it.
@@ -122,7 +153,15 @@ impl Route {
                 "index": 1,
                 "share": format!("{}=", "A".repeat(43)),
             })),
-            ("POST", "/v1/payment_methods/{id}/retain" | "/v1/secrets/{id}/reveal" | "/v1/seal" | "/v1/reload") => None,
+            ("POST", "/v1/keys/destroy") => Some(json!({ "purpose": "kek", "tenant": named.tenant, "term": 1 })),
+            (
+                "POST",
+                "/v1/payment_methods/{id}/retain"
+                | "/v1/secrets/{id}/reveal"
+                | "/v1/seal"
+                | "/v1/reload"
+                | "/v1/acts/{act}/approve",
+            ) => None,
             ("GET" | "DELETE", _) => None,
             (method, path) => {
                 panic!("{method} {path} is new: say here what a right request is, and every test will try it")

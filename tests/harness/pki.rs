@@ -88,6 +88,16 @@ impl Pki {
         self.sign("nameless", params)
     }
 
+    /// A client certificate of this CA for the key of another one: two names in one hand.
+    ///
+    /// # Errors
+    /// When a key cannot be read.
+    pub fn client_with_key_of(&self, role: &str, name: &str, other: &Credentials) -> Result<Credentials> {
+        let key = fs::read_to_string(&other.key).map_err(because(other.key.display()))?;
+        let key = KeyPair::from_pem(&key).map_err(because("the other's key"))?;
+        self.sign_for(&format!("shared-{role}-{name}"), leaf(role, name)?, &key)
+    }
+
     fn issue(&self, name: &str, what: &[&str]) -> Result<Credentials> {
         let folder = self.folder.join("issued");
         let made = credentials(&folder, name);
@@ -102,11 +112,14 @@ impl Pki {
     }
 
     fn sign(&self, name: &str, params: CertificateParams) -> Result<Credentials> {
+        self.sign_for(name, params, &KeyPair::generate().map_err(because("a key"))?)
+    }
+
+    fn sign_for(&self, name: &str, params: CertificateParams, leaf: &KeyPair) -> Result<Credentials> {
         let read = |path: PathBuf| fs::read_to_string(&path).map_err(because(path.display()));
         let key = KeyPair::from_pem(&read(self.folder.join(CA_KEY))?).map_err(because("the CA's key"))?;
         let issuer = Issuer::from_ca_cert_pem(&read(self.ca())?, key).map_err(because("the CA's certificate"))?;
-        let leaf = KeyPair::generate().map_err(because("a key"))?;
-        let certificate = params.signed_by(&leaf, &issuer).map_err(because("a certificate"))?;
+        let certificate = params.signed_by(leaf, &issuer).map_err(because("a certificate"))?;
         let made = credentials(&self.folder, name);
         fs::write(&made.certificate, certificate.pem()).map_err(because(made.certificate.display()))?;
         fs::write(&made.key, leaf.serialize_pem()).map_err(because(made.key.display()))?;

@@ -37,7 +37,7 @@ impl Audit {
 }
 
 /// The key that a flag names, as text or as a file that holds it.
-fn public_key(text: &str) -> Result<PublicKey, Failure> {
+pub(crate) fn public_key(text: &str) -> Result<PublicKey, Failure> {
     // A key has two plus signs, and a path hardly any.
     if let Ok(key) = text.parse() {
         return Ok(key);
@@ -53,6 +53,6 @@ fn public_key(text: &str) -> Result<PublicKey, Failure> {
 }
 
 /// A note or key in a file.
-fn read_small(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_small(path: &Path) -> Result<String, Failure> {
     Ok(file::read_text(path, limits::NOTE_BYTES_MAX)?.to_string())
 }

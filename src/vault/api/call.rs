@@ -100,6 +100,8 @@ struct Context {
     state: Option<web::Data<State>>,
     request: RequestId,
     origin: Option<IpAddr>,
+    /// SHA-256 of the public key of the client certificate.
+    key: Option<[u8; 32]>,
 }
 
 impl Context {
@@ -108,12 +110,13 @@ impl Context {
             state: request.app_data::<web::Data<State>>().cloned(),
             request: request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::fresh),
             origin: request.conn_data::<Peer>().map(Peer::ip),
+            key: request.conn_data::<Peer>().and_then(Peer::key),
         }
     }
 
     fn call(self, who: Principal, tenant: Option<TenantId>, key: Option<IdempotencyKey>) -> Result<Call, Refusal> {
         let state = self.state.ok_or_else(no_state)?;
-        Ok(Call { state, asker: Asker { who, tenant, request: self.request, origin: self.origin }, key })
+        Ok(Call { state, asker: Asker { who, tenant, request: self.request, origin: self.origin, key: self.key }, key })
     }
 
     /// Records that somebody without a name was turned away. If that cannot be recorded the answer says so instead.

@@ -8,6 +8,7 @@ use actix_http::Extensions;
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::rt::net::TcpStream;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
 
 use super::head::forget_kept_heads;
@@ -23,6 +24,8 @@ struct Certificate {
     chain: Vec<CertificateDer<'static>>,
     /// The one URI SAN; `None` if there is none or more than one, which names nobody.
     uri: Option<String>,
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    key: [u8; 32],
     not_after_s: i64,
     /// Generation of the CA files, and when, in seconds since 1970.
     verified: Cell<(u64, u64)>,
@@ -42,6 +45,12 @@ impl Peer {
     #[must_use]
     pub(super) fn ip(&self) -> IpAddr {
         self.address.ip()
+    }
+
+    /// SHA-256 of the public key of the client certificate: who has the same one is the same person.
+    #[must_use]
+    pub(super) fn key(&self) -> Option<[u8; 32]> {
+        self.certificate.as_ref().map(|certificate| certificate.key)
     }
 
     /// The URI SAN of a certificate that is valid at this moment: in its time, and signed and not revoked as the CA
@@ -89,6 +98,7 @@ impl Certificate {
         };
         Some(Self {
             uri,
+            key: Sha256::digest(parsed.public_key().raw).into(),
             not_after_s: parsed.validity().not_after.timestamp(),
             chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
             verified: Cell::new((generation, 0)),

@@ -1,5 +1,6 @@
 //! The listeners: TLS, who asks, bodies, answers. A handler parses, calls one flow and answers; it decides nothing.
 
+mod acts;
 mod admin;
 mod answer;
 mod body;

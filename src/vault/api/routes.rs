@@ -6,7 +6,7 @@ use strongroom_wire::Kind;
 
 use super::head::RouteLabel;
 use super::problem::Refusal;
-use super::{admin, forward, health, intake, release};
+use super::{acts, admin, forward, health, intake, release};
 use crate::telemetry::metrics::ListenerLabel::{self, Admin, Intake, Release};
 
 /// The OpenAPI 3.1 document that the release and admin listeners serve at `/openapi.json`.
@@ -81,6 +81,10 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     ),
     (Admin, "/v1/seal", &[("POST", || web::post().to(admin::seal))]),
     (Admin, "/v1/keys", &[("GET", || web::get().to(admin::keys))]),
+    (Admin, "/v1/keys/destroy", &[("POST", || web::post().to(acts::destroy_key))]),
+    (Admin, "/v1/acts", &[("GET", || web::get().to(acts::list))]),
+    (Admin, "/v1/acts/{act}", &[("DELETE", || web::delete().to(acts::withdraw))]),
+    (Admin, "/v1/acts/{act}/approve", &[("POST", || web::post().to(acts::approve))]),
     (Admin, "/v1/rotations", &[("POST", || web::post().to(admin::rotate))]),
     (Admin, "/v1/rotations/{tenant}", &[("GET", || web::get().to(admin::rotation))]),
     (

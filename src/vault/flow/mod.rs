@@ -1,10 +1,12 @@
 //! What the vault does, one story per file: each asks policy for a Permit, has the audit log turn it into a Warrant, and
 //! only then goes to the barrier and the store.
 
+pub mod acts;
 pub mod admin;
 pub mod audit;
 pub mod cvc;
 pub mod delete;
+mod destroy;
 mod error;
 pub mod forward;
 mod idempotency;

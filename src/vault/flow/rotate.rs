@@ -99,6 +99,7 @@ pub async fn resume(vault: &Arc<Vault>) -> Result<(), FlowError> {
             tenant: Some(row.tenant.clone()),
             request: RequestId::fresh(),
             origin: None,
+            key: None,
         };
         let permit = vault.permit_unsealed::<Rotate>(&asker, (), Note::words("resume")).await?;
         let warrant = vault.warrant(permit).await?;

@@ -2,7 +2,7 @@
 
 use strongroom_wire::entry::{OwnAct, Subject};
 
-use super::{FlowError, Vault};
+use super::{FlowError, Vault, acts};
 use crate::audit::Own;
 use crate::policy::Note;
 use crate::telemetry::log;
@@ -34,6 +34,7 @@ pub async fn sweep(vault: &Vault) -> Result<u64, FlowError> {
         }
     }
     while vault.store.purge_answers(vault.now_ms(), BATCH).await? == u64::from(BATCH) {}
+    acts::expire(vault).await?;
     Ok(swept)
 }
 

@@ -10,7 +10,7 @@ use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
-use super::{Asker, FlowError, Vault, keyring, rotate};
+use super::{Asker, FlowError, Vault, acts, keyring, rotate};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
 use crate::store::{KeyChange, KeyRow};
@@ -123,6 +123,7 @@ async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
     // So that the log can be verified from its first moment on; the writer signs again by itself.
     let _ = vault.audit.checkpoint().await;
     check_log(vault);
+    acts::resume(vault).await;
     rotate::resume(vault).await
 }
 

@@ -11,7 +11,7 @@ use strongroom_wire::{RequestId, TenantId, Token};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::rotate::Rotations;
-use super::{FlowError, idempotency, kek};
+use super::{FlowError, acts, idempotency, kek};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
@@ -46,6 +46,7 @@ pub struct Vault {
     pub warnings: Vec<String>,
     /// When the process started, milliseconds since 1970.
     pub started_ms: u64,
+    pub(super) acts: acts::Acts,
     pub(super) wraps: kek::WrapCount,
     pub(super) turns: idempotency::Turns,
 }
@@ -97,6 +98,8 @@ pub struct Asker {
     pub request: RequestId,
     /// From where.
     pub origin: Option<IpAddr>,
+    /// SHA-256 of the public key of the client certificate, where there is one.
+    pub key: Option<[u8; 32]>,
 }
 
 impl Vault {
@@ -122,6 +125,7 @@ impl Vault {
             rotations: Rotations::default(),
             warnings,
             started_ms,
+            acts: acts::Acts::default(),
             wraps: kek::WrapCount::default(),
             turns: idempotency::Turns::default(),
         }

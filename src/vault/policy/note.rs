@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::payment_method::Purpose;
-use strongroom_wire::{Reference, RequestId, SecretId, TenantId, Token};
+use strongroom_wire::{ActId, Reference, RequestId, SecretId, TenantId, Token};
+
+use super::Identity;
 
 /// What an act was for, in at most 255 bytes: words of ours and values of log-safe types, one space between them. It
 /// cannot be made from text that a client sent.
@@ -105,7 +107,7 @@ macro_rules! displayed {
     };
 }
 
-displayed!(DestinationName, Reference, RequestId, SecretId, TenantId, Token, u8, u16, u32, u64);
+displayed!(ActId, DestinationName, Identity, Reference, RequestId, SecretId, TenantId, Token, u8, u16, u32, u64);
 
 #[cfg(test)]
 mod tests {

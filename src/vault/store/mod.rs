@@ -20,8 +20,8 @@ use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 pub use error::StoreError;
 pub use mint::TokenMint;
 pub use row::{
-    AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place, RotationRow,
-    SecretRow, StaleCursor, StalePage, StaleRecord, TenantRow,
+    ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place,
+    RotationRow, SecretRow, StaleCursor, StalePage, StaleRecord, TenantRow,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 
@@ -179,6 +179,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every rotation, oldest first.
     async fn rotations(&self) -> Result<Vec<RotationRow>, StoreError>;
+
+    /// Stores a new act that needs two people.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if [`strongroom_wire::limits::ACTS_OPEN_MAX`] are open; [`StoreError::Exists`];
+    /// [`StoreError::TooLarge`].
+    async fn insert_act(&self, act: ActRow) -> Result<(), StoreError>;
+
+    /// Puts what `new` says in the place of an act that is still `old` in every part; the id stays. `false` if it is not.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn swap_act(&self, old: ActRow, new: ActRow) -> Result<bool, StoreError>;
+
+    /// Every open act and the newest of those that are over, newest first.
+    async fn acts(&self) -> Result<Vec<ActRow>, StoreError>;
+
+    /// Removes acts that are over and were kept until now; says how many.
+    async fn purge_acts(&self, now_ms: u64) -> Result<u64, StoreError>;
 
     /// Number of the newest migration.
     fn schema(&self) -> u32;

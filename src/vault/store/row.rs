@@ -1,7 +1,7 @@
 //! The rows of the store. Blobs are sealed by the barrier; the store gives them back as it got them.
 
 use strongroom_wire::admin::{KeyPurpose, KeyState, RotationState};
-use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
+use strongroom_wire::{ActId, CustomerId, SecretId, TenantId, Token};
 
 /// A stored card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,4 +202,17 @@ pub struct RotationRow {
     pub fault: Option<String>,
     /// The signed completion proof.
     pub proof: Option<String>,
+}
+
+/// An act that needs two people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActRow {
+    /// Its name.
+    pub id: ActId,
+    /// Whether it waits for a second person or for its end.
+    pub is_open: bool,
+    /// Open: when it runs out. Over: until when it is kept.
+    pub until_ms: u64,
+    /// Everything about it, signed by the vault. The store gives it back as it got it.
+    pub note: String,
 }

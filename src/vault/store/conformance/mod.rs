@@ -1,5 +1,6 @@
 //! What every store must do, whatever it is made of: one suite, run over each backend.
 
+pub(super) mod acts;
 pub(super) mod cards;
 pub(super) mod keys;
 pub(super) mod records;
@@ -27,6 +28,8 @@ macro_rules! conformance {
         $crate::store::conformance::conformance!($open, keys:
             a_tenant_comes_with_its_keys, a_key_change_that_does_not_fit_changes_nothing,
             a_destroyed_key_has_no_bytes, wraps_only_grow, keys_over_the_limit_are_refused);
+        $crate::store::conformance::conformance!($open, acts:
+            an_act_changes_only_from_what_it_was, acts_that_are_over_go_when_their_time_comes, acts_have_their_limits);
     };
     ($open:ident, $part:ident: $($name:ident),* $(,)?) => {
         mod $part {

@@ -1,5 +1,6 @@
 //! `SqliteStore`: the store in one SQLite file, for one machine. It needs no server and no care.
 
+mod acts;
 mod answers;
 mod cards;
 mod fault;
@@ -25,8 +26,8 @@ use strongroom_wire::{CustomerId, SecretId, TenantId, Token, limits};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place,
-    RotationRow, SecretRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
+    ActRow, AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow,
+    Place, RotationRow, SecretRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
 };
 
 /// What a store is opened with.
@@ -308,6 +309,24 @@ impl Store for SqliteStore {
 
     async fn rotations(&self) -> Result<Vec<RotationRow>, StoreError> {
         self.readers.short(tenants::rotations)
+    }
+
+    async fn insert_act(&self, act: ActRow) -> Result<(), StoreError> {
+        acts::check(&act)?;
+        self.writer.write(move |desk| acts::insert(desk, &act)).await
+    }
+
+    async fn swap_act(&self, old: ActRow, new: ActRow) -> Result<bool, StoreError> {
+        acts::check(&new)?;
+        self.writer.write(move |desk| acts::swap(desk, &old, &new)).await
+    }
+
+    async fn acts(&self) -> Result<Vec<ActRow>, StoreError> {
+        self.readers.short(acts::list)
+    }
+
+    async fn purge_acts(&self, now_ms: u64) -> Result<u64, StoreError> {
+        self.writer.write(move |desk| acts::purge(desk, now_ms)).await
     }
 
     fn schema(&self) -> u32 {

@@ -114,7 +114,7 @@ fn private(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Each file is one migration; its place is its number less one.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_acts.sql")];
 
 /// "StRm": tells our files from other SQLite databases.
 const APPLICATION: i32 = 0x5374_526d;

@@ -1,0 +1,102 @@
+//! `vaultctl proof`: signed notes of the vault, checked without the vault.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use strongroom_keys::completion::Completion;
+use strongroom_keys::destruction::{Destruction, Shredding};
+use strongroom_keys::note::BadNote;
+use strongroom_keys::sign::PublicKey;
+use strongroom_wire::admin::rfc3339_ms;
+
+use crate::audit::{public_key, read_small};
+use crate::failure::Failure;
+use crate::keys::purpose;
+use crate::say::Say;
+
+#[derive(Subcommand)]
+pub(crate) enum Proof {
+    Verify(Verify),
+}
+
+/// Verify a note that the vault signed: a rotation that is complete, a key or a tenant that is gone
+///
+/// Needs nothing but the file and the vault's public key, which is best kept from an earlier day.
+#[derive(Args)]
+#[command(after_help = "Example:\n  vaultctl proof verify rotation.note --public-key vault.pub")]
+pub(crate) struct Verify {
+    /// The note, as `keys rotate` or `acts approve` answered it
+    file: PathBuf,
+    /// The vault's public key, or a file that holds it
+    #[arg(long, value_name = "KEY")]
+    public_key: String,
+}
+
+/// What a note says.
+#[derive(Serialize)]
+struct Said {
+    kind: String,
+    says: String,
+}
+
+impl Proof {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        match self {
+            Proof::Verify(verify) => verify.run(say),
+        }
+    }
+}
+
+impl Verify {
+    fn run(self, say: &Say) -> Result<(), Failure> {
+        let key = public_key(&self.public_key)?;
+        let note = read_small(&self.file)?;
+        let kind = note.lines().next().unwrap_or_default();
+        let says = read(kind, &note, &key).map_err(|bad| {
+            Failure::new(
+                format!("{}: {bad}", self.file.display()),
+                match bad {
+                    BadNote::Form => {
+                        "name a file that holds one note of the vault, from its first line to its signature"
+                    }
+                    BadNote::Unsigned => "check that the public key is this vault's and of the time of the note",
+                    BadNote::Signature => "the note was changed after it was signed; do not rely on it",
+                },
+            )
+        })?;
+        let said = Said { kind: kind.to_owned(), says };
+        say.result(&said, &format!("the signature of {} is right\n{}", key.name(), said.says));
+        Ok(())
+    }
+}
+
+/// Each kind of note is known by its first line.
+fn read(kind: &str, note: &str, key: &PublicKey) -> Result<String, BadNote> {
+    match kind {
+        "strongroom-completion/1" => {
+            let done = Completion::open(note, key)?;
+            Ok(format!(
+                "{}: every record is on term {} of the kek, 0 on older terms, at {}",
+                done.tenant,
+                done.term,
+                rfc3339_ms(done.at_ms)
+            ))
+        }
+        Destruction::HEAD => {
+            let gone = Destruction::open(note, key)?;
+            Ok(format!(
+                "{}: {} term {} is destroyed, with 0 records on it or on older terms, at {}",
+                gone.tenant.as_ref().map_or_else(|| "the vault".to_owned(), ToString::to_string),
+                purpose(gone.purpose),
+                gone.term,
+                rfc3339_ms(gone.at_ms)
+            ))
+        }
+        Shredding::HEAD => {
+            let gone = Shredding::open(note, key)?;
+            Ok(format!("{}: shredded, {} keys destroyed, at {}", gone.tenant, gone.keys, rfc3339_ms(gone.at_ms)))
+        }
+        _ => Err(BadNote::Form),
+    }
+}
