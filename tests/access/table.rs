@@ -153,7 +153,7 @@ impl Route {
                 "index": 1,
                 "share": format!("{}=", "A".repeat(43)),
             })),
-            ("POST", "/v1/keys/destroy") => Some(json!({ "purpose": "kek", "tenant": named.tenant, "term": 1 })),
+            ("POST", "/v1/keys/destroy") => Some(json!({ "purpose": "kek", "tenant": named.tenant, "term": 2 })),
             (
                 "POST",
                 "/v1/payment_methods/{id}/retain"
