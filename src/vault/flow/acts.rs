@@ -377,3 +377,7 @@ fn view(record: &Record) -> PendingAct {
 const HEAD: &str = "strongroom-act/1";
 /// What fits the note of an entry.
 const NOTE_BYTES: usize = 255;
+
+#[cfg(test)]
+#[path = "acts_tests.rs"]
+mod tests;

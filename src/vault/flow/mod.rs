@@ -15,6 +15,8 @@ mod keyring;
 pub mod read;
 pub mod retain;
 pub mod reveal;
+#[cfg(test)]
+mod rig;
 pub mod rotate;
 mod row;
 pub mod secret;
