@@ -75,7 +75,7 @@ pub(super) fn list(conn: &Connection) -> Result<Vec<ActRow>, StoreError> {
         });
     }
     // Open ones are never pushed out of the list by those that are over.
-    acts.sort_unstable_by(|a, b| b.id.cmp(&a.id));
+    acts.sort_unstable_by_key(|act| std::cmp::Reverse(act.id));
     Ok(acts)
 }
 
