@@ -1,12 +1,12 @@
 //! Merchants, API keys, connector accounts, customers and routing rules in SQLite.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 use strongroom_wire::{CustomerId, TenantId};
 
 use super::super::{Accounts, StoreError};
-use super::{SqliteStore, many, one, to_text};
+use super::{SqliteStore, execute, many, one, to_text};
 use crate::account::{ApiKey, ConnectorAccount, Customer, Merchant};
 
 #[async_trait]
@@ -14,7 +14,7 @@ impl Accounts for SqliteStore {
     async fn add_merchant(&self, merchant: &Merchant) -> Result<(), StoreError> {
         let (id, key, body) = (merchant.merchant_id.to_string(), merchant.publishable_key.clone(), to_text(merchant)?);
         self.write(move |tx| {
-            tx.execute("INSERT INTO merchants VALUES (?1, ?2, ?3)", params![id, key, body])?;
+            execute(tx, "INSERT INTO merchants VALUES (?1, ?2, ?3)", params![id, key, body])?;
             Ok(())
         })
         .await
@@ -26,7 +26,7 @@ impl Accounts for SqliteStore {
         self.write(move |tx| {
             expect(tx, "SELECT body FROM merchants WHERE merchant_id = ?1", params![id], &seen)?;
             let sql = "UPDATE merchants SET publishable_key = ?2, body = ?3 WHERE merchant_id = ?1";
-            tx.execute(sql, params![id, key, body])?;
+            execute(tx, sql, params![id, key, body])?;
             Ok(())
         })
         .await
@@ -45,7 +45,7 @@ impl Accounts for SqliteStore {
     async fn add_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         let row = (key.key_id.clone(), key.merchant_id.to_string(), key.hash.clone(), to_text(key)?);
         self.write(move |tx| {
-            tx.execute("INSERT INTO api_keys VALUES (?1, ?2, ?3, ?4)", row)?;
+            execute(tx, "INSERT INTO api_keys VALUES (?1, ?2, ?3, ?4)", row)?;
             Ok(())
         })
         .await
@@ -70,7 +70,7 @@ impl Accounts for SqliteStore {
                 return Ok(false);
             };
             key.revoked_ms.get_or_insert(now_ms);
-            tx.execute("UPDATE api_keys SET body = ?2 WHERE key_id = ?1", params![key_id, to_text(&key)?])?;
+            execute(tx, "UPDATE api_keys SET body = ?2 WHERE key_id = ?1", params![key_id, to_text(&key)?])?;
             Ok(true)
         })
         .await
@@ -79,7 +79,7 @@ impl Accounts for SqliteStore {
     async fn add_connector_account(&self, account: &ConnectorAccount) -> Result<(), StoreError> {
         let row = (account.account_id.clone(), account.merchant_id.to_string(), to_text(account)?);
         self.write(move |tx| {
-            tx.execute("INSERT INTO connector_accounts VALUES (?1, ?2, ?3)", row)?;
+            execute(tx, "INSERT INTO connector_accounts VALUES (?1, ?2, ?3)", row)?;
             Ok(())
         })
         .await
@@ -95,7 +95,7 @@ impl Accounts for SqliteStore {
         self.write(move |tx| {
             let sql = "SELECT body FROM connector_accounts WHERE merchant_id = ?1 AND account_id = ?2";
             expect(tx, sql, params![merchant, id], &seen)?;
-            tx.execute("UPDATE connector_accounts SET body = ?2 WHERE account_id = ?1", params![id, body])?;
+            execute(tx, "UPDATE connector_accounts SET body = ?2 WHERE account_id = ?1", params![id, body])?;
             Ok(())
         })
         .await
@@ -110,7 +110,7 @@ impl Accounts for SqliteStore {
     async fn add_customer(&self, customer: &Customer) -> Result<(), StoreError> {
         let row = (customer.merchant_id.to_string(), customer.customer_id.to_string(), to_text(customer)?);
         self.write(move |tx| {
-            tx.execute("INSERT INTO customers VALUES (?1, ?2, ?3)", row)?;
+            execute(tx, "INSERT INTO customers VALUES (?1, ?2, ?3)", row)?;
             Ok(())
         })
         .await
@@ -123,7 +123,7 @@ impl Accounts for SqliteStore {
             let sql = "SELECT body FROM customers WHERE merchant_id = ?1 AND customer_id = ?2";
             expect(tx, sql, params![merchant, id], &seen)?;
             let sql = "UPDATE customers SET body = ?3 WHERE merchant_id = ?1 AND customer_id = ?2";
-            tx.execute(sql, params![merchant, id, body])?;
+            execute(tx, sql, params![merchant, id, body])?;
             Ok(())
         })
         .await
@@ -145,7 +145,7 @@ impl Accounts for SqliteStore {
         let merchant = merchant.to_string();
         self.read(move |c| {
             let sql = "SELECT body FROM routings WHERE merchant_id = ?1";
-            Ok(c.query_row(sql, params![merchant], |row| row.get(0)).optional()?)
+            Ok(c.prepare_cached(sql)?.query_row(params![merchant], |row| row.get(0)).optional()?)
         })
         .await
     }
@@ -154,8 +154,8 @@ impl Accounts for SqliteStore {
         let (merchant, document) = (merchant.to_string(), document.map(str::to_owned));
         self.write(move |tx| {
             match document {
-                Some(text) => tx.execute("INSERT OR REPLACE INTO routings VALUES (?1, ?2)", params![merchant, text])?,
-                None => tx.execute("DELETE FROM routings WHERE merchant_id = ?1", params![merchant])?,
+                Some(text) => execute(tx, "INSERT OR REPLACE INTO routings VALUES (?1, ?2)", params![merchant, text])?,
+                None => execute(tx, "DELETE FROM routings WHERE merchant_id = ?1", params![merchant])?,
             };
             Ok(())
         })
@@ -166,7 +166,7 @@ impl Accounts for SqliteStore {
 /// Whether the row is there and still says what the caller saw; compared as it reads, because an older version of this
 /// program may have written it with fewer fields.
 fn expect<T: DeserializeOwned + PartialEq>(
-    tx: &Transaction<'_>,
+    tx: &Connection,
     sql: &str,
     key: impl rusqlite::Params,
     seen: &T,

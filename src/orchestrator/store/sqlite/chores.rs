@@ -1,10 +1,10 @@
 //! Chores in SQLite.
 
 use async_trait::async_trait;
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 
 use super::super::{Chore, ChoreKind, Chores, NewChore, StoreError};
-use super::{SqliteStore, from_text, to_text};
+use super::{SqliteStore, execute, from_text, to_text};
 
 #[async_trait]
 impl Chores for SqliteStore {
@@ -31,7 +31,7 @@ impl Chores for SqliteStore {
 
     async fn finish_chore(&self, id: i64) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute("DELETE FROM chores WHERE id = ?1", params![id])?;
+            execute(tx, "DELETE FROM chores WHERE id = ?1", params![id])?;
             Ok(())
         })
         .await
@@ -39,16 +39,17 @@ impl Chores for SqliteStore {
 
     async fn postpone_chore(&self, id: i64, due_ms: i64) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute("UPDATE chores SET due_ms = ?2, tries = tries + 1 WHERE id = ?1", params![id, due_ms])?;
+            execute(tx, "UPDATE chores SET due_ms = ?2, tries = tries + 1 WHERE id = ?1", params![id, due_ms])?;
             Ok(())
         })
         .await
     }
 }
 
-pub(super) fn put_chore(tx: &Transaction<'_>, chore: &NewChore) -> Result<(), StoreError> {
+pub(super) fn put_chore(tx: &Connection, chore: &NewChore) -> Result<(), StoreError> {
     let (merchant, record) = (chore.merchant_id.as_str(), chore.record.to_string());
-    tx.execute(
+    execute(
+        tx,
         "INSERT INTO chores (merchant_id, kind, token, payment_id, due_ms, tries) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
         params![merchant, to_text(&chore.kind)?, record, chore.payment_id, chore.due_ms],
     )?;

@@ -2,10 +2,10 @@
 //! process that ended, because the file has one process at a time.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{Claim, Kept, KeptAnswers, KeptState, StoreError};
-use super::SqliteStore;
+use super::{SqliteStore, execute};
 
 #[async_trait]
 impl KeptAnswers for SqliteStore {
@@ -18,7 +18,7 @@ impl KeptAnswers for SqliteStore {
         let claim = claim.clone();
         let sql = "UPDATE kept_answers SET lease_ms = ?4 WHERE merchant_id = ?1 AND key = ?2 AND run = ?3";
         self.write(move |tx| {
-            Ok(tx.execute(sql, params![claim.merchant_id.as_str(), claim.key, claim.run, lease_ms]).map(drop)?)
+            Ok(execute(tx, sql, params![claim.merchant_id.as_str(), claim.key, claim.run, lease_ms]).map(drop)?)
         })
         .await
     }
@@ -28,7 +28,7 @@ impl KeptAnswers for SqliteStore {
         let sql = "UPDATE kept_answers SET status = ?4, body = ?5
                    WHERE merchant_id = ?1 AND key = ?2 AND run = ?3 AND status IS NULL";
         self.write(move |tx| {
-            Ok(tx.execute(sql, params![claim.merchant_id.as_str(), claim.key, claim.run, status, body]).map(drop)?)
+            Ok(execute(tx, sql, params![claim.merchant_id.as_str(), claim.key, claim.run, status, body]).map(drop)?)
         })
         .await
     }
@@ -38,7 +38,7 @@ impl KeptAnswers for SqliteStore {
         let sql = "UPDATE kept_answers SET lease_ms = 0, begun = begun AND NOT ?4
                    WHERE merchant_id = ?1 AND key = ?2 AND run = ?3 AND status IS NULL";
         self.write(move |tx| {
-            Ok(tx.execute(sql, params![claim.merchant_id.as_str(), claim.key, claim.run, untouched]).map(drop)?)
+            Ok(execute(tx, sql, params![claim.merchant_id.as_str(), claim.key, claim.run, untouched]).map(drop)?)
         })
         .await
     }
@@ -46,15 +46,13 @@ impl KeptAnswers for SqliteStore {
     async fn drop_kept(&self, claim: &Claim) -> Result<(), StoreError> {
         let claim = claim.clone();
         let sql = "DELETE FROM kept_answers WHERE merchant_id = ?1 AND key = ?2 AND run = ?3 AND status IS NULL";
-        self.write(move |tx| {
-            Ok(tx.execute(sql, params![claim.merchant_id.as_str(), claim.key, claim.run]).map(drop)?)
-        })
-        .await
+        self.write(move |tx| Ok(execute(tx, sql, params![claim.merchant_id.as_str(), claim.key, claim.run]).map(drop)?))
+            .await
     }
 }
 
-fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError> {
-    tx.execute("DELETE FROM kept_answers WHERE expires_ms <= ?1", params![now_ms])?;
+fn begin(tx: &Connection, kept: &Kept, now_ms: i64) -> Result<KeptState, StoreError> {
+    execute(tx, "DELETE FROM kept_answers WHERE expires_ms <= ?1", params![now_ms])?;
     let sql = "SELECT digest, subject, status, body, begun FROM kept_answers WHERE merchant_id = ?1 AND key = ?2";
     let (merchant, key, run) = (kept.claim.merchant_id.as_str(), &kept.claim.key, &kept.claim.run);
     let found = tx
@@ -66,7 +64,8 @@ fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, St
         .optional()?;
     match found {
         None => {
-            tx.execute(
+            execute(
+                tx,
                 "INSERT INTO kept_answers (merchant_id, key, digest, run, subject, expires_ms, lease_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![merchant, key, kept.digest, run, kept.subject, kept.expires_ms, kept.lease_ms],
@@ -76,7 +75,8 @@ fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, St
         Some((digest, ..)) if digest != kept.digest => Ok(KeptState::OtherBody),
         Some((_, _, Some(status), Some(body), _)) => Ok(KeptState::Answered { status, body }),
         Some((_, subject, _, _, begun)) => {
-            tx.execute(
+            execute(
+                tx,
                 "UPDATE kept_answers SET run = ?3, lease_ms = ?4 WHERE merchant_id = ?1 AND key = ?2",
                 params![merchant, key, run, kept.lease_ms],
             )?;
@@ -89,10 +89,10 @@ fn begin(tx: &Transaction<'_>, kept: &Kept, now_ms: i64) -> Result<KeptState, St
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when the key is no longer this run's.
-pub(super) fn put_claim(tx: &Transaction<'_>, claim: &Claim) -> Result<(), StoreError> {
+pub(super) fn put_claim(tx: &Connection, claim: &Claim) -> Result<(), StoreError> {
     let sql = "UPDATE kept_answers SET begun = 1
                WHERE merchant_id = ?1 AND key = ?2 AND run = ?3 AND status IS NULL";
-    match tx.execute(sql, params![claim.merchant_id.as_str(), claim.key, claim.run])? {
+    match execute(tx, sql, params![claim.merchant_id.as_str(), claim.key, claim.run])? {
         0 => Err(StoreError::Conflict),
         _ => Ok(()),
     }

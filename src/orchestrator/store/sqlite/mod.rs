@@ -1,4 +1,4 @@
-//! [`Store`] in one SQLite file: WAL, `synchronous=FULL`, one connection behind a mutex on blocking threads.
+//! [`Store`] in one SQLite file: WAL, `synchronous=FULL`, one thread that writes in groups, and a connection for readers.
 
 mod accounts;
 mod chores;
@@ -6,6 +6,7 @@ mod kept;
 mod outbox;
 mod payments;
 mod saved;
+mod writer;
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,15 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Store, StoreError};
+use writer::Writer;
 
 /// The embedded store.
 pub struct SqliteStore {
-    connection: Arc<Mutex<Connection>>,
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
     /// Held for as long as the store is open, so that no second process works on the same payments.
     _lock: File,
 }
@@ -55,34 +58,28 @@ impl SqliteStore {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         migrate(&mut connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: lock })
+        let reader = Connection::open(path)?;
+        reader.pragma_update(None, "query_only", "ON")?;
+        reader.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Self { writer: Writer::start(connection)?, reader: Arc::new(Mutex::new(reader)), _lock: lock })
     }
 
-    /// Runs `work` in one transaction on a blocking thread; commits when it succeeds.
+    /// Runs `work` in a transaction; answers when it is durable.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let connection = self.connection.clone();
-        tokio::task::spawn_blocking(move || {
-            // A panic inside a transaction rolled it back, so the connection is still good.
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-        .await
-        .map_err(|_| StoreError::Unavailable)?
+        self.writer.write(work).await
     }
 
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let connection = self.connection.clone();
-        tokio::task::spawn_blocking(move || work(&connection.lock().unwrap_or_else(PoisonError::into_inner)))
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || work(&reader.lock().unwrap_or_else(PoisonError::into_inner)))
             .await
             .map_err(|_| StoreError::Unavailable)?
     }
@@ -112,6 +109,11 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.read(|c| Ok(c.query_row("SELECT 1", [], |_| Ok(()))?)).await
     }
+}
+
+/// Runs a statement that was prepared once.
+fn execute(c: &Connection, sql: &str, p: impl rusqlite::Params) -> rusqlite::Result<usize> {
+    c.prepare_cached(sql)?.execute(p)
 }
 
 fn one<T: DeserializeOwned>(c: &Connection, sql: &str, p: impl rusqlite::Params) -> Result<Option<T>, StoreError> {
@@ -145,6 +147,9 @@ impl From<rusqlite::Error> for StoreError {
         }
     }
 }
+
+/// Statements that a connection keeps prepared: more than there are.
+const STATEMENTS: usize = 128;
 
 /// Numbered by place, from 1. A released row is never changed; a change is a new row.
 const MIGRATIONS: &[&str] = &[

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use rusqlite::types::Value;
-use rusqlite::{Row, Transaction, params, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 use strongroom_wire::TenantId;
 
 use super::super::{NewEvent, Outbox, OutboxEvent, OutboxState, SeenEvent, StoreError};
-use super::SqliteStore;
+use super::{SqliteStore, execute};
 
 #[async_trait]
 impl Outbox for SqliteStore {
@@ -31,25 +31,25 @@ impl Outbox for SqliteStore {
 
     async fn finish_event(&self, seq: i64, status: u16, now_ms: i64) -> Result<(), StoreError> {
         let sql = "UPDATE outbox SET state = 'delivered', last_status = ?2, delivered_ms = ?3 WHERE seq = ?1";
-        self.write(move |tx| Ok(tx.execute(sql, params![seq, status, now_ms]).map(drop)?)).await
+        self.write(move |tx| Ok(execute(tx, sql, params![seq, status, now_ms]).map(drop)?)).await
     }
 
     async fn postpone_event(&self, seq: i64, status: Option<u16>, due_ms: i64) -> Result<(), StoreError> {
         let sql = "UPDATE outbox SET tries = tries + 1, last_status = ?2, due_ms = ?3
                    WHERE seq = ?1 AND state = 'waiting'";
-        self.write(move |tx| Ok(tx.execute(sql, params![seq, status, due_ms]).map(drop)?)).await
+        self.write(move |tx| Ok(execute(tx, sql, params![seq, status, due_ms]).map(drop)?)).await
     }
 
     async fn give_up_event(&self, seq: i64, status: Option<u16>) -> Result<(), StoreError> {
         let sql = "UPDATE outbox SET state = 'given_up', last_status = ?2 WHERE seq = ?1 AND state = 'waiting'";
-        self.write(move |tx| Ok(tx.execute(sql, params![seq, status]).map(drop)?)).await
+        self.write(move |tx| Ok(execute(tx, sql, params![seq, status]).map(drop)?)).await
     }
 
     async fn replay_event(&self, merchant: &TenantId, event_id: &str, now_ms: i64) -> Result<bool, StoreError> {
         let (merchant, event_id) = (merchant.to_string(), event_id.to_owned());
         let sql = "UPDATE outbox SET state = 'waiting', tries = 0, due_ms = ?3, delivered_ms = NULL
                    WHERE merchant_id = ?1 AND event_id = ?2";
-        self.write(move |tx| Ok(tx.execute(sql, params![merchant, event_id, now_ms])? > 0)).await
+        self.write(move |tx| Ok(execute(tx, sql, params![merchant, event_id, now_ms])? > 0)).await
     }
 
     async fn outbox_events(
@@ -77,14 +77,17 @@ impl Outbox for SqliteStore {
 
     async fn waiting_events(&self) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM outbox WHERE state = 'waiting'";
-        self.read(move |c| Ok(u64::try_from(c.query_row(sql, [], |row| row.get::<_, i64>(0))?).unwrap_or(0))).await
+        self.read(move |c| {
+            Ok(u64::try_from(c.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0))?).unwrap_or(0))
+        })
+        .await
     }
 
     async fn is_seen(&self, seen: &SeenEvent) -> Result<bool, StoreError> {
         let key = (seen.merchant_id.to_string(), seen.account_id.clone(), seen.event_id.clone());
         let sql = "SELECT EXISTS (SELECT 1 FROM seen_events
                                   WHERE merchant_id = ?1 AND account_id = ?2 AND event_id = ?3)";
-        self.read(move |c| Ok(c.query_row(sql, key, |row| row.get(0))?)).await
+        self.read(move |c| Ok(c.prepare_cached(sql)?.query_row(key, |row| row.get(0))?)).await
     }
 
     async fn mark_seen(&self, seen: &SeenEvent) -> Result<(), StoreError> {
@@ -94,17 +97,18 @@ impl Outbox for SqliteStore {
 
     async fn sweep(&self, before_ms: i64) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute("DELETE FROM outbox WHERE state = 'delivered' AND delivered_ms < ?1", params![before_ms])?;
-            tx.execute("DELETE FROM outbox WHERE state = 'given_up' AND due_ms < ?1", params![before_ms])?;
-            tx.execute("DELETE FROM seen_events WHERE seen_ms < ?1", params![before_ms])?;
+            execute(tx, "DELETE FROM outbox WHERE state = 'delivered' AND delivered_ms < ?1", params![before_ms])?;
+            execute(tx, "DELETE FROM outbox WHERE state = 'given_up' AND due_ms < ?1", params![before_ms])?;
+            execute(tx, "DELETE FROM seen_events WHERE seen_ms < ?1", params![before_ms])?;
             Ok(())
         })
         .await
     }
 }
 
-pub(super) fn put_event(tx: &Transaction<'_>, event: &NewEvent) -> Result<(), StoreError> {
-    tx.execute(
+pub(super) fn put_event(tx: &Connection, event: &NewEvent) -> Result<(), StoreError> {
+    execute(
+        tx,
         "INSERT INTO outbox (event_id, merchant_id, event_type, payment_id, body, created_ms, state, tries, due_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting', 0, ?6)",
         params![
@@ -120,9 +124,9 @@ pub(super) fn put_event(tx: &Transaction<'_>, event: &NewEvent) -> Result<(), St
 }
 
 /// `false`: it was there before.
-pub(super) fn put_seen(tx: &Transaction<'_>, seen: &SeenEvent) -> Result<bool, StoreError> {
+pub(super) fn put_seen(tx: &Connection, seen: &SeenEvent) -> Result<bool, StoreError> {
     let sql = "INSERT OR IGNORE INTO seen_events (merchant_id, account_id, event_id, seen_ms) VALUES (?1, ?2, ?3, ?4)";
-    Ok(tx.execute(sql, params![seen.merchant_id.as_str(), seen.account_id, seen.event_id, seen.seen_ms])? > 0)
+    Ok(execute(tx, sql, params![seen.merchant_id.as_str(), seen.account_id, seen.event_id, seen.seen_ms])? > 0)
 }
 
 fn read_all(mut rows: rusqlite::Rows<'_>) -> Result<Vec<OutboxEvent>, StoreError> {

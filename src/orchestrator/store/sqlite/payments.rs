@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use strongroom_wire::{TenantId, Token};
 
 use super::super::filter::{PaymentRow, to_signed};
@@ -10,7 +10,7 @@ use super::super::{ChoreKind, Effects, PaymentFilter, Payments, SavedUse, StoreE
 use super::chores::put_chore;
 use super::kept::put_claim;
 use super::outbox::{put_event, put_seen};
-use super::{SqliteStore, from_text, many, one, to_text};
+use super::{SqliteStore, execute, from_text, many, one, to_text};
 use crate::intent::Payment;
 
 #[async_trait]
@@ -18,7 +18,8 @@ impl Payments for SqliteStore {
     async fn add_payment(&self, payment: &Payment, effects: &Effects) -> Result<Version, StoreError> {
         let (row, effects) = (PaymentRow::of(payment)?, effects.clone());
         self.write(move |tx| {
-            tx.execute(
+            execute(
+                tx,
                 "INSERT INTO payments (merchant_id, payment_id, version, due_ms, token, live, body, created_ms,
                                        customer_id, state, amount_minor, currency, connector)
                  VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
@@ -53,7 +54,8 @@ impl Payments for SqliteStore {
     async fn save_payment(&self, payment: &Payment, seen: Version, effects: &Effects) -> Result<Version, StoreError> {
         let (row, effects) = (PaymentRow::of(payment)?, effects.clone());
         self.write(move |tx| {
-            let changed = tx.execute(
+            let changed = execute(
+                tx,
                 "UPDATE payments SET version = version + 1, due_ms = ?4, token = ?5, live = ?6, body = ?7,
                         customer_id = ?8, state = ?9, amount_minor = ?10, currency = ?11, connector = ?12
                  WHERE merchant_id = ?1 AND payment_id = ?2 AND version = ?3",
@@ -91,7 +93,8 @@ impl Payments for SqliteStore {
         let (merchant, refund_id) = (merchant.to_string(), refund_id.to_owned());
         self.read(move |c| {
             let sql = "SELECT payment_id FROM refunds WHERE merchant_id = ?1 AND refund_id = ?2";
-            let id: Option<String> = c.query_row(sql, params![merchant, refund_id], |row| row.get(0)).optional()?;
+            let id: Option<String> =
+                c.prepare_cached(sql)?.query_row(params![merchant, refund_id], |row| row.get(0)).optional()?;
             id.map_or(Ok(None), |id| find_payment(c, &merchant, &id))
         })
         .await
@@ -107,7 +110,7 @@ impl Payments for SqliteStore {
         self.read(move |c| {
             let sql = "SELECT payment_id FROM psp_ids WHERE merchant_id = ?1 AND account_id = ?2 AND psp_id = ?3";
             let id: Option<String> =
-                c.query_row(sql, params![merchant, account, psp_id], |row| row.get(0)).optional()?;
+                c.prepare_cached(sql)?.query_row(params![merchant, account, psp_id], |row| row.get(0)).optional()?;
             id.map_or(Ok(None), |id| find_payment(c, &merchant, &id))
         })
         .await
@@ -186,7 +189,7 @@ impl Payments for SqliteStore {
                                       WHERE merchant_id = ?1 AND token = ?2 AND live AND payment_id <> ?3)
                            OR EXISTS (SELECT 1 FROM chores WHERE merchant_id = ?1 AND token = ?2 AND kind = ?4)";
             let keeping = to_text(&ChoreKind::Retain)?;
-            Ok(c.query_row(sql, params![merchant, token, except, keeping], |row| row.get(0))?)
+            Ok(c.prepare_cached(sql)?.query_row(params![merchant, token, except, keeping], |row| row.get(0))?)
         })
         .await
     }
@@ -195,21 +198,22 @@ impl Payments for SqliteStore {
 fn find_payment(c: &Connection, merchant: &str, id: &str) -> Result<Option<(Payment, Version)>, StoreError> {
     let sql = "SELECT body, version FROM payments WHERE merchant_id = ?1 AND payment_id = ?2";
     let row: Option<(String, i64)> =
-        c.query_row(sql, params![merchant, id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        c.prepare_cached(sql)?.query_row(params![merchant, id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     row.map(|(body, version)| Ok((from_text(&body)?, Version(version)))).transpose()
 }
 
-fn put_refunds(tx: &Transaction<'_>, row: &PaymentRow) -> Result<(), StoreError> {
+fn put_refunds(tx: &Connection, row: &PaymentRow) -> Result<(), StoreError> {
     for (refund, created_ms) in &row.refunds {
         let sql = "SELECT payment_id FROM refunds WHERE merchant_id = ?1 AND refund_id = ?2";
-        let owner: Option<String> = tx.query_row(sql, params![row.merchant, refund], |r| r.get(0)).optional()?;
+        let owner: Option<String> =
+            tx.prepare_cached(sql)?.query_row(params![row.merchant, refund], |r| r.get(0)).optional()?;
         match owner {
             Some(owner) if owner == row.id => {}
             Some(_) => return Err(StoreError::Duplicate),
             None => {
                 let sql =
                     "INSERT INTO refunds (merchant_id, refund_id, payment_id, created_ms) VALUES (?1, ?2, ?3, ?4)";
-                tx.execute(sql, params![row.merchant, refund, row.id, created_ms])?;
+                execute(tx, sql, params![row.merchant, refund, row.id, created_ms])?;
             }
         }
     }
@@ -217,15 +221,15 @@ fn put_refunds(tx: &Transaction<'_>, row: &PaymentRow) -> Result<(), StoreError>
 }
 
 /// Providers give an id once; should one come twice, the payment that had it first keeps it.
-fn put_psp_ids(tx: &Transaction<'_>, row: &PaymentRow) -> Result<(), StoreError> {
+fn put_psp_ids(tx: &Connection, row: &PaymentRow) -> Result<(), StoreError> {
     for (account, psp_id) in &row.psp_ids {
         let sql = "INSERT OR IGNORE INTO psp_ids (merchant_id, account_id, psp_id, payment_id) VALUES (?1, ?2, ?3, ?4)";
-        tx.execute(sql, params![row.merchant, account, psp_id, row.id])?;
+        execute(tx, sql, params![row.merchant, account, psp_id, row.id])?;
     }
     Ok(())
 }
 
-fn put_effects(tx: &Transaction<'_>, effects: &Effects) -> Result<(), StoreError> {
+fn put_effects(tx: &Connection, effects: &Effects) -> Result<(), StoreError> {
     if let Some(claim) = &effects.claim {
         put_claim(tx, claim)?;
     }
@@ -248,7 +252,8 @@ fn put_effects(tx: &Transaction<'_>, effects: &Effects) -> Result<(), StoreError
             now.network_transaction_id = before.network_transaction_id.or(now.network_transaction_id);
             now.off_session |= before.off_session;
         }
-        tx.execute(
+        execute(
+            tx,
             "INSERT OR REPLACE INTO saved_uses VALUES (?1, ?2, ?3, ?4)",
             params![now.merchant_id.as_str(), now.customer_id.as_str(), now.token.to_string(), to_text(&now)?],
         )?;

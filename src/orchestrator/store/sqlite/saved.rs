@@ -5,7 +5,7 @@ use rusqlite::params;
 use strongroom_wire::{CustomerId, TenantId, Token};
 
 use super::super::{PaymentToken, SavedCards, SavedUse, StoreError};
-use super::{SqliteStore, many, one, to_text};
+use super::{SqliteStore, execute, many, one, to_text};
 
 #[async_trait]
 impl SavedCards for SqliteStore {
@@ -24,7 +24,7 @@ impl SavedCards for SqliteStore {
         let key = (merchant.to_string(), customer.to_string(), token.to_string());
         self.write(move |tx| {
             let sql = "DELETE FROM saved_uses WHERE merchant_id = ?1 AND customer_id = ?2 AND token = ?3";
-            tx.execute(sql, key)?;
+            execute(tx, sql, key)?;
             Ok(())
         })
         .await
@@ -33,9 +33,10 @@ impl SavedCards for SqliteStore {
     async fn add_payment_tokens(&self, tokens: &[PaymentToken], now_ms: i64) -> Result<(), StoreError> {
         let tokens = tokens.to_vec();
         self.write(move |tx| {
-            tx.execute("DELETE FROM payment_tokens WHERE expires_ms <= ?1", params![now_ms])?;
+            execute(tx, "DELETE FROM payment_tokens WHERE expires_ms <= ?1", params![now_ms])?;
             for token in &tokens {
-                tx.execute(
+                execute(
+                    tx,
                     "INSERT INTO payment_tokens VALUES (?1, ?2, ?3, ?4)",
                     params![token.payment_token, token.merchant_id.as_str(), token.expires_ms, to_text(token)?],
                 )?;

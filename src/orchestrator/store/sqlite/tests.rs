@@ -26,6 +26,51 @@ async fn what_was_stored_is_there_after_opening_again_and_one_process_at_a_time_
     assert!(store.payment(&shop(), "pay_1").await.unwrap().is_some());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_fail_or_panic_leave_nothing_behind_and_undo_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let jobs = (0..300).map(|number| {
+        store.write(move |c| {
+            super::execute(c, "INSERT INTO merchants VALUES (?1, ?1, '')", [format!("m{number}")])?;
+            match number % 3 {
+                0 => Ok(number),
+                1 => Err(StoreError::Conflict),
+                _ => panic!("a fault in the work"),
+            }
+        })
+    });
+    let told = futures_util::future::join_all(jobs).await;
+    for (number, told) in told.into_iter().enumerate() {
+        let expected = [Ok(number), Err(StoreError::Conflict), Err(StoreError::Unavailable)];
+        assert_eq!(told, expected[number % 3], "job {number}");
+    }
+    // Another connection sees what was committed and nothing else.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let count = |sql: &str| other.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM merchants"), 100);
+    assert_eq!(count("SELECT count(*) FROM merchants WHERE CAST(substr(merchant_id, 2) AS INTEGER) % 3 = 0"), 100);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_done_before_the_store_closes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let store = SqliteStore::open(&path).unwrap();
+    for number in 0..50 {
+        let job = store.write(move |c| {
+            super::execute(c, "INSERT INTO merchants VALUES (?1, ?1, '')", [format!("m{number}")])?;
+            Ok(())
+        });
+        // Asked once, so that it is handed over, and then forgotten.
+        assert!(futures_util::FutureExt::now_or_never(job).is_none_or(|done| done.is_ok()));
+    }
+    drop(store);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(other.query_row("SELECT count(*) FROM merchants", [], |row| row.get::<_, i64>(0)).unwrap(), 50);
+}
+
 #[tokio::test]
 async fn files_of_the_store_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
