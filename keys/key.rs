@@ -43,6 +43,8 @@ roles! {
     PassphraseRole = "passphrase";
     /// Seals CVCs for a quarter of an hour, in memory alone; never wrapped, never stored, then destroyed.
     EpochRole = "epoch";
+    /// An X25519 scalar that opens cards which clients sealed (HPKE).
+    IntakeRole = "intake";
 }
 
 /// A 256-bit secret key for one role. Not `Clone`, `Debug`, `PartialEq` or `Serialize`; wiped on drop. It lives on the

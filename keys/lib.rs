@@ -6,6 +6,7 @@ pub mod completion;
 pub mod context;
 pub mod destruction;
 pub mod envelope;
+pub mod intake;
 pub mod key;
 pub mod mac;
 pub mod note;
@@ -18,7 +19,7 @@ pub mod tlog;
 pub use aead::{Cipher, Unsealed};
 pub use context::Context;
 pub use envelope::{BadEnvelope, Envelope};
-pub use key::{Dek, EpochRole, Kek, Key, Mac, NoRandomness, PassphraseRole, Role, RootRole, SignRole};
+pub use key::{Dek, EpochRole, IntakeRole, Kek, Key, Mac, NoRandomness, PassphraseRole, Role, RootRole, SignRole};
 pub use root::{Assembly, Descriptor, Root};
 pub use share::Share;
 

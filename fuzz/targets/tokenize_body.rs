@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strongroom_vault::card::{TokenizeBody, UpdateBody};
+use strongroom_vault::card::{Incoming, UpdateBody};
 
 fuzz_target!(|body: &[u8]| {
     let now_ms = 1_790_000_000_000;
-    if let Ok(parsed) = TokenizeBody::parse(body, now_ms) {
+    if let Ok(Incoming::Clear(parsed)) = Incoming::parse(body, now_ms) {
         let record = parsed.card.encode();
         assert!(!record.is_empty());
     }

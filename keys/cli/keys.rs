@@ -192,6 +192,7 @@ pub(crate) fn purpose(purpose: KeyPurpose) -> &'static str {
         KeyPurpose::Fingerprint => "fingerprint",
         KeyPurpose::Session => "session",
         KeyPurpose::Sign => "sign",
+        KeyPurpose::Intake => "intake",
     }
 }
 

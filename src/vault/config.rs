@@ -151,11 +151,14 @@ pub struct Intake {
     /// Most tokenize requests a minute from one address.
     #[serde(default = "rate_default")]
     pub requests_per_minute_per_address: u32,
+    /// After how many hours the key that clients seal cards to is exchanged.
+    #[serde(default = "key_hours_default")]
+    pub key_hours: u64,
 }
 
 impl Default for Intake {
     fn default() -> Self {
-        Self { requests_per_minute_per_address: rate_default() }
+        Self { requests_per_minute_per_address: rate_default(), key_hours: key_hours_default() }
     }
 }
 
@@ -258,6 +261,8 @@ impl Config {
             1_000_000,
             "give 1 to 1000000",
         )?;
+        let (least, most) = (limits::INTAKE_KEY_HOURS_MIN, limits::INTAKE_KEY_HOURS_MAX);
+        range("intake.key_hours", self.intake.key_hours, least, most, "give 1 to 720 hours")?;
         Ok(())
     }
 
@@ -287,6 +292,9 @@ fn sweep_default() -> u64 {
 }
 fn rate_default() -> u32 {
     600
+}
+fn key_hours_default() -> u64 {
+    24
 }
 fn yes() -> bool {
     true
@@ -319,6 +327,18 @@ mod tests {
         ] {
             let error = Config::parse(&text).unwrap().check().unwrap_err();
             assert!(error.to_string().starts_with(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_intake_key_lives_an_hour_to_thirty_days() {
+        let hours = |hours: u64| {
+            let text = EXAMPLE.replace("key_hours = 24", &format!("key_hours = {hours}"));
+            Config::parse(&text).unwrap().check()
+        };
+        assert!(hours(limits::INTAKE_KEY_HOURS_MIN).is_ok() && hours(limits::INTAKE_KEY_HOURS_MAX).is_ok());
+        for wrong in [limits::INTAKE_KEY_HOURS_MIN - 1, limits::INTAKE_KEY_HOURS_MAX + 1] {
+            assert!(hours(wrong).unwrap_err().to_string().starts_with("intake.key_hours"));
         }
     }
 

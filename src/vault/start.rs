@@ -18,6 +18,7 @@ use crate::barrier::Barrier;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, PlanError};
+use crate::flow::intake::IntakeLife;
 use crate::flow::{FlowError, RootSource, Vault, admin, sweep, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy, Rules};
@@ -132,7 +133,9 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     restore_quotas(&policy, &audit, clock.now_ms())?;
     let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
     let root = RootSource::new(descriptor, config.root.dev_key.clone());
-    let vault = Arc::new(Vault::new(rooms, egress, clock, root, warnings(&config, is_dev, hardened)));
+    let mut vault = Vault::new(rooms, egress, clock, root, warnings(&config, is_dev, hardened));
+    vault.intake = IntakeLife { key_ms: config.intake.key_hours * 3_600_000 };
+    let vault = Arc::new(vault);
     vault.audit.watch(Arc::new(tell));
     let note = if is_lost { Note::words("begun anew: the log before this is lost") } else { Note::none() };
     vault.audit.record_own(OwnAct::Started, Own::noting(note)).await?;

@@ -96,6 +96,8 @@ pub enum KeyPurpose {
     Session = 3,
     /// Signs audit checkpoints and completion proofs; belongs to the vault, not to a tenant.
     Sign = 4,
+    /// Opens cards that clients sealed before they sent them; the vault's own, a new term each day.
+    Intake = 5,
 }
 
 /// Where a term of a key is in its life.

@@ -6,6 +6,7 @@ pub mod entry;
 pub mod forward;
 pub mod header;
 pub mod id;
+pub mod intake;
 pub mod limits;
 pub mod payment_method;
 pub mod problem;

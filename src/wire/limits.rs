@@ -2,6 +2,20 @@
 
 /// Largest request body on any listener of vaultd except batch, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Largest body of `POST /v1/payment_methods/batch`, in bytes (2 MiB).
+pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Most cards of one batch.
+pub const BATCH_CARDS_MAX: usize = 1_000;
+/// Longest ciphertext of a card that a client sealed, tag included, in bytes.
+pub const SEALED_CARD_BYTES_MAX: usize = 1024;
+/// Shortest time after which the intake key is exchanged, in hours.
+pub const INTAKE_KEY_HOURS_MIN: u64 = 1;
+/// Longest time after which the intake key is exchanged, in hours (30 days).
+pub const INTAKE_KEY_HOURS_MAX: u64 = 30 * 24;
+/// How long an intake key that was exchanged still opens, in seconds (one hour).
+pub const INTAKE_OVERLAP_S: u64 = 3600;
+/// Longest time that a client may keep the public intake key, in seconds (five minutes).
+pub const INTAKE_KEY_CACHE_S: u64 = 300;
 /// Longest time that a client of vaultd may take to send a request body, in seconds.
 pub const BODY_TTL_S: u64 = 10;
 /// Longest tenant name, in characters.

@@ -112,6 +112,7 @@ async fn of_the_intake(world: &World, document: &mut Document) {
     assert_eq!(stored.status, 201);
     document.check(&Method::POST, path, &stored);
     document.check(&Method::OPTIONS, path, &intake.send(Method::OPTIONS, path, None, &[]).await.unwrap());
+    document.check(&Method::GET, "/v1/intake-key", &intake.get("/v1/intake-key").await.unwrap());
     let cvc = "/v1/payment_methods/{id}/cvc";
     let at = cvc.replace("{id}", stored.json().unwrap()["payment_method_id"].as_str().unwrap());
     document.check(&Method::OPTIONS, cvc, &intake.send(Method::OPTIONS, &at, None, &[]).await.unwrap());

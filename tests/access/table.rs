@@ -129,6 +129,7 @@ impl Route {
     fn body(&self, named: &Named) -> Option<Value> {
         match (self.method.as_str(), self.path.as_str()) {
             ("POST", "/v1/payment_methods") => Some(card_body()),
+            ("POST", "/v1/payment_methods/batch") => Some(json!({ "payment_methods": [batch_card()] })),
             ("PATCH", "/v1/payment_methods/{id}") => Some(json!({ "metadata": { "order": "8" } })),
             ("POST", "/v1/payment_methods/{id}/reveal") => {
                 Some(json!({ "purpose": "authorize", "reference": "pay_access" }))
@@ -191,6 +192,11 @@ impl Route {
     pub(crate) fn name(&self) -> String {
         format!("{:?} {} {}", self.listener, self.method, self.path)
     }
+}
+
+/// A batch takes no CVC.
+fn batch_card() -> Value {
+    json!({ "type": "card", "card": { "number": "4242424242424242", "exp_month": 12, "exp_year": 2031 } })
 }
 
 pub(crate) fn card_body() -> Value {

@@ -1,5 +1,6 @@
 //! The vault's API as its callers rely on it, against a real vaultd over mutual TLS.
 
+mod batch;
 mod cards;
 mod cvc;
 mod forward;

@@ -9,6 +9,7 @@ mod adyen;
 mod adyen_webhooks;
 mod form;
 mod golden;
+mod intake;
 mod prism;
 mod schema;
 mod stripe;

@@ -20,6 +20,9 @@ pub(super) struct Body(pub(super) Zeroizing<Vec<u8>>);
 /// The same, as large as a request to forward may be.
 pub(super) struct ForwardBytes(pub(super) Body);
 
+/// The same, as large as a batch of cards may be.
+pub(super) struct BatchBytes(pub(super) Body);
+
 impl Body {
     /// The body as a type that holds no secret.
     ///
@@ -66,6 +69,16 @@ impl FromRequest for ForwardBytes {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = read(request, payload, limits::FORWARD_BYTES_MAX);
+        Box::pin(async { body.await.map(Self) })
+    }
+}
+
+impl FromRequest for BatchBytes {
+    type Error = Refusal;
+    type Future = Pending<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read(request, payload, limits::BATCH_BYTES_MAX);
         Box::pin(async { body.await.map(Self) })
     }
 }
@@ -151,7 +164,7 @@ mod tests {
     #[actix_web::test]
     async fn a_body_over_the_limit_is_refused_whatever_it_declared() {
         let chunk = |bytes: usize| Ok::<_, ()>(Bytes::from(vec![b' '; bytes]));
-        for most in [limits::BODY_BYTES_MAX, limits::FORWARD_BYTES_MAX] {
+        for most in [limits::BODY_BYTES_MAX, limits::FORWARD_BYTES_MAX, limits::BATCH_BYTES_MAX] {
             for (chunks, fits) in [([most - 1, 1], true), ([most, 1], false)] {
                 let sent = futures_util::stream::iter(chunks.map(chunk));
                 let taken = collect(sent, None, most).await;

@@ -9,14 +9,14 @@ use super::body::Body;
 use super::call::SessionCall;
 use super::problem::Refusal;
 use super::release::token;
-use crate::card::{CvcBody, TokenizeBody};
+use crate::card::{CvcBody, Incoming};
 use crate::flow::{cvc, tokenize};
 
 /// `POST /v1/payment_methods` with a client session.
 pub(super) async fn tokenize(session: SessionCall, body: Body) -> Result<HttpResponse, Refusal> {
     let call = session.call;
     let vault = &call.state.vault;
-    let card = TokenizeBody::parse(&body.0, vault.now_ms())?;
+    let card = Incoming::parse(&body.0, vault.now_ms())?;
     let done = tokenize::tokenize(vault, &call.asker, call.key.as_ref(), card).await?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut answer = written(status, done.json, More { audit_index: None, is_replay: done.is_replay });

@@ -3,6 +3,7 @@
 mod acts;
 mod admin;
 mod answer;
+mod batch;
 mod body;
 mod call;
 mod chunked;
@@ -11,6 +12,7 @@ mod forward;
 mod head;
 mod health;
 mod intake;
+mod intake_key;
 pub mod listener;
 pub mod problem;
 mod rate;

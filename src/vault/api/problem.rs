@@ -133,6 +133,16 @@ impl From<FlowError> for Refusal {
                 "the cvc_token was used, has expired or belongs to another card; ask the customer for the CVC again",
             )
             .at("cvc_token"),
+            FlowError::IntakeKeyGone => Refusal::new(
+                Kind::IntakeKeyGone,
+                "the intake key was exchanged; fetch GET /v1/intake-key again and seal the card anew",
+            )
+            .at("encrypted_card.key_id"),
+            FlowError::SealedTwice => Refusal::new(
+                Kind::SealedTwice,
+                "each sealing is accepted once; seal the card anew, or repeat a request with its own Idempotency-Key",
+            )
+            .at("encrypted_card"),
             FlowError::OtherRequest => Refusal::new(
                 Kind::IdempotencyConflict,
                 "this Idempotency-Key was used with another request; use a new key for a new request",

@@ -14,13 +14,13 @@ use super::call::Call;
 use super::problem::Refusal;
 use super::whole::whole;
 use crate::card::text::holds_card_number;
-use crate::card::{SecretBody, TokenizeBody, UpdateBody};
+use crate::card::{Incoming, SecretBody, UpdateBody};
 use crate::flow::{audit, delete, read, retain, reveal, secret, session, tenant, tokenize, update};
 
 /// `POST /v1/payment_methods`.
 pub(super) async fn tokenize(call: Call, body: Body) -> Answer {
     let vault = &call.state.vault;
-    let card = TokenizeBody::parse(&body.0, vault.now_ms())?;
+    let card = Incoming::parse(&body.0, vault.now_ms())?;
     let done = tokenize::tokenize(vault, &call.asker, call.key.as_ref(), card).await?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(written(status, done.json, More { audit_index: Some(done.audit_index), is_replay: done.is_replay }))

@@ -6,7 +6,7 @@ use strongroom_wire::Kind;
 
 use super::head::RouteLabel;
 use super::problem::Refusal;
-use super::{acts, admin, forward, health, intake, release};
+use super::{acts, admin, batch, forward, health, intake, intake_key, release};
 use crate::telemetry::metrics::ListenerLabel::{self, Admin, Intake, Release};
 
 /// The OpenAPI 3.1 document that the release and admin listeners serve at `/openapi.json`.
@@ -44,11 +44,14 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
             ("OPTIONS", || web::route().method(actix_web::http::Method::OPTIONS).to(intake::preflight)),
         ],
     ),
+    (Intake, "/v1/intake-key", &[("GET", || web::get().to(intake_key::of_intake))]),
     (
         Release,
         "/v1/payment_methods",
         &[("POST", || web::post().to(release::tokenize)), ("GET", || web::get().to(release::list))],
     ),
+    // Before `{id}`, which would take the word for a token.
+    (Release, "/v1/payment_methods/batch", &[("POST", || web::post().to(batch::tokenize))]),
     (
         Release,
         "/v1/payment_methods/{id}",
@@ -61,6 +64,7 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Release, "/v1/payment_methods/{id}/reveal", &[("POST", || web::post().to(release::reveal))]),
     (Release, "/v1/payment_methods/{id}/retain", &[("POST", || web::post().to(release::retain))]),
     (Release, "/v1/payment_methods/{id}/cvc", &[("POST", || web::post().to(forward::seal_cvc))]),
+    (Release, "/v1/intake-key", &[("GET", || web::get().to(intake_key::of_release))]),
     (Release, "/v1/forward", &[("POST", || web::post().to(forward::forward))]),
     (Release, "/v1/sessions", &[("POST", || web::post().to(release::session))]),
     (Release, "/v1/secrets", &[("POST", || web::post().to(release::write_secret))]),

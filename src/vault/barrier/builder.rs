@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use strongroom_keys::intake::IntakeKey;
 use strongroom_keys::sign::Signer;
 use strongroom_keys::{Kek, Key, Mac};
 use strongroom_wire::TenantId;
 
+use super::intake::IntakeKeys;
 use super::keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
 
 /// Gathers keys one by one, in any order, as an unseal reads them.
@@ -13,6 +15,9 @@ use super::keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
 pub struct KeyringBuilder {
     tenants: HashMap<TenantId, Gathered>,
     signer: Option<(KeyFacts, Signer)>,
+    intake: IntakeKeys,
+    /// The first fault of an intake key.
+    fault: Option<KeyringError>,
 }
 
 #[derive(Default)]
@@ -59,21 +64,30 @@ impl KeyringBuilder {
         self
     }
 
+    /// Takes one term of the vault's intake key.
+    #[must_use]
+    pub fn intake(mut self, facts: KeyFacts, key: IntakeKey) -> Self {
+        let taken = self.intake.take(facts, key);
+        self.fault = self.fault.or(taken.err());
+        self
+    }
+
     /// The keyring.
     ///
     /// # Errors
-    /// [`KeyringError::NoSigner`], or what [`TenantKeys::new`] answers for a tenant: a vault with a tenant whose keys are
+    /// [`KeyringError::NoSigner`], what is wrong with an intake key, or what [`TenantKeys::new`] answers for a tenant: a vault with a tenant whose keys are
     /// not complete does not unseal by halves.
     pub fn build(self) -> Result<Keyring, KeyringError> {
         let (facts, signer) = self.signer.ok_or(KeyringError::NoSigner)?;
         facts.check()?;
+        self.fault.map_or(Ok(()), Err)?;
         let complete = |(tenant, Gathered { keks, fingerprint, session })| {
             let fingerprint = fingerprint.ok_or(KeyringError::Incomplete)?;
             let session = session.ok_or(KeyringError::Incomplete)?;
             Ok((tenant, TenantKeys::new(keks, fingerprint, session)?))
         };
         let tenants = self.tenants.into_iter().map(complete).collect::<Result<Vec<_>, KeyringError>>()?;
-        Ok(Keyring::of(facts, signer, tenants))
+        Ok(Keyring::of(facts, signer, self.intake, tenants))
     }
 
     fn of(&mut self, tenant: &TenantId) -> &mut Gathered {

@@ -9,6 +9,7 @@ use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyInfo, KeyPurpose, KeyState, rfc3339_ms};
 
 use super::BarrierError;
+use super::intake::IntakeKeys;
 use super::wraps::Wraps;
 
 /// The keys of the vault: each tenant's, and the one that signs. Cloning shares the keys and copies none.
@@ -16,6 +17,7 @@ use super::wraps::Wraps;
 pub struct Keyring {
     tenants: HashMap<TenantId, Arc<TenantKeys>>,
     signer: Arc<(KeyFacts, Signer)>,
+    pub(super) intake: IntakeKeys,
 }
 
 /// The keys of one tenant.
@@ -168,12 +170,17 @@ impl Keyring {
     /// A keyring without tenants.
     #[must_use]
     pub fn new(facts: KeyFacts, signer: Signer) -> Self {
-        Self::of(facts, signer, Vec::new())
+        Self::of(facts, signer, IntakeKeys::default(), Vec::new())
     }
 
-    pub(super) fn of(facts: KeyFacts, signer: Signer, tenants: Vec<(TenantId, TenantKeys)>) -> Self {
+    pub(super) fn of(
+        facts: KeyFacts,
+        signer: Signer,
+        intake: IntakeKeys,
+        tenants: Vec<(TenantId, TenantKeys)>,
+    ) -> Self {
         let tenants = tenants.into_iter().map(|(tenant, keys)| (tenant, Arc::new(keys))).collect();
-        Self { tenants, signer: Arc::new((facts, signer)) }
+        Self { tenants, signer: Arc::new((facts, signer)), intake }
     }
 
     /// With one more tenant.
@@ -250,6 +257,7 @@ impl Keyring {
     /// Every term of every key, in a fixed order.
     pub(super) fn key_infos(&self, now_ms: u64) -> Vec<KeyInfo> {
         let mut infos = vec![info(KeyPurpose::Sign, None, &self.signer.0, 0, now_ms)];
+        infos.extend(self.intake.facts().map(|facts| info(KeyPurpose::Intake, None, facts, 0, now_ms)));
         let mut tenants: Vec<_> = self.tenants.iter().collect();
         tenants.sort_unstable_by_key(|(tenant, _)| *tenant);
         for (tenant, keys) in tenants {
@@ -286,6 +294,7 @@ fn info(purpose: KeyPurpose, tenant: Option<&TenantId>, facts: &KeyFacts, wraps:
         KeyPurpose::Kek => "AES-256-GCM",
         KeyPurpose::Fingerprint | KeyPurpose::Session => "HMAC-SHA-256",
         KeyPurpose::Sign => "Ed25519",
+        KeyPurpose::Intake => "X25519 (HPKE)",
     };
     KeyInfo {
         purpose,

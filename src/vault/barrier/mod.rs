@@ -6,6 +6,7 @@
 mod builder;
 mod cards;
 mod cvc;
+mod intake;
 mod keyring;
 mod marks;
 mod records;
@@ -18,6 +19,7 @@ mod rig;
 pub use builder::KeyringBuilder;
 pub use cards::{Glances, Reseals};
 pub use cvc::{CvcGone, TakesCvc};
+pub use intake::SealedCardError;
 pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

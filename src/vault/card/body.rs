@@ -1,9 +1,8 @@
-//! `TokenizeBody`: the request body that carries a card, read strictly from its bytes; and what it shares with others.
+//! `TokenizeBody`: a request that carries a card, read strictly from its bytes; and what its readers share.
 
 use strongroom_wire::payment_method::{Metadata, Storage};
 use strongroom_wire::{CustomerId, Kind, limits};
 
-use super::metadata::read_metadata;
 use super::node::{BadJson, Node};
 use super::{Card, CardError, Cvc, Expiry, HolderName, Pan};
 
@@ -28,7 +27,7 @@ pub enum Lifetime {
     ShortTerm(u64),
 }
 
-/// The body of `POST /v1/payment_methods`, on intake and release alike.
+/// A request to store a card, its card in clear: as it came, or opened.
 pub struct TokenizeBody {
     /// The card.
     pub card: Card,
@@ -42,49 +41,7 @@ pub struct TokenizeBody {
     pub metadata: Metadata,
 }
 
-impl TokenizeBody {
-    /// Reads a body. `now_ms` (milliseconds since 1970-01-01 UTC) decides whether the card has expired. The digits of
-    /// the card go from `body` straight to where they are wiped; the caller wipes `body`.
-    ///
-    /// # Errors
-    /// [`BodyError`] for the first fault found.
-    pub fn parse(body: &[u8], now_ms: u64) -> Result<Self, BodyError> {
-        let root = root(body)?;
-        let (mut card, mut customer, mut storage, mut ttl, mut metadata) = (None, None, None, None, Metadata::new());
-        let mut kind = None;
-        for (name, value) in members(&root, None, OBJECT)? {
-            match name {
-                "type" => kind = value.text(),
-                "card" => card = Some(value),
-                "customer_id" => customer = optional(value).map(customer_id).transpose()?,
-                "storage" => storage = optional(value).map(storage_word).transpose()?,
-                "ttl_seconds" => ttl = optional(value).map(ttl_seconds).transpose()?,
-                "metadata" => metadata = optional(value).map(read_metadata).transpose()?.unwrap_or_default(),
-                _ => {
-                    return Err(unknown(
-                        None,
-                        "allowed fields: type, card, customer_id, storage, ttl_seconds, metadata",
-                    ));
-                }
-            }
-        }
-        if kind != Some("card") {
-            return Err(invalid("type", "type is required and must be \"card\""));
-        }
-        let card = card.ok_or(invalid("card", "card is required"))?;
-        let (card, cvc) = read_card(card, now_ms)?;
-        let lifetime = match (storage, ttl) {
-            (None | Some(Storage::LongTerm), None) => Lifetime::LongTerm,
-            (None | Some(Storage::LongTerm), Some(_)) => {
-                return Err(invalid("ttl_seconds", "ttl_seconds goes with storage \"short_term\" only"));
-            }
-            (Some(Storage::ShortTerm), ttl) => Lifetime::ShortTerm(ttl.unwrap_or(limits::SHORT_TERM_TTL_DEFAULT_S)),
-        };
-        Ok(Self { card, cvc, customer, lifetime, metadata })
-    }
-}
-
-fn read_card(card: &Node<'_>, now_ms: u64) -> Result<(Card, Option<Cvc>), BodyError> {
+pub(super) fn read_card(card: &Node<'_>, now_ms: u64) -> Result<(Card, Option<Cvc>), BodyError> {
     let (mut number, mut month, mut year, mut cvc, mut name) = (None, None, None, None, None);
     for (field, value) in members(card, Some("card"), "card must be an object")? {
         match field {
@@ -124,14 +81,14 @@ pub(super) fn holder_name(value: &Node<'_>) -> Result<HolderName, BodyError> {
     HolderName::parse(name).map_err(|fault| card_fault("card.holder_name", fault))
 }
 
-fn customer_id(value: &Node<'_>) -> Result<CustomerId, BodyError> {
+pub(super) fn customer_id(value: &Node<'_>) -> Result<CustomerId, BodyError> {
     value.text().and_then(|text| text.parse().ok()).ok_or(invalid(
         "customer_id",
         "a customer_id is 1 to 64 of A-Z a-z 0-9 _ - . : @ and does not look like a card number",
     ))
 }
 
-fn storage_word(value: &Node<'_>) -> Result<Storage, BodyError> {
+pub(super) fn storage_word(value: &Node<'_>) -> Result<Storage, BodyError> {
     match value.text() {
         Some("long_term") => Ok(Storage::LongTerm),
         Some("short_term") => Ok(Storage::ShortTerm),
@@ -139,7 +96,7 @@ fn storage_word(value: &Node<'_>) -> Result<Storage, BodyError> {
     }
 }
 
-fn ttl_seconds(value: &Node<'_>) -> Result<u64, BodyError> {
+pub(super) fn ttl_seconds(value: &Node<'_>) -> Result<u64, BodyError> {
     match value {
         Node::Small(seconds @ limits::SHORT_TERM_TTL_MIN_S..=limits::SHORT_TERM_TTL_MAX_S) => Ok(*seconds),
         _ => Err(invalid("ttl_seconds", "ttl_seconds is a whole number from 10 to 604800 (seven days)")),
@@ -147,9 +104,14 @@ fn ttl_seconds(value: &Node<'_>) -> Result<u64, BodyError> {
 }
 
 pub(super) fn root(body: &[u8]) -> Result<Node<'_>, BodyError> {
+    root_within(body, limits::BODY_BYTES_MAX, "the body has at most 16384 bytes")
+}
+
+/// The same with a limit of its own; `why` names it.
+pub(super) fn root_within<'a>(body: &'a [u8], most: usize, why: &'static str) -> Result<Node<'a>, BodyError> {
     let malformed = |why| BodyError { kind: Kind::Malformed, field: None, why };
-    if body.len() > limits::BODY_BYTES_MAX {
-        return Err(BodyError { kind: Kind::TooLarge, field: None, why: "the body has at most 16384 bytes" });
+    if body.len() > most {
+        return Err(BodyError { kind: Kind::TooLarge, field: None, why });
     }
     Node::parse(body).map_err(|fault| match fault {
         BadJson::Syntax => malformed("the body is not JSON"),
@@ -209,6 +171,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::card::Incoming;
 
     /// 2026-03-15T00:00:00Z.
     const NOW: u64 = 1_773_532_800_000;
@@ -230,8 +193,15 @@ mod tests {
         })
     }
 
+    fn clear(body: &[u8], now_ms: u64) -> Result<TokenizeBody, BodyError> {
+        match Incoming::parse(body, now_ms)? {
+            Incoming::Clear(body) => Ok(body),
+            Incoming::Sealed(_) => Err(invalid("encrypted_card", "not looked at here")),
+        }
+    }
+
     fn tokenize(body: &Value) -> Result<TokenizeBody, BodyError> {
-        TokenizeBody::parse(body.to_string().as_bytes(), NOW)
+        clear(body.to_string().as_bytes(), NOW)
     }
 
     /// The whole body with one field set, and the fault that this makes.
@@ -341,7 +311,7 @@ mod tests {
     #[test]
     fn a_number_with_escapes_is_refused_because_it_was_copied() {
         let body = br#"{"type":"card","card":{"number":"\u0034242424242424242","exp_month":1,"exp_year":2030}}"#;
-        assert_eq!(TokenizeBody::parse(body, NOW).err().unwrap().field, Some("card.number"));
+        assert_eq!(clear(body, NOW).err().unwrap().field, Some("card.number"));
     }
 
     #[test]
@@ -352,16 +322,16 @@ mod tests {
             r#"{"type":"card"} x"#,
             "",
         ] {
-            assert_eq!(TokenizeBody::parse(body.as_bytes(), NOW).err().unwrap().kind, Kind::Malformed, "{body}");
+            assert_eq!(clear(body.as_bytes(), NOW).err().unwrap().kind, Kind::Malformed, "{body}");
         }
         let large = " ".repeat(limits::BODY_BYTES_MAX + 1);
-        assert_eq!(TokenizeBody::parse(large.as_bytes(), NOW).err().unwrap().kind, Kind::TooLarge);
+        assert_eq!(clear(large.as_bytes(), NOW).err().unwrap().kind, Kind::TooLarge);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = TokenizeBody::parse(&body, NOW);
+            let _ = clear(&body, NOW);
         }
 
         #[test]
@@ -369,7 +339,7 @@ mod tests {
             let mut body = whole().to_string().into_bytes();
             let place = at.index(body.len());
             body[place] = byte;
-            let _ = TokenizeBody::parse(&body, NOW);
+            let _ = clear(&body, NOW);
         }
     }
 }

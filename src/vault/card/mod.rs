@@ -1,5 +1,6 @@
 //! Cards as the vault holds them: parsed once, wiped when dropped, never printed, copied or serialized.
 
+pub mod batch;
 pub mod body;
 mod brand;
 pub mod cvc;
@@ -7,6 +8,7 @@ mod cvc_body;
 pub mod expiry;
 pub mod glance;
 pub mod holder;
+pub mod incoming;
 pub mod metadata;
 mod node;
 pub mod pan;
@@ -16,12 +18,14 @@ pub mod secret;
 pub mod text;
 pub mod update;
 
+pub use batch::{BatchBody, refuse_cvc};
 pub use body::{BodyError, Lifetime, TokenizeBody};
 pub use cvc::Cvc;
 pub use cvc_body::CvcBody;
 pub use expiry::Expiry;
 pub use glance::Glance;
 pub use holder::HolderName;
+pub use incoming::{Incoming, SealedBody, SealedCard};
 pub use pan::{Exposed, Pan};
 pub use record::{BadRecord, Card};
 pub use reveal::reveal_json;

@@ -18,7 +18,9 @@ pub(super) enum Node<'a> {
     /// A whole number small enough not to be a card number.
     Small(u64),
     Object(Vec<(Node<'a>, Node<'a>)>),
-    /// Anything that no field takes: lists, booleans, other numbers.
+    /// A list; of one that is longer than any may be, the first values and one more.
+    List(Vec<Node<'a>>),
+    /// Anything that no field takes: booleans, other numbers.
     Other,
 }
 
@@ -95,8 +97,13 @@ impl<'de> Visitor<'de> for AnyNode {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
-        while items.next_element::<Node<'de>>()?.is_some() {}
-        Ok(Node::Other)
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element::<Node<'de>>()? {
+            if list.len() <= LIST_MAX {
+                list.push(item);
+            }
+        }
+        Ok(Node::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node<'de>, A::Error> {
@@ -118,6 +125,8 @@ const REPEATED: &str = "repeated field";
 const TOO_MANY: &str = "too many fields";
 /// Most members of one object: metadata may have the most, and the limit for it is told apart by its own check.
 const MEMBERS_MAX: usize = strongroom_wire::limits::METADATA_ENTRIES_MAX + 1;
+/// Most values of any list of the API.
+const LIST_MAX: usize = strongroom_wire::limits::BATCH_CARDS_MAX;
 /// Every number of the API is below; every card number is above.
 const SMALL_MAX: u64 = 999_999_999;
 

@@ -19,7 +19,7 @@ pub struct UpdateBody {
 }
 
 impl UpdateBody {
-    /// Reads a body; `now_ms` as for [`TokenizeBody::parse`].
+    /// Reads a body; `now_ms` as for [`super::Incoming::parse`].
     ///
     /// # Errors
     /// [`BodyError`] for the first fault found, and for a body that changes nothing.

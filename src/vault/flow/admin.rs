@@ -92,6 +92,7 @@ fn key_line(row: &KeyRow, now_ms: u64) -> (String, &'static str, u32, &'static s
         KeyPurpose::Fingerprint => "fingerprint",
         KeyPurpose::Session => "session",
         KeyPurpose::Sign => "sign",
+        KeyPurpose::Intake => "intake",
     };
     let state = match row.state {
         KeyState::Pending => "pending",

@@ -50,6 +50,12 @@ pub enum FlowError {
     /// The CVC was used, expired or belongs to another card.
     #[error("the CVC is not available")]
     CvcGone,
+    /// The intake key that a card was sealed to is not in use.
+    #[error("the intake key is not in use")]
+    IntakeKeyGone,
+    /// A sealed card came a second time.
+    #[error("the sealed card was used before")]
+    SealedTwice,
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used with another request")]
     OtherRequest,

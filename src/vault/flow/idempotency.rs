@@ -57,7 +57,30 @@ impl Slot {
         request: &[&[u8]],
     ) -> Result<Self, FlowError> {
         let who = asker.who.who();
-        let name = vault.barrier.idempotency_name(tenant, &[who.as_bytes(), route.as_bytes(), key.0.as_bytes()])?;
+        Self::named(vault, tenant, &[who.as_bytes(), route.as_bytes(), key.0.as_bytes()], route, request)
+    }
+
+    /// The same for one of many places that share a key.
+    pub(super) fn at(
+        vault: &Vault,
+        asker: &Asker,
+        tenant: &TenantId,
+        (route, place): (&'static str, usize),
+        key: &IdempotencyKey,
+        request: &[&[u8]],
+    ) -> Result<Self, FlowError> {
+        let (who, place) = (asker.who.who(), (place as u64).to_be_bytes());
+        Self::named(vault, tenant, &[who.as_bytes(), route.as_bytes(), key.0.as_bytes(), &place], route, request)
+    }
+
+    fn named(
+        vault: &Vault,
+        tenant: &TenantId,
+        name: &[&[u8]],
+        route: &'static str,
+        request: &[&[u8]],
+    ) -> Result<Self, FlowError> {
+        let name = vault.barrier.idempotency_name(tenant, name)?;
         let parts: Vec<&[u8]> = std::iter::once(route.as_bytes()).chain(request.iter().copied()).collect();
         let digest = vault.barrier.body_digest(tenant, &parts)?;
         Ok(Self { tenant: tenant.clone(), name, digest })
@@ -71,6 +94,11 @@ impl Slot {
             self.keep(vault, b"").await?;
         }
         Ok(())
+    }
+
+    /// Its name in the store.
+    pub(super) fn name(&self) -> &[u8; 32] {
+        &self.name
     }
 
     /// Whose.

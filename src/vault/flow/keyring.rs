@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use strongroom_keys::context::Purpose;
+use strongroom_keys::intake::IntakeKey;
 use strongroom_keys::note;
 use strongroom_keys::root::Root;
 use strongroom_keys::sign::Signer;
-use strongroom_keys::{Context, Kek, Key, Mac, NoRandomness, Role, SignRole};
+use strongroom_keys::{Context, IntakeRole, Kek, Key, Mac, NoRandomness, Role, SignRole};
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 
@@ -74,6 +75,7 @@ pub(super) async fn open(root: &Arc<Root>, rows: Vec<KeyRow>, vault_id: &str) ->
             (Some(tenant), Opened::Fingerprint(key)) => builder.fingerprint(&tenant, facts, key),
             (Some(tenant), Opened::Session(key)) => builder.session(&tenant, facts, key),
             (None, Opened::Sign(key)) => builder.signer(facts, signer(vault_id, &key)?),
+            (None, Opened::Intake(key)) => builder.intake(facts, IntakeKey::new(&key)),
             _ => return Err(FlowError::Tampered),
         };
     }
@@ -86,6 +88,7 @@ enum Opened {
     Fingerprint(Key<Mac>),
     Session(Key<Mac>),
     Sign(Key<SignRole>),
+    Intake(Key<IntakeRole>),
 }
 
 async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowError> {
@@ -94,6 +97,7 @@ async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowEr
         KeyPurpose::Fingerprint => Opened::Fingerprint(unwrap_as(&root, &row).await?),
         KeyPurpose::Session => Opened::Session(unwrap_as(&root, &row).await?),
         KeyPurpose::Sign => Opened::Sign(unwrap_as(&root, &row).await?),
+        KeyPurpose::Intake => Opened::Intake(unwrap_as(&root, &row).await?),
     };
     Ok((row, opened))
 }
@@ -114,6 +118,7 @@ fn place<R: Role>(purpose: KeyPurpose, tenant: Option<&TenantId>) -> Context<'_>
         KeyPurpose::Fingerprint => b"fingerprint",
         KeyPurpose::Session => b"session",
         KeyPurpose::Sign => b"sign",
+        KeyPurpose::Intake => b"intake",
     };
     Context { tenant: tenant.map_or("", TenantId::as_str), record, purpose: Purpose::Key(R::NAME) }
 }

@@ -4,12 +4,14 @@
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod batch;
 pub mod cvc;
 pub mod delete;
 mod destroy;
 mod error;
 pub mod forward;
 mod idempotency;
+pub mod intake;
 mod kek;
 mod keyring;
 pub mod read;

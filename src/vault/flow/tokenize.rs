@@ -8,11 +8,11 @@ use strongroom_wire::{TenantId, Token};
 use zeroize::Zeroizing;
 
 use super::idempotency::{Kept, Slot, tenant_of};
-use super::{Asker, FlowError, IdempotencyKey, Vault, row};
+use super::{Asker, FlowError, IdempotencyKey, Vault, intake, row};
 use crate::audit::Warrant;
-use crate::card::{Cvc, Glance, Lifetime, TokenizeBody};
+use crate::card::{Cvc, Glance, Incoming, Lifetime, TokenizeBody};
 use crate::policy::{Fresh, Note, Permit, Principal, Tokenize};
-use crate::store::{CardContent, CardRow, Inserted};
+use crate::store::{AnswerRow, CardContent, CardRow, Inserted};
 
 /// The answer to a tokenize request.
 pub struct Tokenized {
@@ -34,32 +34,29 @@ pub async fn tokenize(
     vault: &Vault,
     asker: &Asker,
     key: Option<&IdempotencyKey>,
-    mut body: TokenizeBody,
+    incoming: Incoming,
 ) -> Result<Tokenized, FlowError> {
     let permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::none()).await?;
     let tenant = tenant_of(&permit)?;
+    let (mut permit, mut body, sealing) = match incoming {
+        Incoming::Clear(body) => (permit, body, None),
+        Incoming::Sealed(sealed) => {
+            let (permit, body, sealing) = intake::open(vault, permit, sealed).await?;
+            (permit, body, Some(sealing))
+        }
+    };
     own_customer(asker, &mut body)?;
     let slot = key.map(|key| slot(vault, asker, &tenant, key, &body)).transpose()?;
     if let Some(slot) = &slot
         && let Some(kept) = slot.find(vault).await?
     {
-        return replayed(vault, permit, &kept, body.cvc.as_ref()).await;
+        return Story::replayed(vault, permit, &kept, body.cvc.as_ref()).await;
+    }
+    if let Some(sealing) = &sealing {
+        permit = intake::spend(vault, permit, sealing, slot.as_ref()).await?;
     }
     let fingerprint = vault.barrier.fingerprint(&permit, &body.card.pan)?;
-    let mut story = Story { vault, tenant, fingerprint, body, slot };
-    let mut permit = permit;
-    for _ in 0..ATTEMPTS {
-        if let Some(token) = story.duplicate().await? {
-            if let Some(done) = story.meet_again(permit, token).await? {
-                return Ok(done);
-            }
-        } else if let Some(done) = story.store_new(permit).await? {
-            return Ok(done);
-        }
-        // Somebody stored or changed the same card in between: look again, under a Permit and an entry of its own.
-        permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::words("again")).await?;
-    }
-    Err(FlowError::Conflict("the same card is being changed by others; ask again"))
+    Story { vault, tenant, fingerprint, body, slot }.run(asker, permit).await
 }
 
 /// A session's cards belong to the session's customer.
@@ -81,29 +78,21 @@ fn slot(
     key: &IdempotencyKey,
     body: &TokenizeBody,
 ) -> Result<Slot, FlowError> {
+    let parts = request_parts(body)?;
+    let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_slice()).collect();
+    Slot::of(vault, asker, tenant, ROUTE, key, &parts)
+}
+
+/// See [`slot`].
+pub(super) fn request_parts(body: &TokenizeBody) -> Result<[Zeroizing<Vec<u8>>; 4], FlowError> {
     let lifetime = match body.lifetime {
         Lifetime::LongTerm => 0,
         Lifetime::ShortTerm(seconds) => seconds,
     };
     let metadata = serde_json::to_vec(&body.metadata).map_err(|_| FlowError::Crypto("metadata"))?;
     let customer = body.customer.as_ref().map_or("", |customer| customer.as_str());
-    let request: [&[u8]; 4] = [&body.card.encode(), customer.as_bytes(), &lifetime.to_be_bytes(), &metadata];
-    Slot::of(vault, asker, tenant, ROUTE, key, &request)
-}
-
-/// The answer of then. Its CVC token was not kept; the CVC that came again is sealed again.
-async fn replayed(
-    vault: &Vault,
-    permit: Permit<Tokenize>,
-    kept: &Kept,
-    cvc: Option<&Cvc>,
-) -> Result<Tokenized, FlowError> {
-    let answered: PaymentMethod = serde_json::from_slice(kept).map_err(|_| FlowError::Tampered)?;
-    let tenant = tenant_of(&permit)?;
-    let about = permit.about(answered.payment_method_id).noting(Note::words("replayed"));
-    let warrant = vault.warrant(about).await?;
-    let json = with_cvc(vault, &tenant, answered, cvc)?;
-    Ok(Tokenized { json, audit_index: warrant.index(), is_new: false, is_replay: true })
+    let plain = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
+    Ok([body.card.encode(), plain(customer.as_bytes()), plain(&lifetime.to_be_bytes()), plain(&metadata)])
 }
 
 /// The answer with a token for the CVC, where there is one. Only this goes out; what is kept is made without it.
@@ -119,16 +108,56 @@ fn written(answer: &PaymentMethod) -> Result<Kept, FlowError> {
     Ok(Zeroizing::new(serde_json::to_vec(answer).map_err(|_| FlowError::Crypto("answer"))?))
 }
 
-struct Story<'a> {
-    vault: &'a Vault,
-    tenant: TenantId,
-    fingerprint: [u8; 16],
-    body: TokenizeBody,
-    slot: Option<Slot>,
+/// One card on its way.
+pub(super) struct Story<'a> {
+    pub(super) vault: &'a Vault,
+    pub(super) tenant: TenantId,
+    pub(super) fingerprint: [u8; 16],
+    pub(super) body: TokenizeBody,
+    pub(super) slot: Option<Slot>,
+}
+
+/// A card that is sealed and recorded and not stored yet.
+pub(super) struct Prepared {
+    pub(super) row: CardRow,
+    pub(super) answer: Option<AnswerRow>,
+    pub(super) shown: PaymentMethod,
+    pub(super) audit_index: u64,
 }
 
 impl Story<'_> {
-    async fn duplicate(&self) -> Result<Option<Token>, FlowError> {
+    /// From the Permit to the answer.
+    pub(super) async fn run(mut self, asker: &Asker, mut permit: Permit<Tokenize>) -> Result<Tokenized, FlowError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(token) = self.duplicate().await? {
+                if let Some(done) = self.meet_again(permit, token).await? {
+                    return Ok(done);
+                }
+            } else if let Some(done) = self.store_new(permit).await? {
+                return Ok(done);
+            }
+            // Somebody stored or changed the same card in between: look again, under a Permit and an entry of its own.
+            permit = self.vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::words("again")).await?;
+        }
+        Err(FlowError::Conflict("the same card is being changed by others; ask again"))
+    }
+
+    /// The answer of then. Its CVC token was not kept; the CVC that came again is sealed again.
+    pub(super) async fn replayed(
+        vault: &Vault,
+        permit: Permit<Tokenize>,
+        kept: &Kept,
+        cvc: Option<&Cvc>,
+    ) -> Result<Tokenized, FlowError> {
+        let answered: PaymentMethod = serde_json::from_slice(kept).map_err(|_| FlowError::Tampered)?;
+        let tenant = tenant_of(&permit)?;
+        let about = permit.about(answered.payment_method_id).noting(Note::words("replayed"));
+        let warrant = vault.warrant(about).await?;
+        let json = with_cvc(vault, &tenant, answered, cvc)?;
+        Ok(Tokenized { json, audit_index: warrant.index(), is_new: false, is_replay: true })
+    }
+
+    pub(super) async fn duplicate(&self) -> Result<Option<Token>, FlowError> {
         let Some(customer) = &self.body.customer else { return Ok(None) };
         let now = self.vault.now_ms();
         Ok(self.vault.store.find_duplicate(&self.tenant, customer, &self.fingerprint, now).await?)
@@ -138,28 +167,41 @@ impl Story<'_> {
         let vault = self.vault;
         let now = vault.now_ms();
         let token = vault.mint.token(now);
+        let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
+        let warrant = vault.warrant(permit.about(token)).await?;
+        let Prepared { row, answer, shown, audit_index } = self.prepared(warrant, token, now)?;
+        match vault.store.insert_card(row, answer).await? {
+            Inserted::Stored => self.stored(shown, audit_index).map(Some),
+            Inserted::Duplicate(_) => Ok(None),
+            Inserted::Replayed(earlier) => self.replay_of(&earlier, audit_index).map(Some),
+        }
+    }
+
+    /// Seals the card and writes the answer that is kept. Hold leave to seal until it is stored.
+    pub(super) fn prepared(&self, warrant: Warrant<Tokenize>, token: Token, now: u64) -> Result<Prepared, FlowError> {
+        let vault = self.vault;
         let expires_ms = match self.body.lifetime {
             Lifetime::LongTerm => None,
             Lifetime::ShortTerm(seconds) => Some(now + seconds * 1000),
         };
-        let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
-        let warrant = vault.warrant(permit.about(token)).await?;
         let audit_index = warrant.index();
         let row = self.sealed_row(warrant, token, now, expires_ms)?;
         let shown = row::masked(&vault.barrier, &row, &Glance::of(&self.body.card))?;
         let kept = written(&shown)?;
         let answer = self.slot.as_ref().map(|slot| slot.row(vault, &kept)).transpose()?;
-        match vault.store.insert_card(row, answer).await? {
-            Inserted::Stored => {
-                let json = with_cvc(vault, &self.tenant, shown, self.body.cvc.as_ref())?;
-                Ok(Some(Tokenized { json, audit_index, is_new: true, is_replay: false }))
-            }
-            Inserted::Duplicate(_) => Ok(None),
-            Inserted::Replayed(earlier) => {
-                let slot = self.slot.as_ref().ok_or(FlowError::Conflict("ask again"))?;
-                self.answer_of_then(&slot.replay(vault, &earlier)?, audit_index).map(Some)
-            }
-        }
+        Ok(Prepared { row, answer, shown, audit_index })
+    }
+
+    /// The answer to a card that was stored just now.
+    pub(super) fn stored(&self, shown: PaymentMethod, audit_index: u64) -> Result<Tokenized, FlowError> {
+        let json = with_cvc(self.vault, &self.tenant, shown, self.body.cvc.as_ref())?;
+        Ok(Tokenized { json, audit_index, is_new: true, is_replay: false })
+    }
+
+    /// The answer to a request that was answered before.
+    pub(super) fn replay_of(&self, earlier: &AnswerRow, audit_index: u64) -> Result<Tokenized, FlowError> {
+        let slot = self.slot.as_ref().ok_or(FlowError::Conflict("ask again"))?;
+        self.answer_of_then(&slot.replay(self.vault, earlier)?, audit_index)
     }
 
     /// The customer has this card: the same token, with what is newer now (expiry, holder name, notes), and long-term if

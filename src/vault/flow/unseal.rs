@@ -10,7 +10,7 @@ use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
-use super::{Asker, FlowError, Vault, acts, keyring, rotate};
+use super::{Asker, FlowError, Vault, acts, intake, keyring, rotate};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
 use crate::store::{KeyChange, KeyRow};
@@ -119,6 +119,10 @@ async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
     }
     *held = Some(root);
     drop(held);
+    // Without its key no sealed card is taken, and all else works: the sweep tries again.
+    if intake::tend(vault).await.is_err() {
+        log::error("the intake key could not be made or exchanged", &[]);
+    }
     vault.audit.record_own(OwnAct::Unsealed, Own::noting(Note::none())).await?;
     // So that the log can be verified from its first moment on; the writer signs again by itself.
     let _ = vault.audit.checkpoint().await;

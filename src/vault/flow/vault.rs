@@ -10,13 +10,14 @@ use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, TenantId, Token};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::intake::IntakeLife;
 use super::rotate::Rotations;
 use super::{FlowError, acts, idempotency, kek};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
 use crate::egress::Egress;
-use crate::policy::{Action, Forward, Note, Permit, Policy, Principal, Request};
+use crate::policy::{Action, Bulk, Forward, Note, Permit, Policy, Principal, Request};
 use crate::store::{Store, TokenMint};
 use crate::telemetry::Metrics;
 
@@ -47,6 +48,8 @@ pub struct Vault {
     /// When the process started, milliseconds since 1970.
     pub started_ms: u64,
     pub(super) acts: acts::Acts,
+    /// How long an intake key lives.
+    pub intake: IntakeLife,
     pub(super) wraps: kek::WrapCount,
     pub(super) turns: idempotency::Turns,
 }
@@ -126,6 +129,7 @@ impl Vault {
             warnings,
             started_ms,
             acts: acts::Acts::default(),
+            intake: IntakeLife { key_ms: INTAKE_KEY_MS },
             wraps: kek::WrapCount::default(),
             turns: idempotency::Turns::default(),
         }
@@ -155,14 +159,7 @@ impl Vault {
         destination: Option<DestinationName>,
         note: Note,
     ) -> Result<Permit<A>, FlowError> {
-        let request = Request {
-            who: asker.who.clone(),
-            tenant: asker.tenant.clone(),
-            request_id: asker.request,
-            origin: asker.origin,
-            destination,
-            note,
-        };
+        let request = Self::request(asker, destination, note);
         match self.policy.decide::<A>(&request, subject, self.now_ms()) {
             Ok(permit) => Ok(permit),
             Err(denied) => {
@@ -196,6 +193,42 @@ impl Vault {
         self.while_unsealed(permit).await
     }
 
+    /// Asks policy once for an act on each of many subjects: it is one request. A Permit for each, in their order.
+    pub(super) async fn permits_unsealed<A: Bulk>(
+        &self,
+        asker: &Asker,
+        subjects: Vec<A::Subject>,
+        note: Note,
+    ) -> Result<Vec<Permit<A>>, FlowError> {
+        let request = Self::request(asker, None, note);
+        let permits = match self.policy.decide_all::<A>(&request, subjects, self.now_ms()) {
+            Ok(permits) => permits,
+            Err(denied) => {
+                let refused = FlowError::denied(&denied);
+                self.audit.record_refusal(denied).await?;
+                return Err(refused);
+            }
+        };
+        if self.barrier.is_unsealed() {
+            return Ok(permits);
+        }
+        if let Some(permit) = permits.into_iter().next() {
+            self.audit.record_refusal(permit.refuse(Reason::Sealed)).await?;
+        }
+        Err(FlowError::Sealed)
+    }
+
+    fn request(asker: &Asker, destination: Option<DestinationName>, note: Note) -> Request {
+        Request {
+            who: asker.who.clone(),
+            tenant: asker.tenant.clone(),
+            request_id: asker.request,
+            origin: asker.origin,
+            destination,
+            note,
+        }
+    }
+
     async fn while_unsealed<A: Action>(&self, permit: Permit<A>) -> Result<Permit<A>, FlowError> {
         if self.barrier.is_unsealed() {
             return Ok(permit);
@@ -209,3 +242,6 @@ impl Vault {
         Ok(self.audit.record(permit).await?)
     }
 }
+
+/// A day, until the configuration says otherwise.
+const INTAKE_KEY_MS: u64 = 24 * 3_600_000;

@@ -20,6 +20,12 @@ impl Opens for Forward {}
 impl Opens for Update {}
 impl Opens for Export {}
 
+/// Acts that may be asked for on many subjects in one request: policy decides once. None of them has a quota of releases.
+pub trait Bulk: Action {}
+
+impl Bulk for Tokenize {}
+impl Bulk for Export {}
+
 /// The subject of an act whose token is not known when policy decides: it is chosen, or found to exist already, under
 /// the Permit, and named with [`super::Permit::about`] before the Permit is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

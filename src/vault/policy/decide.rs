@@ -10,7 +10,7 @@ use strongroom_wire::{Scope, TenantId};
 use super::quota::{SessionCards, Use};
 use super::rules::Grant;
 use super::{
-    Action, Denied, Identity, IntoSubject as _, Permit, Principal, Request, Rules, SessionClaims, Spent, Trace,
+    Action, Bulk, Denied, Identity, IntoSubject as _, Permit, Principal, Request, Rules, SessionClaims, Spent, Trace,
 };
 
 /// The rules that are in force and what has been used of their quotas.
@@ -100,6 +100,29 @@ impl Policy {
                 Err(Denied::new(trace, no.reason, request.note.clone(), now_ms, no.spent))
             }
         }
+    }
+
+    /// Decides about one request for an act on each of many subjects: a Permit for each, or one refusal of all. The request
+    /// counts once.
+    ///
+    /// # Errors
+    /// As [`Policy::decide`].
+    pub fn decide_all<A: Bulk>(
+        &self,
+        request: &Request,
+        subjects: Vec<A::Subject>,
+        now_ms: u64,
+    ) -> Result<Vec<Permit<A>>, Denied> {
+        let mut subjects = subjects.into_iter();
+        let Some(first) = subjects.next() else { return Ok(Vec::new()) };
+        let first = self.decide::<A>(request, first, now_ms)?;
+        let trace = first.trace();
+        let others = subjects.map(|subject| {
+            let trace = Trace { subject: subject.into_subject(), ..trace.clone() };
+            Permit::new(trace, request.note.clone(), now_ms)
+        });
+        let others: Vec<Permit<A>> = others.collect();
+        Ok(std::iter::once(first).chain(others).collect())
     }
 
     /// Counts a release that an earlier process recorded, so that a restart does not refill the day's quota. `who` is

@@ -12,8 +12,8 @@ mod quota;
 mod rules;
 
 pub use action::{
-    Action, Backup, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, IntoSubject, ManageTenants,
-    Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal,
+    Action, Backup, Bulk, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, IntoSubject,
+    ManageTenants, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal,
     RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
 };
 pub use decide::{Policy, QuotaUse};

@@ -21,7 +21,7 @@ pub use error::StoreError;
 pub use mint::TokenMint;
 pub use row::{
     ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place,
-    RotationRow, SecretRow, StaleCursor, StalePage, StaleRecord, TenantRow,
+    RotationRow, SecretRow, SpentRow, StaleCursor, StalePage, StaleRecord, TenantRow,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 
@@ -124,6 +124,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Shreds up to `limit` answers whose end has come; says how many.
     async fn purge_answers(&self, now_ms: u64, limit: u32) -> Result<u64, StoreError>;
+
+    /// Writes down that a sealed card was opened. `true` if it is the first time, or the same request within
+    /// [`strongroom_wire::limits::IDEMPOTENCY_TTL_S`] of the first time; `false` if the card was used before.
+    async fn spend(&self, spent: SpentRow) -> Result<bool, StoreError>;
+
+    /// Forgets up to `limit` sealed cards whose key's term is below `term`; says how many. Call it for keys that open
+    /// nothing any more.
+    async fn forget_spent(&self, term: u32, limit: u32) -> Result<u64, StoreError>;
 
     /// Registers a tenant together with its first keys. `false` if the tenant is there already; then nothing changes.
     ///

@@ -86,6 +86,19 @@ pub struct AnswerRow {
     pub expires_ms: u64,
 }
 
+/// A sealed card that was opened: the same one is not accepted again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpentRow {
+    /// The term of the intake key that it was sealed to.
+    pub term: u32,
+    /// Its encapsulated key, which no other sealing has.
+    pub enc: [u8; 32],
+    /// Which request may come with it again: a hash of its idempotency key, or random where it has none.
+    pub request: [u8; 32],
+    /// When it came.
+    pub at_ms: u64,
+}
+
 /// A registered tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantRow {

@@ -5,6 +5,7 @@ pub(super) mod cards;
 pub(super) mod keys;
 pub(super) mod records;
 mod rows;
+pub(super) mod spent;
 
 pub(super) use rows::{acme, answer, card, content, customer, key, tenant_row};
 
@@ -25,6 +26,9 @@ macro_rules! conformance {
             the_same_idempotency_key_replays, an_answer_has_a_limit_of_its_own, an_answer_that_is_over_makes_room, answers_are_purged_when_their_time_is_over,
             a_secret_comes_back_until_it_is_deleted, the_walk_finds_each_old_envelope_once,
             swapping_envelopes_needs_the_old_one, rotations_are_written_over, rotation_text_over_the_limit_is_refused);
+        $crate::store::conformance::conformance!($open, spent:
+            a_sealing_is_spent_once, the_same_request_may_spend_again_for_a_day, old_terms_are_forgotten_alone,
+            of_many_at_once_one_spends);
         $crate::store::conformance::conformance!($open, keys:
             a_tenant_comes_with_its_keys, a_key_change_that_does_not_fit_changes_nothing,
             a_destroyed_key_has_no_bytes, wraps_only_grow, keys_over_the_limit_are_refused);

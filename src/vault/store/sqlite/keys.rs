@@ -166,7 +166,7 @@ fn exists(conn: &Connection, name: Name) -> Result<bool, StoreError> {
 }
 
 fn purpose(number: u8) -> Result<KeyPurpose, StoreError> {
-    [KeyPurpose::Kek, KeyPurpose::Fingerprint, KeyPurpose::Session, KeyPurpose::Sign]
+    [KeyPurpose::Kek, KeyPurpose::Fingerprint, KeyPurpose::Session, KeyPurpose::Sign, KeyPurpose::Intake]
         .into_iter()
         .find(|purpose| *purpose as u8 == number)
         .ok_or(StoreError::Corrupt)

@@ -10,6 +10,7 @@ mod open;
 mod reader;
 mod secrets;
 mod segments;
+mod spent;
 mod stale;
 mod tenants;
 mod writer;
@@ -27,7 +28,7 @@ use self::reader::Readers;
 use self::writer::Writer;
 use super::{
     ActRow, AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow,
-    Place, RotationRow, SecretRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
+    Place, RotationRow, SecretRow, SpentRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
 };
 
 /// What a store is opened with.
@@ -217,6 +218,16 @@ impl Store for SqliteStore {
     async fn purge_answers(&self, now_ms: u64, limit: u32) -> Result<u64, StoreError> {
         let limit = limit.min(limits::STORE_PAGE_MAX);
         self.writer.write(move |desk| answers::purge(desk, now_ms, limit)).await
+    }
+
+    async fn spend(&self, spent: SpentRow) -> Result<bool, StoreError> {
+        fault::signed(spent.at_ms)?;
+        self.writer.write(move |desk| spent::spend(desk, &spent)).await
+    }
+
+    async fn forget_spent(&self, term: u32, limit: u32) -> Result<u64, StoreError> {
+        let limit = limit.min(limits::STORE_PAGE_MAX);
+        self.writer.write(move |desk| spent::forget(desk, term, limit)).await
     }
 
     async fn insert_tenant(&self, tenant: TenantRow, keys: Vec<KeyRow>) -> Result<bool, StoreError> {

@@ -114,7 +114,11 @@ fn private(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Each file is one migration; its place is its number less one.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_acts.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_acts.sql"),
+    include_str!("migrations/0003_spent.sql"),
+];
 
 /// "StRm": tells our files from other SQLite databases.
 const APPLICATION: i32 = 0x5374_526d;

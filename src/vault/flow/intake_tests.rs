@@ -1,0 +1,286 @@
+//! Sealed cards through the whole vault: store, log and keys are real, time is a test's.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use strongroom_keys::intake::{Sender, info, seal};
+use strongroom_keys::note;
+use strongroom_keys::root::{Descriptor, dev};
+use strongroom_wire::admin::{KeyPurpose, KeyState};
+use strongroom_wire::entry::{Outcome, OwnAct};
+use strongroom_wire::intake::IntakeKeyId;
+use strongroom_wire::{RequestId, Scope, TenantId, limits};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::super::tokenize::{Tokenized, tokenize};
+use super::super::{Asker, IdempotencyKey, RootSource, batch, tenant, unseal};
+use super::*;
+use crate::audit::AuditLog;
+use crate::barrier::Barrier;
+use crate::card::Incoming;
+use crate::clock::MockClock;
+use crate::egress::Egress;
+use crate::policy::{Identity, Policy, Principal, Rules, SessionClaims};
+use crate::store::{SqliteOptions, SqliteStore, Store};
+
+struct House {
+    vault: Option<Arc<Vault>>,
+    clock: MockClock,
+    descriptor: Descriptor,
+    folder: TempDir,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (text, descriptor) = dev::make().unwrap();
+        let key = folder.path().join("dev.key");
+        std::fs::write(&key, text.as_bytes()).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let mut house = Self { vault: None, clock: MockClock::at(NOW_MS), descriptor, folder };
+        house.start().await;
+        for name in ["acme", "globex"] {
+            tenant::provision(house.vault(), &house.asker("acme"), name.parse().unwrap()).await.unwrap();
+        }
+        house
+    }
+
+    /// From the files alone, as after a crash.
+    async fn start(&mut self) {
+        // After an unseal the log is read once, beside the work, by somebody who holds the vault for so long.
+        while self.vault.as_ref().is_some_and(|vault| Arc::strong_count(vault) > 1) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        self.vault = None;
+        let at = |name: &str| self.folder.path().join(name);
+        let clock: Arc<dyn crate::clock::Clock> = Arc::new(self.clock.clone());
+        let id = self.descriptor.vault_id().to_string();
+        let options = SqliteOptions { path: at("vault.db"), vault: id.clone(), bytes_max: None };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options).unwrap());
+        let audit = AuditLog::open(&at("audit.db"), Arc::clone(&clock), &note::origin(&id)).unwrap();
+        let rooms = (Policy::new(rules()), audit, Barrier::new(Arc::clone(&clock)), store);
+        let root = RootSource::new(self.descriptor.clone(), Some(at("dev.key")));
+        let egress = Egress::load(&BTreeMap::new()).unwrap();
+        let vault = Arc::new(Vault::new(rooms, egress, clock, root, Vec::new()));
+        unseal::with_dev_root(&vault).await.unwrap();
+        self.vault = Some(vault);
+    }
+
+    fn vault(&self) -> &Arc<Vault> {
+        self.vault.as_ref().unwrap()
+    }
+
+    fn asker(&self, tenant: &str) -> Asker {
+        let who = Principal::Identity(Identity::parse(RELEASE).unwrap());
+        Asker { who, tenant: Some(tenant.parse().unwrap()), request: RequestId::fresh(), origin: None }
+    }
+
+    fn session(&self, id: u128) -> Asker {
+        let claims = SessionClaims {
+            id: Uuid::from_u128(id),
+            tenant: "acme".parse().unwrap(),
+            customer: None,
+            origins: vec![],
+            expires_ms: self.clock_ms() + 3_600_000,
+        };
+        let tenant = Some(claims.tenant.clone());
+        Asker { who: claims.into(), tenant, request: RequestId::fresh(), origin: None }
+    }
+
+    fn clock_ms(&self) -> u64 {
+        self.vault().now_ms()
+    }
+
+    /// The body of a request with a card that is sealed to the key of now.
+    fn sealed(&self, number: &str, from: Sender<'_>) -> Value {
+        let key = public(self.vault()).unwrap().key;
+        let bytes: [u8; 32] = BASE64_URL_SAFE_NO_PAD.decode(&key.public_key).unwrap().try_into().unwrap();
+        let card = json!({"number": number, "exp_month": 12, "exp_year": 2030}).to_string();
+        let (enc, ciphertext) =
+            seal(&bytes, &info(key.vault_id, &key.key_id.to_string(), from), card.as_bytes()).unwrap();
+        json!({"type": "card", "encrypted_card": {
+            "key_id": key.key_id,
+            "enc": BASE64_URL_SAFE_NO_PAD.encode(enc),
+            "ciphertext": BASE64_URL_SAFE_NO_PAD.encode(ciphertext),
+        }})
+    }
+
+    fn incoming(&self, body: &Value) -> Incoming {
+        Incoming::parse(body.to_string().as_bytes(), self.clock_ms()).ok().unwrap()
+    }
+
+    async fn post(&self, asker: &Asker, key: Option<&str>, body: &Value) -> Result<Tokenized, FlowError> {
+        let key: Option<IdempotencyKey> = key.map(|key| key.parse().ok().unwrap());
+        tokenize(self.vault(), asker, key.as_ref(), self.incoming(body)).await
+    }
+
+    async fn cards(&self) -> usize {
+        let acme: TenantId = "acme".parse().unwrap();
+        self.vault().store.cards(&acme, &Default::default(), None, 100, self.clock_ms()).await.unwrap().len()
+    }
+}
+
+fn token_of(done: &Tokenized) -> Value {
+    serde_json::from_slice::<Value>(&done.json).unwrap()["payment_method_id"].clone()
+}
+
+#[tokio::test]
+async fn a_sealing_is_accepted_once_also_after_a_restart() {
+    let mut house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let body = house.sealed(VISA, Sender::Tenant(&acme));
+    house.post(&house.asker("acme"), None, &body).await.unwrap();
+    for _ in 0..2 {
+        let again = house.post(&house.asker("acme"), None, &body).await;
+        assert!(matches!(again, Err(FlowError::SealedTwice)));
+        let keyed = house.post(&house.asker("acme"), Some("another"), &body).await;
+        assert!(matches!(keyed, Err(FlowError::SealedTwice)));
+        house.start().await;
+    }
+    assert_eq!(house.cards().await, 1);
+    let mut refused = 0;
+    let count = |_: u64, entry: &strongroom_wire::Entry| {
+        refused += u32::from(entry.outcome == Outcome::Refused && entry.note.contains("sealed card used before"));
+    };
+    house.vault().audit.walk_back(0, count).unwrap();
+    assert_eq!(refused, 4, "each repetition has its entry");
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_with_its_idempotency_key_answers_as_before() {
+    let mut house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let body = house.sealed(VISA, Sender::Tenant(&acme));
+    let first = house.post(&house.asker("acme"), Some("k1"), &body).await.unwrap();
+    house.start().await;
+    let again = house.post(&house.asker("acme"), Some("k1"), &body).await.unwrap();
+    assert!(again.is_replay);
+    assert_eq!(token_of(&again), token_of(&first));
+    // Sealed anew it is the same request, because its content is.
+    let anew = house.sealed(VISA, Sender::Tenant(&acme));
+    assert_eq!(token_of(&house.post(&house.asker("acme"), Some("k1"), &anew).await.unwrap()), token_of(&first));
+    let other = house.sealed("378282246310005", Sender::Tenant(&acme));
+    assert!(matches!(house.post(&house.asker("acme"), Some("k1"), &other).await, Err(FlowError::OtherRequest)));
+    assert_eq!(house.cards().await, 1);
+}
+
+#[tokio::test]
+async fn a_sealing_of_one_session_or_tenant_stores_nothing_for_another() {
+    let house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let of_session = house.sealed(VISA, Sender::Session(Uuid::from_u128(1)));
+    let of_tenant = house.sealed(VISA, Sender::Tenant(&acme));
+    for (asker, body) in [
+        (house.session(2), &of_session),
+        (house.asker("acme"), &of_session),
+        (house.session(1), &of_tenant),
+        (house.asker("globex"), &of_tenant),
+    ] {
+        assert!(matches!(house.post(&asker, None, body).await, Err(FlowError::Body(_))));
+    }
+    assert_eq!(house.cards().await, 0);
+    // The thief has not used it up for its owner.
+    house.post(&house.session(1), None, &of_session).await.unwrap();
+    house.post(&house.asker("acme"), None, &of_tenant).await.unwrap();
+    assert_eq!(house.cards().await, 2);
+}
+
+#[tokio::test]
+async fn the_key_is_exchanged_by_itself_opens_an_hour_longer_and_is_destroyed() {
+    let mut house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let first = public(house.vault()).unwrap();
+    assert_eq!((first.key.key_id.term(), first.max_age_s), (1, limits::INTAKE_KEY_CACHE_S));
+    let (early, late) = (house.sealed(VISA, Sender::Tenant(&acme)), house.sealed(VISA, Sender::Tenant(&acme)));
+    house.clock.advance_ms(DAY_MS - 100_000);
+    tend(house.vault()).await.unwrap();
+    assert_eq!(public(house.vault()).unwrap().max_age_s, 100, "no cache outlives the key");
+    house.clock.advance_ms(100_000);
+    tend(house.vault()).await.unwrap();
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 2);
+    house.clock.advance_ms(limits::INTAKE_OVERLAP_S * 1000 - 1);
+    house.post(&house.asker("acme"), None, &early).await.unwrap();
+    // Over, whether or not the sweep came by; and after it, over a restart, too.
+    house.clock.advance_ms(1);
+    assert!(matches!(house.post(&house.asker("acme"), None, &late).await, Err(FlowError::IntakeKeyGone)));
+    tend(house.vault()).await.unwrap();
+    house.start().await;
+    assert!(matches!(house.post(&house.asker("acme"), None, &late).await, Err(FlowError::IntakeKeyGone)));
+    let rows = house.vault().store.keys().await.unwrap();
+    let intake = rows.iter().filter(|row| row.name.purpose == KeyPurpose::Intake);
+    let states: Vec<_> = intake.map(|row| (row.name.term, row.state, row.wrapped.is_empty())).collect();
+    assert_eq!(states, [(1, KeyState::Destroyed, true), (2, KeyState::Active, false)]);
+    let mut acts = Vec::new();
+    let gather = |_: u64, entry: &strongroom_wire::Entry| {
+        if entry.note.starts_with("intake: term") {
+            acts.push((entry.act.as_str(), entry.note.clone()));
+        }
+    };
+    house.vault().audit.walk_back(0, gather).unwrap();
+    acts.sort();
+    let word = |act: OwnAct| strongroom_wire::entry::Act::Own(act).as_str();
+    let note = |term: u32| format!("intake: term {term}");
+    assert_eq!(
+        acts,
+        [(word(OwnAct::KeyDestroyed), note(1)), (word(OwnAct::KeyMade), note(1)), (word(OwnAct::KeyMade), note(2))]
+    );
+    // What is forgotten with a key is forgotten for that key alone.
+    let fresh = house.sealed(VISA, Sender::Tenant(&acme));
+    house.post(&house.asker("acme"), None, &fresh).await.unwrap();
+    tend(house.vault()).await.unwrap();
+    assert!(matches!(house.post(&house.asker("acme"), None, &fresh).await, Err(FlowError::SealedTwice)));
+}
+
+#[tokio::test]
+async fn a_vault_that_slept_over_the_end_of_its_key_wakes_with_a_new_one() {
+    let mut house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let old = house.sealed(VISA, Sender::Tenant(&acme));
+    house.clock.advance_ms(3 * DAY_MS);
+    house.start().await;
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 2);
+    assert!(matches!(house.post(&house.asker("acme"), None, &old).await, Err(FlowError::IntakeKeyGone)));
+    let mut unknown = old.clone();
+    unknown["encrypted_card"]["key_id"] = json!(IntakeKeyId::of(77));
+    assert!(matches!(house.post(&house.asker("acme"), None, &unknown).await, Err(FlowError::IntakeKeyGone)));
+}
+
+#[tokio::test]
+async fn the_same_sealing_twice_in_one_batch_is_stored_once_and_the_batch_may_be_repeated() {
+    let mut house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let body = house.sealed(VISA, Sender::Tenant(&acme));
+    let key: IdempotencyKey = "batch-1".parse().ok().unwrap();
+    let mut tokens = Vec::new();
+    for round in 0..2 {
+        let items = vec![Ok(house.incoming(&body)), Ok(house.incoming(&body))];
+        let results = batch::tokenize(house.vault(), &house.asker("acme"), Some(&key), b"raw", items).await.unwrap();
+        let done: Vec<&Tokenized> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
+        assert_eq!(done.len(), 1, "round {round}");
+        assert!(results.iter().any(|result| matches!(result, Err(FlowError::SealedTwice))));
+        tokens.push(token_of(done[0]));
+        house.start().await;
+    }
+    assert_eq!(tokens[0], tokens[1]);
+    assert_eq!(house.cards().await, 1);
+}
+
+fn rules() -> Rules {
+    let scopes = Scope::ALL.into_iter().filter(|scope| !scope.is_admin());
+    let words: String = scopes.map(|scope| format!("\"{}\",", scope.as_str())).collect();
+    Rules::parse(&format!(
+        "version = 1
+        [[identity]]\nuri = \"{RELEASE}\"\ntenants = [\"*\"]\nscopes = [{words}]
+        destinations = [\"psp\"]\nreveals_per_minute = 100000\nreveals_per_day = 100000"
+    ))
+    .unwrap()
+}
+
+/// 2026-03-15T00:00:00Z.
+const NOW_MS: u64 = 1_773_532_800_000;
+const DAY_MS: u64 = 24 * 3_600_000;
+const VISA: &str = "4242424242424242";
+const RELEASE: &str = "spiffe://strongroom/orchestrator/rig";
