@@ -35,12 +35,18 @@ pub(crate) struct Connection {
 }
 
 /// A connection to one vault.
+#[derive(Clone)]
 pub(crate) struct Client {
     base: Url,
     http: reqwest::Client,
 }
 
 impl Connection {
+    /// A connection that is named by another command's own flags.
+    pub(crate) fn to(url: &str, ca: &Path, cert: &Path, key: &Path) -> Self {
+        Self { url: url.to_owned(), ca: ca.to_owned(), cert: cert.to_owned(), key: key.to_owned() }
+    }
+
     /// Reads the certificates; nothing is sent yet.
     pub(crate) fn open(&self) -> Result<Client, Failure> {
         let base =
@@ -107,14 +113,37 @@ impl Client {
         json(&self.send(Method::POST, path, Some(body.as_bytes().to_vec())).await?)
     }
 
+    /// `POST` of a body that is JSON already, with headers beside it.
+    pub(crate) async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<T, Failure> {
+        json(&self.send_with(Method::POST, path, headers, Some(body.to_vec())).await?)
+    }
+
     /// `DELETE`.
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         json(&self.send(Method::DELETE, path, None).await?)
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+        self.send_with(method, path, &[], body).await
+    }
+
+    async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Failure> {
         let url = self.base.join(path).map_err(|_| not_a_vault())?;
         let mut request = self.http.request(method, url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json").body(body);
         }
@@ -167,7 +196,8 @@ fn not_a_vault() -> Failure {
 /// The innermost cause says what happened (refused, unknown certificate, timed out); the layers around it do not.
 fn unreachable(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
-        return Failure::new("the vault did not answer in time", "check that vaultd runs and is not overloaded");
+        return Failure::new("the vault did not answer in time", "check that vaultd runs and is not overloaded")
+            .unheard();
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
@@ -177,6 +207,7 @@ fn unreachable(error: &reqwest::Error) -> Failure {
         format!("the vault cannot be talked to: {cause}"),
         "check that vaultd runs, that --url is its admin listener, and that --ca, --cert and --key are meant for it",
     )
+    .unheard()
 }
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -19,18 +19,40 @@ pub(crate) struct Failure {
     type_uri: Option<String>,
     /// The request's id, for whoever reads the vault's log.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
+    request_id: Option<Box<str>>,
+    /// What the process ends with.
+    #[serde(skip)]
+    code: u8,
+    /// The vault was not reached, or not heard to the end.
+    #[serde(skip)]
+    unheard: bool,
 }
 
 impl Failure {
     /// What happened and what to do next.
     pub(crate) fn new(error: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { error: error.into(), next: Some(next.into()), field: None, type_uri: None, request_id: None }
+        Self {
+            error: error.into(),
+            next: Some(next.into()),
+            field: None,
+            type_uri: None,
+            request_id: None,
+            code: 1,
+            unheard: false,
+        }
     }
 
     /// An error whose message says what to do.
     pub(crate) fn of(error: impl std::fmt::Display) -> Self {
-        Self { error: error.to_string(), next: None, field: None, type_uri: None, request_id: None }
+        Self {
+            error: error.to_string(),
+            next: None,
+            field: None,
+            type_uri: None,
+            request_id: None,
+            code: 1,
+            unheard: false,
+        }
     }
 
     /// What the vault answered.
@@ -40,8 +62,38 @@ impl Failure {
             next: None,
             field: problem.field,
             type_uri: Some(problem.type_uri),
-            request_id: problem.request_id,
+            request_id: problem.request_id.map(String::into_boxed_str),
+            code: 1,
+            unheard: false,
         }
+    }
+
+    /// Done but for a part, which the failure is about: the process ends with 3.
+    pub(crate) fn in_part(self) -> Self {
+        Self { code: 3, ..self }
+    }
+
+    /// The vault was not reached, or not heard to the end.
+    pub(crate) fn unheard(self) -> Self {
+        Self { unheard: true, ..self }
+    }
+
+    /// With more to do next.
+    pub(crate) fn and(self, more: &str) -> Self {
+        let next = self.next.map_or_else(|| more.to_owned(), |next| format!("{next}; {more}"));
+        Self { next: Some(next), ..self }
+    }
+
+    /// What the process ends with.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub(crate) fn may_pass(&self) -> bool {
+        use strongroom_wire::Kind;
+        let passing = [Kind::RateLimited, Kind::NotRecorded, Kind::Unavailable, Kind::QuotaExceeded];
+        self.unheard || passing.into_iter().any(|kind| self.is(kind))
     }
 
     /// Whether the vault answered a problem of this kind.

@@ -1,11 +1,12 @@
 //! vaultctl: the security team's tool. It makes and opens custodians' shares, talks to the admin listener of a vault and
-//! verifies its audit log; it never sees a card.
+//! verifies its audit log. Of all its commands `import` alone sees cards.
 
 mod acts;
 mod audit;
 mod client;
 mod failure;
 mod file;
+mod import;
 mod init;
 mod keys;
 mod passphrase;
@@ -31,7 +32,7 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Keys, custody and audit of a Strongroom vault.
 ///
-/// Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong.
+/// Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 3 done in part.
 #[derive(Parser)]
 #[command(name = "vaultctl", version, max_term_width = 100)]
 struct Arguments {
@@ -61,6 +62,7 @@ enum Command {
     /// Verify what the vault signed
     #[command(subcommand)]
     Proof(proof::Proof),
+    Import(import::Import),
     /// Read and verify the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -82,7 +84,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say.failure(&failure);
-            ExitCode::FAILURE
+            ExitCode::from(failure.code())
         }
     }
 }
@@ -98,6 +100,7 @@ fn run(command: Command, say: &Say) -> Result<(), Failure> {
         Command::Tenants(tenants) => tenants.run(say),
         Command::Acts(acts) => acts.run(say),
         Command::Proof(proof) => proof.run(say),
+        Command::Import(import) => import.run(say),
         Command::Audit(audit) => audit.run(say),
         Command::Pki(pki) => pki.run(say),
     }

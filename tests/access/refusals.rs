@@ -108,8 +108,16 @@ async fn every_route_of_each_listener_is_in_the_matrix() {
         routes.iter().filter(|route| route.scope.is_none()).map(|route| route.path.clone()).collect();
     open.sort_unstable();
     open.dedup();
-    // Everything that takes no scope: the document, health, the signed checkpoint, and the proof of one's own entry.
-    let known = ["/health/live", "/health/ready", "/openapi.json", "/v1/audit/checkpoint", "/v1/audit/proofs/{index}"];
+    // Everything that takes no scope: the document, health, the signed checkpoint, the proof of one's own entry, and the
+    // public key that cards are sealed to.
+    let known = [
+        "/health/live",
+        "/health/ready",
+        "/openapi.json",
+        "/v1/audit/checkpoint",
+        "/v1/audit/proofs/{index}",
+        "/v1/intake-key",
+    ];
     assert_eq!(open, known);
     // One's own proof is really one's own.
     let named = Named::stored(&world).await.unwrap();
