@@ -131,10 +131,12 @@ fn word(purpose: KeyPurpose) -> &'static str {
         KeyPurpose::Fingerprint => "fingerprint",
         KeyPurpose::Session => "session",
         KeyPurpose::Sign => "sign",
+        KeyPurpose::Intake => "intake",
     }
 }
 
-const PURPOSES: [KeyPurpose; 4] = [KeyPurpose::Kek, KeyPurpose::Fingerprint, KeyPurpose::Session, KeyPurpose::Sign];
+const PURPOSES: [KeyPurpose; 5] =
+    [KeyPurpose::Kek, KeyPurpose::Fingerprint, KeyPurpose::Session, KeyPurpose::Sign, KeyPurpose::Intake];
 
 #[cfg(test)]
 mod tests {

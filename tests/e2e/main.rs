@@ -5,6 +5,7 @@ mod adyen;
 mod custody;
 mod duplicates;
 mod flows;
+mod import;
 mod ledger;
 mod localstripe;
 mod money;

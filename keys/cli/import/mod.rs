@@ -38,9 +38,10 @@ use read::Lines;
 ///
 /// Exit codes: 0 every line is stored, 1 stopped, 2 the command line is wrong, 3 done but for the lines in the report.
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  vaultctl import cards.csv --format csv --dry-run --map number=pan,exp_month=month,exp_year=year\n  vaultctl import cards.jsonl --format jsonl --tenant acme --url https://vault:8444 \\\n      --ca ca.pem --cert importer.pem --key importer.key"
-)]
+#[command(after_help = "Examples:\n  \
+        vaultctl import cards.csv --format csv --dry-run --map number=pan,exp_month=month,exp_year=year\n  \
+        vaultctl import cards.jsonl --format jsonl --tenant acme --url https://vault:8444 \\\n      \
+        --ca ca.pem --cert importer.pem --key importer.key")]
 pub(crate) struct Import {
     /// The file with the cards
     file: PathBuf,

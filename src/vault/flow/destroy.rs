@@ -83,5 +83,6 @@ fn word(purpose: KeyPurpose) -> &'static str {
         KeyPurpose::Fingerprint => "fingerprint",
         KeyPurpose::Session => "session",
         KeyPurpose::Sign => "sign",
+        KeyPurpose::Intake => "intake",
     }
 }

@@ -75,7 +75,7 @@ impl House {
 
     fn asker(&self, tenant: &str) -> Asker {
         let who = Principal::Identity(Identity::parse(RELEASE).unwrap());
-        Asker { who, tenant: Some(tenant.parse().unwrap()), request: RequestId::fresh(), origin: None }
+        Asker { who, tenant: Some(tenant.parse().unwrap()), request: RequestId::fresh(), origin: None, key: None }
     }
 
     fn session(&self, id: u128) -> Asker {
@@ -87,7 +87,7 @@ impl House {
             expires_ms: self.clock_ms() + 3_600_000,
         };
         let tenant = Some(claims.tenant.clone());
-        Asker { who: claims.into(), tenant, request: RequestId::fresh(), origin: None }
+        Asker { who: claims.into(), tenant, request: RequestId::fresh(), origin: None, key: None }
     }
 
     fn clock_ms(&self) -> u64 {

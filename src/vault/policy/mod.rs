@@ -13,8 +13,8 @@ mod rules;
 
 pub use action::{
     Action, Backup, Bulk, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, IntoSubject,
-    ManageTenants, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal,
-    RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
+    ManageTenants, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload,
+    Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
 };
 pub use decide::{Policy, QuotaUse};
 pub use identity::{BadIdentity, Identity};

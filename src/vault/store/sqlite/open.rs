@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn released_migrations_are_as_they_were_released() {
         let sums: Vec<u64> = MIGRATIONS.iter().map(|sql| fnv(sql.as_bytes())).collect();
-        assert_eq!(sums, [2_368_220_881_384_337_482]);
+        assert_eq!(sums, [2_368_220_881_384_337_482, 1_178_448_383_818_505_891, 6_932_484_178_136_962_208]);
     }
 
     #[test]
