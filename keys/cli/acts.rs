@@ -81,7 +81,11 @@ impl List {
                 ]
             })
             .collect();
-        say.result(&list, &table(["ACT", "STATE", "WHAT", "ASKED BY", "ENDS"], &rows));
+        let mut text = table(["ACT", "STATE", "WHAT", "ASKED BY", "ENDS"], &rows);
+        for act in list.acts.iter().filter(|act| act.state == ActState::Pending && !changes(&act.what).is_empty()) {
+            text.push_str(&format!("\n\n{}\n{}", act.act_id, changes(&act.what).trim_end()));
+        }
+        say.result(&list, &text);
         Ok(())
     }
 }
@@ -108,18 +112,32 @@ impl Withdraw {
     }
 }
 
-/// An act as it is now, and what the next person does about it.
+/// Says an act as it is now.
 pub(crate) fn say_act(say: &Say, act: &PendingAct) {
+    say.result(act, &act_text(act));
+}
+
+/// An act as it is now, and what the next person does about it.
+pub(crate) fn act_text(act: &PendingAct) -> String {
     let (id, what) = (act.act_id, what(&act.what));
-    let text = match (act.state, &act.result) {
+    match (act.state, &act.result) {
         (ActState::Pending, _) => format!(
-            "{what}: asked for by {}; waits for a second person until {}\n\nvaultctl acts approve {id}",
-            act.requested_by, act.expires_at
+            "{what}: asked for by {}; waits for a second person until {}\n{}\nvaultctl acts approve {id}",
+            act.requested_by,
+            act.expires_at,
+            changes(&act.what)
         ),
         (ActState::Done, Some(result)) => format!("{what}: done\n\n{result}"),
         (other, _) => format!("{what}: {}", state(other)),
-    };
-    say.result(act, &text);
+    }
+}
+
+/// What a policy changes, a line for each identity.
+fn changes(kind: &ActKind) -> String {
+    match kind {
+        ActKind::ChangePolicy(policy) => policy.changes.iter().map(|line| format!("  {line}\n")).collect(),
+        ActKind::DestroyKey(_) | ActKind::ShredTenant(_) | ActKind::SetRetention(_) => String::new(),
+    }
 }
 
 /// What is asked for, on one line.
@@ -128,6 +146,15 @@ fn what(kind: &ActKind) -> String {
         ActKind::DestroyKey(key) => {
             let whose = key.tenant.as_ref().map_or_else(|| "the vault".to_owned(), ToString::to_string);
             format!("destroy {} term {} of {whose}", purpose(key.purpose), key.term)
+        }
+        ActKind::ShredTenant(shred) => format!("shred tenant {} with all of its cards", shred.tenant),
+        ActKind::SetRetention(rule) => match rule.days {
+            Some(days) => format!("shred cards of {} after days: {days}", rule.tenant),
+            None => format!("keep cards of {} without a rule", rule.tenant),
+        },
+        ActKind::ChangePolicy(policy) => {
+            let count = policy.changes.len();
+            format!("put the policy file {} in force ({count} changes)", policy.sha256.get(..16).unwrap_or_default())
         }
     }
 }

@@ -108,6 +108,11 @@ impl Client {
         json(&self.send(Method::POST, path, Some(serde_json::to_vec(body).unwrap_or_default())).await?)
     }
 
+    /// `PUT` of a JSON document.
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        json(&self.send(Method::PUT, path, Some(serde_json::to_vec(body).unwrap_or_default())).await?)
+    }
+
     /// `POST` of a body that is JSON already.
     pub(crate) async fn post_text<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, Failure> {
         json(&self.send(Method::POST, path, Some(body.as_bytes().to_vec())).await?)

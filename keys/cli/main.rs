@@ -12,6 +12,7 @@ mod keys;
 mod passphrase;
 mod pki;
 mod proof;
+mod retention;
 mod say;
 mod seal;
 mod tenants;
@@ -59,6 +60,9 @@ enum Command {
     /// List, approve and withdraw what needs two people
     #[command(subcommand)]
     Acts(acts::Acts),
+    /// How long cards are kept
+    #[command(subcommand)]
+    Retention(retention::Retention),
     /// Verify what the vault signed
     #[command(subcommand)]
     Proof(proof::Proof),
@@ -99,6 +103,7 @@ fn run(command: Command, say: &Say) -> Result<(), Failure> {
         Command::Keys(keys) => keys.run(say),
         Command::Tenants(tenants) => tenants.run(say),
         Command::Acts(acts) => acts.run(say),
+        Command::Retention(retention) => retention.run(say),
         Command::Proof(proof) => proof.run(say),
         Command::Import(import) => import.run(say),
         Command::Audit(audit) => audit.run(say),

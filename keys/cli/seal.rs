@@ -7,6 +7,7 @@ use strongroom_keys::share::{SealedShare, write_submission};
 use strongroom_wire::admin::{Phase, Reloaded, RootKind, Status as VaultStatus, UnsealProgress};
 use strongroom_wire::limits;
 
+use crate::acts::act_text;
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::say::Say;
@@ -109,7 +110,11 @@ impl Reload {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
         let reloaded: Reloaded = converse(client.post_text("/v1/reload", "{}"))?;
-        say.result(&reloaded, &format!("read again: {}", reloaded.reloaded.join(", ")));
+        let mut text = format!("read again: {}", reloaded.reloaded.join(", "));
+        if let Some(act) = &reloaded.act {
+            text = format!("{text}\n\nthe policy file is not the one in force\n{}", act_text(act));
+        }
+        say.result(&reloaded, &text);
         Ok(())
     }
 }

@@ -3,8 +3,10 @@
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use strongroom_wire::TenantId;
+use strongroom_wire::acts::PendingAct;
 use strongroom_wire::payment_method::{Tenant, TenantRequest};
 
+use crate::acts::say_act;
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::say::{Say, table};
@@ -13,6 +15,7 @@ use crate::say::{Say, table};
 pub(crate) enum Tenants {
     List(List),
     Add(Add),
+    Shred(Shred),
 }
 
 /// List the tenants
@@ -37,6 +40,20 @@ pub(crate) struct Add {
     connection: Connection,
 }
 
+/// Ask for a tenant to be shredded, with all of its cards, secrets and keys; a second person approves it
+///
+/// There is no way back. Copies of the database from before still hold the wrapped keys: destroy those, too.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  vaultctl tenants shred acme --url https://vault:8402 --ca ca.pem \\\n      --cert ada.pem --key ada.key"
+)]
+pub(crate) struct Shred {
+    /// Its name
+    tenant: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
 /// `GET /v1/tenants`.
 #[derive(Serialize, Deserialize)]
 struct TenantList {
@@ -48,6 +65,7 @@ impl Tenants {
         match self {
             Tenants::List(list) => list.run(say),
             Tenants::Add(add) => add.run(say),
+            Tenants::Shred(shred) => shred.run(say),
         }
     }
 }
@@ -56,9 +74,13 @@ impl List {
     fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
         let list: TenantList = converse(client.get("/v1/tenants"))?;
-        let rows: Vec<[String; 2]> =
-            list.tenants.iter().map(|tenant| [tenant.tenant.to_string(), tenant.created_at.clone()]).collect();
-        say.result(&list, &table(["TENANT", "CREATED"], &rows));
+        let state = |tenant: &Tenant| if tenant.shredded { "shredded" } else { "" }.to_owned();
+        let rows: Vec<[String; 3]> = list
+            .tenants
+            .iter()
+            .map(|tenant| [tenant.tenant.to_string(), tenant.created_at.clone(), state(tenant)])
+            .collect();
+        say.result(&list, &table(["TENANT", "CREATED", ""], &rows));
         Ok(())
     }
 }
@@ -69,6 +91,16 @@ impl Add {
         let client = self.connection.open()?;
         let tenant: Tenant = converse(client.post("/v1/tenants", &TenantRequest { tenant }))?;
         say.result(&tenant, &format!("{} is registered since {}", tenant.tenant, tenant.created_at));
+        Ok(())
+    }
+}
+
+impl Shred {
+    fn run(self, say: &Say) -> Result<(), Failure> {
+        let tenant: TenantId = self.tenant.parse().map_err(Failure::of)?;
+        let client = self.connection.open()?;
+        let act: PendingAct = converse(async move { client.delete(&format!("/v1/tenants/{tenant}")).await })?;
+        say_act(say, &act);
         Ok(())
     }
 }

@@ -142,6 +142,9 @@ pub struct AuditAt {
 pub struct PolicyAt {
     /// The policy file.
     pub path: PathBuf,
+    /// Whether a start takes the file without anybody's approval: only where nobody is left who could approve.
+    #[serde(default)]
+    pub begin_anew: bool,
 }
 
 /// `[intake]`.

@@ -19,9 +19,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, PlanError};
 use crate::flow::intake::IntakeLife;
+use crate::flow::policy_change::{self, NoPolicy};
 use crate::flow::{FlowError, RootSource, Vault, admin, sweep, unseal};
 use crate::harden::Hardened;
-use crate::policy::{Note, Policy, Rules};
+use crate::policy::{Note, Policy};
 use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
 use crate::telemetry::log;
 
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The policy file.
     #[error("policy.path: {0}")]
     Policy(String),
+    /// See [`NoPolicy`].
+    #[error("policy.path: {0}")]
+    NoPolicy(NoPolicy),
     /// root.json.
     #[error("root.file {path}: {why}")]
     Root {
@@ -85,7 +89,7 @@ pub struct Checked {
     config: Config,
     certificates: Certificates,
     egress: Egress,
-    rules: Rules,
+    policy: String,
     descriptor: Descriptor,
 }
 
@@ -97,7 +101,7 @@ impl Checked {
     pub fn read(config: Config) -> Result<Self, StartError> {
         let certificates = Certificates::load(&config.tls)?;
         let egress = Egress::load(&config.destination)?;
-        let rules = admin::read_policy(&config.policy.path).map_err(StartError::Policy)?;
+        let (policy, _) = admin::read_policy_text(&config.policy.path).map_err(StartError::Policy)?;
         let path = &config.root.file;
         let refuse = |why: String| StartError::Root { path: path.clone(), why };
         let json = std::fs::read(path).map_err(|why| refuse(why.to_string()))?;
@@ -106,7 +110,7 @@ impl Checked {
         if is_dev && !config.is_loopback_only() {
             return Err(StartError::DevRootBeyondLoopback);
         }
-        Ok(Self { config, certificates, egress, rules, descriptor })
+        Ok(Self { config, certificates, egress, policy, descriptor })
     }
 }
 
@@ -115,7 +119,7 @@ impl Checked {
 /// # Errors
 /// [`StartError`] if it cannot start.
 pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError> {
-    let Checked { config, certificates, egress, rules, descriptor } = checked;
+    let Checked { config, certificates, egress, policy, descriptor } = checked;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let is_dev = descriptor.kind() == RootKind::Dev;
     let vault_id = descriptor.vault_id().to_string();
@@ -129,11 +133,18 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     if is_lost && !config.audit.begin_anew {
         return Err(StartError::LogLost);
     }
+    let anew = config.policy.begin_anew;
+    let (rules, source) = policy_change::at_start((&store, &audit), &config.policy.path, policy, anew)
+        .await
+        .map_err(StartError::NoPolicy)?;
+    if source.differs() {
+        log::warn("the policy file is not the one in force: ask for it with `vaultctl reload`", &[]);
+    }
     let policy = Policy::new(rules);
     restore_quotas(&policy, &audit, clock.now_ms())?;
     let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
     let root = RootSource::new(descriptor, config.root.dev_key.clone());
-    let mut vault = Vault::new(rooms, egress, clock, root, warnings(&config, is_dev, hardened));
+    let mut vault = Vault::new(rooms, source, egress, clock, root, warnings(&config, is_dev, hardened));
     vault.intake = IntakeLife { key_ms: config.intake.key_hours * 3_600_000 };
     let vault = Arc::new(vault);
     vault.audit.watch(Arc::new(tell));
@@ -149,7 +160,6 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         clients: certificates.clients(),
         certificates: Arc::clone(&certificates),
         intake_rate: Rate::new(config.intake.requests_per_minute_per_address),
-        policy_path: config.policy.path.clone(),
     });
     let bound = Bound::bind(&config.listen)?;
     let addresses = bound.addresses();
@@ -207,6 +217,11 @@ fn warnings(config: &Config, is_dev: bool, hardened: Hardened) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.audit.begin_anew {
         warnings.push("audit.begin_anew is set, so that a log that is removed is not noticed: take it out".to_owned());
+    }
+    if config.policy.begin_anew {
+        warnings.push(
+            "policy.begin_anew is set, so that each start takes the policy file unapproved: take it out".to_owned(),
+        );
     }
     if [&config.tls.intake.key, &config.tls.internal.key].into_iter().any(|key| is_readable_by_all(key)) {
         warnings.push("every user of this machine can read a TLS key: run chmod 600 on it".to_owned());
@@ -272,12 +287,19 @@ impl Signals {
 
 async fn reload(state: &Arc<State>) {
     match state.reload() {
-        Ok(_) => {
-            let about = Own::noting(Note::words("SIGHUP: certificates, policy"));
+        Ok(other) => {
+            let words = match other {
+                None => "SIGHUP: certificates, policy",
+                Some(_) => "SIGHUP: certificates; the policy file is not the one in force",
+            };
+            let about = Own::noting(Note::words(words));
             if state.vault.audit.record_own(OwnAct::Reloaded, about).await.is_err() {
                 log::error("reload not recorded", &[]);
             }
             log::info("reloaded", &[]);
+            if state.vault.policy_source.differs() {
+                log::warn("the policy file is not the one in force: ask for it with `vaultctl reload`", &[]);
+            }
         }
         Err(_) => log::error("reload refused: run `vaultd check-config`; what was in use stays in use", &[]),
     }

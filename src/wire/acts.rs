@@ -11,6 +11,12 @@ use crate::{ActId, Scope, TenantId};
 pub enum ActKind {
     /// Destroy a retired term of a key.
     DestroyKey(DestroyKey),
+    /// Shred a tenant: its keys at once, its rows afterwards.
+    ShredTenant(ShredTenant),
+    /// Keep a tenant's cards for a shorter time.
+    SetRetention(SetRetention),
+    /// Put another policy file in force.
+    ChangePolicy(ChangePolicy),
 }
 
 impl ActKind {
@@ -18,7 +24,9 @@ impl ActKind {
     #[must_use]
     pub fn scope(&self) -> Scope {
         match self {
-            ActKind::DestroyKey(_) => Scope::Destroy,
+            ActKind::DestroyKey(_) | ActKind::ShredTenant(_) => Scope::Destroy,
+            ActKind::SetRetention(_) => Scope::Retention,
+            ActKind::ChangePolicy(_) => Scope::Reload,
         }
     }
 
@@ -27,6 +35,10 @@ impl ActKind {
     pub fn tenant(&self) -> Option<&TenantId> {
         match self {
             ActKind::DestroyKey(key) => key.tenant.as_ref(),
+            ActKind::ShredTenant(ShredTenant { tenant }) | ActKind::SetRetention(SetRetention { tenant, .. }) => {
+                Some(tenant)
+            }
+            ActKind::ChangePolicy(_) => None,
         }
     }
 }
@@ -42,6 +54,34 @@ pub struct DestroyKey {
     pub tenant: Option<TenantId>,
     /// Which version, from 1.
     pub term: u32,
+}
+
+/// `DELETE /v1/tenants/{tenant}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShredTenant {
+    /// Whose cards, secrets and keys.
+    pub tenant: TenantId,
+}
+
+/// `PUT /v1/tenants/{tenant}/retention`, where it keeps cards for a shorter time than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetRetention {
+    /// Whose cards.
+    pub tenant: TenantId,
+    /// Cards older than so many days are shredded; null for no rule.
+    pub days: Option<u32>,
+}
+
+/// `POST /v1/reload`, where the policy file is not the one in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePolicy {
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// What it changes, a line for each identity.
+    pub changes: Vec<String>,
 }
 
 /// How far an act that needs two people is.

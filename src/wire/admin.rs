@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::TenantId;
+use crate::acts::PendingAct;
 use crate::entry::{Entry, Outcome, Reason, Subject};
 
 /// Whether the vault has its keys.
@@ -268,8 +269,11 @@ pub struct InclusionProof {
 /// The answer to `POST /v1/reload`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// What was read again.
+    /// What was read again and is in force.
     pub reloaded: Vec<String>,
+    /// Where the policy file is not the one in force: the act that waits for a second person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<PendingAct>,
 }
 
 /// Milliseconds since 1970 as RFC 3339 in UTC, with milliseconds.

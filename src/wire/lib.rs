@@ -10,6 +10,7 @@ pub mod intake;
 pub mod limits;
 pub mod payment_method;
 pub mod problem;
+pub mod retention;
 pub mod scope;
 pub mod template;
 

@@ -302,3 +302,9 @@ pub const ACT_OPEN_MS: u64 = 24 * 3_600 * 1_000;
 pub const ACT_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
 /// Largest act in the store, signature included, in bytes.
 pub const ACT_BYTES_MAX: usize = 16 * 1024;
+/// Most cards of a customer that one request deletes; asking again goes on.
+pub const CUSTOMER_CARDS_MAX: u32 = 1_000;
+/// Longest rule of retention, in days.
+pub const RETENTION_DAYS_MAX: u32 = 36_500;
+/// Longest summary of what a policy file changes, in bytes.
+pub const POLICY_CHANGES_BYTES_MAX: usize = 8 * 1024;

@@ -196,4 +196,16 @@ pub struct Tenant {
     pub tenant: TenantId,
     /// RFC 3339, UTC.
     pub created_at: String,
+    /// Whether it was shredded: only its name is left, and nobody gets that again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shredded: bool,
+}
+
+/// The answer to `DELETE /v1/customers/{customer_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerDeleted {
+    /// Cards that this request shredded.
+    pub deleted: u32,
+    /// Whether none is left; otherwise ask again.
+    pub is_complete: bool,
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use strongroom_tests::harness::{
-    Binary, Credentials, Handshake, Policy, Talk, World, binary_path, eventually, standard_policy,
+    Binary, Client, Credentials, Handshake, Policy, Talk, World, WorldPlan, binary_path, eventually, standard_policy,
 };
 
 #[tokio::test]
@@ -84,19 +85,123 @@ async fn a_revoked_client_is_refused_also_on_its_open_connection() {
 }
 
 #[tokio::test]
-async fn a_changed_policy_binds_open_connections() {
-    let world = World::vault_only().await.unwrap();
+async fn a_changed_policy_binds_open_connections_once_two_people_agreed() {
+    let mut world = World::vault_only().await.unwrap();
     let who = world.credentials("orchestrator", "main").unwrap();
     let [_, release, _] = world.vault.addresses();
     let mut open = Handshake { who: Some(&who), ..Handshake::default() }.connect(&world.pki, release).unwrap();
     assert_eq!(list(&mut open), 200);
+    // Nobody's signal is two people: the file waits, and the status says so.
     world.vault.set_policy(&standard_policy().without("orchestrator", "main")).unwrap();
-    eventually("the policy to count", Duration::from_secs(10), || {
-        let status = list(&mut open);
-        async move { Ok((status == 403).then_some(())) }
+    eventually("the status to warn", Duration::from_secs(10), || async {
+        let status = officer(&world, "alice").get("/v1/status").await?.expect(200)?;
+        Ok(status["warnings"].to_string().contains("not the one in force").then_some(()))
     })
     .await
     .unwrap();
+    assert_eq!(list(&mut open), 200);
+    let act = asked(&world).await;
+    assert_eq!(act["detail"]["changes"], json!(["removed spiffe://strongroom/orchestrator/main"]));
+    assert_eq!(approve(&world, "alice", &act).await, 403);
+    assert_eq!(list(&mut open), 200);
+    // A restart is no way around the second person.
+    world.vault.process().stop().await.unwrap();
+    world.vault.restart().await.unwrap();
+    let [_, release, _] = world.vault.addresses();
+    let mut open = Handshake { who: Some(&who), ..Handshake::default() }.connect(&world.pki, release).unwrap();
+    assert_eq!(list(&mut open), 200);
+    assert_eq!(approve(&world, "bob", &act).await, 200);
+    assert_eq!(list(&mut open), 403);
+    world.vault.process().stop().await.unwrap();
+    world.vault.restart().await.unwrap();
+    world.release().await.unwrap().get("/v1/payment_methods").await.unwrap().must_be(403).unwrap();
+    let status = officer(&world, "alice").get("/v1/status").await.unwrap().expect(200).unwrap();
+    assert!(!status["warnings"].to_string().contains("not the one in force"));
+    let page = officer(&world, "alice").get("/v1/audit/entries?limit=1000").await.unwrap().expect(200).unwrap();
+    let digest = act["detail"]["sha256"].as_str().unwrap();
+    let of_it = |entry: &&Value| entry["act"] == "reloaded" && entry["note"].as_str().unwrap().contains(digest);
+    assert_eq!(page["entries"].as_array().unwrap().iter().filter(of_it).count(), 1);
+}
+
+#[tokio::test]
+async fn a_policy_that_was_changed_after_it_was_asked_for_is_not_taken() {
+    let world = World::vault_only().await.unwrap();
+    write_policy(&world, &standard_policy().without("monitor", "prometheus"));
+    let act = asked(&world).await;
+    write_policy(&world, &standard_policy().without("orchestrator", "main"));
+    assert_eq!(approve(&world, "bob", &act).await, 409);
+    world.release().await.unwrap().get("/v1/payment_methods").await.unwrap().must_be(200).unwrap();
+    // The file that was agreed on is still good.
+    write_policy(&world, &standard_policy().without("monitor", "prometheus"));
+    assert_eq!(approve(&world, "bob", &act).await, 200);
+}
+
+#[tokio::test]
+async fn where_nobody_can_approve_the_way_out_is_said_and_recorded() {
+    let lone = standard_policy().without("security", "bob");
+    let mut world = World::start(WorldPlan { policy: lone, ..WorldPlan::default() }).await.unwrap();
+    write_policy(&world, &standard_policy());
+    let refused = officer(&world, "alice").send(Method::POST, "/v1/reload", None, &[]).await.unwrap();
+    assert_eq!((refused.status, refused.problem().as_str()), (409, "conflict"));
+    let detail = refused.json().unwrap()["detail"].to_string();
+    assert!(detail.contains("policy.begin_anew"), "{detail}");
+    officer(&world, "bob").get("/v1/status").await.unwrap().must_be(403).unwrap();
+    world.vault.process().stop().await.unwrap();
+    let anew = |text: &str| text.replace("[policy]\n", "[policy]\nbegin_anew = true\n");
+    world.vault.edit_configuration(anew).unwrap();
+    world.vault.restart().await.unwrap();
+    let status = officer(&world, "bob").get("/v1/status").await.unwrap().expect(200).unwrap();
+    assert!(status["warnings"].to_string().contains("policy.begin_anew is set"));
+    let page = officer(&world, "bob").get("/v1/audit/entries?limit=1000").await.unwrap().expect(200).unwrap();
+    assert!(page["entries"].to_string().contains("policy begun anew"));
+    // Taken out again, the policy stays.
+    world.vault.process().stop().await.unwrap();
+    world.vault.edit_configuration(|text| text.replace("begin_anew = true\n", "")).unwrap();
+    world.vault.restart().await.unwrap();
+    officer(&world, "bob").get("/v1/status").await.unwrap().must_be(200).unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_that_was_changed_or_removed_in_the_database_opens_nothing() {
+    let mut world = World::vault_only().await.unwrap();
+    for change in [
+        "UPDATE kept SET value = CAST(value || '\n# mine' AS BLOB) WHERE name = 'policy'",
+        "UPDATE kept SET note = '' WHERE name = 'policy'",
+        "DELETE FROM kept WHERE name = 'policy'",
+    ] {
+        world.vault.process().stop().await.unwrap();
+        let store = world.vault.store_file();
+        let copy = world.path().join("good.db");
+        fs::copy(&store, &copy).unwrap();
+        let conn = rusqlite::Connection::open(&store).unwrap();
+        assert_eq!(conn.execute(change, []).unwrap(), 1);
+        drop(conn);
+        assert!(world.vault.restart().await.is_err(), "the vault opened after: {change}");
+        for more in ["-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{more}", store.display()));
+        }
+        fs::copy(&copy, &store).unwrap();
+        world.vault.restart().await.unwrap();
+    }
+}
+
+fn officer(world: &World, name: &str) -> Client {
+    world.vault.admin(&world.pki, &world.credentials("security", name).unwrap()).unwrap()
+}
+
+/// Alice asks for the policy file; the act.
+async fn asked(world: &World) -> Value {
+    let answer = officer(world, "alice").send(Method::POST, "/v1/reload", None, &[]).await.unwrap();
+    answer.expect(202).unwrap()["act"].clone()
+}
+
+async fn approve(world: &World, name: &str, act: &Value) -> u16 {
+    let path = format!("/v1/acts/{}/approve", act["act_id"].as_str().unwrap());
+    officer(world, name).send(Method::POST, &path, None, &[]).await.unwrap().status
+}
+
+fn write_policy(world: &World, policy: &Policy) {
+    fs::write(world.path().join("policy.toml"), policy.text()).unwrap();
 }
 
 /// One masked list over a connection that stays; its status.

@@ -122,7 +122,12 @@ impl Route {
     pub(crate) fn concrete(&self, named: &Named) -> String {
         let id = if self.path.contains("secrets") { &named.secret } else { &named.token };
         let act = &named.acts[usize::from(self.method == Method::DELETE)];
-        self.path.replace("{id}", id).replace("{act}", act).replace("{tenant}", &named.tenant).replace("{index}", "0")
+        self.path
+            .replace("{id}", id)
+            .replace("{act}", act)
+            .replace("{customer_id}", "cus_access")
+            .replace("{tenant}", &named.tenant)
+            .replace("{index}", "0")
     }
 
     /// A body that is right, so that a refusal cannot be about it.
@@ -154,6 +159,7 @@ impl Route {
                 "index": 1,
                 "share": format!("{}=", "A".repeat(43)),
             })),
+            ("PUT", "/v1/tenants/{tenant}/retention") => Some(json!({ "days": 540 })),
             ("POST", "/v1/keys/destroy") => Some(json!({ "purpose": "kek", "tenant": named.tenant, "term": 2 })),
             (
                 "POST",

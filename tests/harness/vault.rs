@@ -239,7 +239,7 @@ impl Vault {
         fs::write(&path, change(&text)).map_err(because(CONFIG))
     }
 
-    /// Writes another policy and has it read (SIGHUP).
+    /// Writes another policy and has it looked at (SIGHUP); it takes effect when two people agreed on it.
     ///
     /// # Errors
     /// When the file cannot be written or the signal not be sent.

@@ -2,15 +2,16 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use strongroom_wire::ActId;
-use strongroom_wire::acts::{ActKind, DestroyKey};
+use strongroom_wire::acts::{ActKind, DestroyKey, SetRetention, ShredTenant};
+use strongroom_wire::retention::RetentionRequest;
+use strongroom_wire::{ActId, TenantId};
 
 use super::answer::{Answer, json};
 use super::body::Body;
 use super::call::Call;
 use super::problem::Refusal;
 use super::whole::whole;
-use crate::flow::acts;
+use crate::flow::{acts, retention};
 
 /// `GET /v1/acts`.
 pub(super) async fn list(call: Call) -> Answer {
@@ -34,6 +35,39 @@ pub(super) async fn withdraw(call: Call, request: HttpRequest) -> Answer {
 pub(super) async fn destroy_key(call: Call, body: Body) -> Answer {
     let asked: DestroyKey = body.json()?;
     ask(call, ActKind::DestroyKey(asked)).await
+}
+
+/// `DELETE /v1/tenants/{tenant}`: all of a tenant.
+pub(super) async fn shred_tenant(call: Call, request: HttpRequest) -> Answer {
+    let tenant = tenant(&request)?;
+    ask(call, ActKind::ShredTenant(ShredTenant { tenant })).await
+}
+
+/// `PUT /v1/tenants/{tenant}/retention`: 200 where cards are kept longer, 202 with an act where they go sooner.
+pub(super) async fn set_retention(call: Call, request: HttpRequest, body: Body) -> Answer {
+    let tenant = tenant(&request)?;
+    let RetentionRequest { days } = body.json()?;
+    let asked = SetRetention { tenant, days };
+    if !retention::keeps_longer(&call.state.vault, &asked).await? {
+        return ask(call, ActKind::SetRetention(asked)).await;
+    }
+    json(StatusCode::OK, &retention::set(&call.state.vault, &call.asker, &asked).await?)
+}
+
+/// `GET /v1/retention`.
+pub(super) async fn retention_rules(call: Call) -> Answer {
+    json(StatusCode::OK, &retention::list(&call.state.vault, &call.asker).await?)
+}
+
+/// `GET /v1/retention/report`.
+pub(super) async fn over_age(call: Call) -> Answer {
+    json(StatusCode::OK, &retention::report(&call.state.vault, &call.asker).await?)
+}
+
+/// The tenant in a path.
+pub(super) fn tenant(request: &HttpRequest) -> Result<TenantId, Refusal> {
+    let text = request.match_info().get("tenant").unwrap_or_default();
+    text.parse().map_err(|bad| Refusal::from(bad).at("tenant"))
 }
 
 async fn ask(call: Call, what: ActKind) -> Answer {

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::problem::Refusal;
 use super::release::entry_index;
 use super::whole::whole;
-use crate::flow::{admin, audit, rotate, tenant, unseal};
+use crate::flow::{acts, admin, audit, policy_change, rotate, tenant, unseal};
 use crate::telemetry::log;
 
 /// `GET /v1/status`.
@@ -68,15 +68,22 @@ pub(super) async fn add_tenant(call: Call, body: Body) -> Answer {
     json(StatusCode::OK, &whole(made).await?)
 }
 
-/// `POST /v1/reload`: read certificates and policy again; all of it or nothing.
+/// `POST /v1/reload`: read certificates and policy again; all of it or nothing. A policy file that is not the one in force
+/// waits for a second person (202).
 pub(super) async fn reload(call: Call) -> Answer {
     let state = &call.state;
     admin::permit_reload(&state.vault, &call.asker).await?;
-    let reloaded = state.reload().map_err(|why| {
+    let other = state.reload().map_err(|why| {
         log::warn("reload refused", &[("request", &call.asker.request)]);
         Refusal::new(Kind::InvalidField, format!("nothing was changed: {why}"))
     })?;
-    json(StatusCode::OK, &Reloaded { reloaded })
+    let Some(text) = other else {
+        let reloaded = vec!["certificates".to_owned(), "policy".to_owned()];
+        return json(StatusCode::OK, &Reloaded { reloaded, act: None });
+    };
+    let what = policy_change::proposal(&state.vault, &text)?;
+    let act = Some(acts::ask(&state.vault, &call.asker, what).await?);
+    json(StatusCode::ACCEPTED, &Reloaded { reloaded: vec!["certificates".to_owned()], act })
 }
 
 /// `GET /v1/audit/checkpoint`: the newest signed checkpoint. It answers while sealed.

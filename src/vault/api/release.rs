@@ -15,7 +15,7 @@ use super::problem::Refusal;
 use super::whole::whole;
 use crate::card::text::holds_card_number;
 use crate::card::{Incoming, SecretBody, UpdateBody};
-use crate::flow::{audit, delete, read, retain, reveal, secret, session, tenant, tokenize, update};
+use crate::flow::{audit, customer, delete, read, retain, reveal, secret, session, tenant, tokenize, update};
 
 /// `POST /v1/payment_methods`.
 pub(super) async fn tokenize(call: Call, body: Body) -> Answer {
@@ -90,6 +90,14 @@ pub(super) async fn update(call: Call, request: HttpRequest, body: Body) -> Answ
 pub(super) async fn delete(call: Call, request: HttpRequest) -> Answer {
     delete::delete(&call.state.vault, &call.asker, token(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// `DELETE /v1/customers/{customer_id}`: every card of a customer. Repeating it is the same as once.
+pub(super) async fn delete_customer(call: Call, request: HttpRequest) -> Answer {
+    let text = request.match_info().get("customer_id").unwrap_or_default();
+    let customer: CustomerId = text.parse().map_err(|bad| Refusal::from(bad).at("customer_id"))?;
+    let deleted = async move { customer::delete(&call.state.vault, &call.asker, customer).await };
+    json(StatusCode::OK, &whole(deleted).await?)
 }
 
 /// `POST /v1/sessions`.

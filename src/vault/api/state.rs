@@ -1,6 +1,5 @@
 //! What every handler can reach.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::rate::Rate;
@@ -17,19 +16,17 @@ pub struct State {
     pub certificates: Arc<Certificates>,
     /// The intake's limit for each address.
     pub intake_rate: Rate,
-    /// The policy file, for reload.
-    pub policy_path: PathBuf,
 }
 
 impl State {
-    /// Reads policy and certificates again. If either cannot be used, both stay as they were.
+    /// Reads policy and certificates again. If either cannot be used, both stay as they were. Certificates are in force
+    /// afterwards; a policy file that is not the one in force is answered, for two people to agree on.
     ///
     /// # Errors
     /// The reason, for the person who asked; it names files and keys, never values.
-    pub fn reload(&self) -> Result<Vec<String>, String> {
-        let rules = self.vault.read_policy(&self.policy_path)?;
+    pub fn reload(&self) -> Result<Option<String>, String> {
+        let other = self.vault.policy_source.read()?;
         self.certificates.reload().map_err(|why| why.to_string())?;
-        self.vault.policy.replace(rules, self.vault.now_ms());
-        Ok(vec!["certificates".to_owned(), "policy".to_owned()])
+        Ok(other)
     }
 }

@@ -194,6 +194,16 @@ impl Keyring {
         Ok(self.with(tenant, keys))
     }
 
+    /// Without a tenant: nothing of it opens any more.
+    ///
+    /// # Errors
+    /// [`KeyringError::Missing`].
+    pub fn remove_tenant(&self, tenant: &TenantId) -> Result<Self, KeyringError> {
+        let mut next = self.clone();
+        next.tenants.remove(tenant).ok_or(KeyringError::Missing)?;
+        Ok(next)
+    }
+
     /// With a new term of a tenant's Kek. An active one takes the place of the one that was active, which retires.
     ///
     /// # Errors
@@ -250,7 +260,9 @@ impl Keyring {
         self.tenants.get(tenant).map(|keys| &**keys).ok_or(BarrierError::NoSuchTenant)
     }
 
-    pub(super) fn signer(&self) -> &Signer {
+    /// The key that signs, for what is checked before the keyring is put in force.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
         &self.signer.1
     }
 

@@ -23,7 +23,7 @@ use strongroom_wire::entry::{OwnAct, Reason, Subject};
 use strongroom_wire::{ActId, Scope, limits};
 use tokio::sync::Mutex;
 
-use super::{Asker, FlowError, Vault, destroy};
+use super::{Asker, FlowError, Vault, destroy, kept, policy_change, retention, shred};
 use crate::audit::Own;
 use crate::policy::{
     Action, ChangeRoot, Destroy, Identity, Note, OrderExport, Principal, ReadStatus, Reload, RuleRetention, Trace,
@@ -90,6 +90,12 @@ async fn begin(vault: &Arc<Vault>, asker: &Asker, act_id: ActId, what: ActKind) 
         }
     }
     check(vault, &what).await?;
+    if vault.policy.holders(what.scope(), what.tenant()) < 2 {
+        return Err(FlowError::Conflict(
+            "the policy in force gives nobody else the scope that this needs, so nobody could approve it; give it to a second \
+             identity. If that cannot be approved either, start once with policy.begin_anew = true, which is recorded",
+        ));
+    }
     let record = Record {
         act_id,
         what,
@@ -222,6 +228,9 @@ async fn finish(vault: &Arc<Vault>, row: ActRow, mut record: Record) -> Result<P
 fn about(what: &ActKind) -> Note {
     match what {
         ActKind::DestroyKey(key) => destroy::about(key),
+        ActKind::ShredTenant(_) => shred::about(),
+        ActKind::SetRetention(rule) => retention::about(rule),
+        ActKind::ChangePolicy(policy) => policy_change::about(policy),
     }
 }
 
@@ -229,6 +238,10 @@ fn about(what: &ActKind) -> Note {
 async fn check(vault: &Vault, what: &ActKind) -> Result<(), FlowError> {
     match what {
         ActKind::DestroyKey(key) => destroy::check(vault, key).await,
+        ActKind::ShredTenant(shred) => shred::check(vault, &shred.tenant).await,
+        ActKind::SetRetention(rule) => retention::check(vault, rule).await,
+        // It was made from the file a moment ago, and is held against it again when it is done.
+        ActKind::ChangePolicy(_) => Ok(()),
     }
 }
 
@@ -236,6 +249,9 @@ async fn check(vault: &Vault, what: &ActKind) -> Result<(), FlowError> {
 async fn perform(vault: &Arc<Vault>, agreed: &Agreed) -> Result<Option<String>, FlowError> {
     match &agreed.record.what {
         ActKind::DestroyKey(key) => destroy::destroy(vault, agreed, key).await.map(Some),
+        ActKind::ShredTenant(tenant) => shred::shred(vault, agreed, &tenant.tenant).await.map(Some),
+        ActKind::SetRetention(rule) => retention::put(vault, rule).await.map(|_| None),
+        ActKind::ChangePolicy(policy) => policy_change::change(vault, agreed, policy).await.map(|()| None),
     }
 }
 
@@ -345,8 +361,7 @@ fn row(vault: &Vault, record: &Record) -> Result<ActRow, FlowError> {
 
 /// What a row says, if the vault signed it and its columns say the same.
 fn read(vault: &Vault, row: &ActRow) -> Result<Record, FlowError> {
-    let text = vault.barrier.sign(|signer| note::open(&row.note, signer.public_key()).map(str::to_owned))?;
-    let text = text.map_err(|_| FlowError::Tampered)?;
+    let text = kept::signed(vault, &row.note)?.ok_or(FlowError::Tampered)?;
     let json = text.strip_prefix(HEAD).ok_or(FlowError::Tampered)?;
     let record: Record = serde_json::from_str(json).map_err(|_| FlowError::Tampered)?;
     let is_open = matches!(record.state, ActState::Pending | ActState::Approved);

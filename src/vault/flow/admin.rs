@@ -36,8 +36,16 @@ pub async fn status(vault: &Vault, asker: &Asker) -> Result<Status, FlowError> {
         audit_size: vault.audit.size(),
         checkpoint_size: vault.audit.covered(),
         uptime_seconds: vault.now_ms().saturating_sub(vault.started_ms) / 1000,
-        warnings: vault.warnings.clone(),
+        warnings: warnings(vault),
     })
+}
+
+/// What was found at the start, and what has changed since.
+fn warnings(vault: &Vault) -> Vec<String> {
+    let policy = "the policy file is not the one in force: run `vaultctl reload` to ask for it, and have a second person \
+                  approve it";
+    let differs = vault.policy_source.differs().then(|| policy.to_owned());
+    vault.warnings.iter().cloned().chain(differs).collect()
 }
 
 /// Every term of every key that is not destroyed.
@@ -132,25 +140,18 @@ impl Vault {
     pub fn verify_session(&self, text: &str) -> Option<SessionClaims> {
         self.barrier.verify_session(text, self.now_ms())
     }
-
-    /// Reads a policy file.
-    ///
-    /// # Errors
-    /// What is wrong with it and where, for the person who wrote it.
-    pub fn read_policy(&self, path: &Path) -> Result<Rules, String> {
-        read_policy(path)
-    }
 }
 
-/// Reads a policy file.
+/// Reads a policy file: its text and its rules.
 ///
 /// # Errors
 /// What is wrong with it and where, for the person who wrote it.
-pub fn read_policy(path: &Path) -> Result<Rules, String> {
+pub fn read_policy_text(path: &Path) -> Result<(String, Rules), String> {
     let size = std::fs::metadata(path).map_err(|why| format!("{}: {why}", path.display()))?.len();
     if size > limits::POLICY_BYTES_MAX as u64 {
         return Err(format!("{}: a policy file has at most 1 MiB", path.display()));
     }
     let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
-    Rules::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
+    let rules = Rules::parse(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+    Ok((text, rules))
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use strongroom_keys::Envelope;
-use strongroom_wire::{BadId, TenantId, limits};
+use strongroom_wire::{BadId, TenantId, Token, limits};
 use zeroize::Zeroizing;
 
 use super::{Asker, FlowError, Vault};
@@ -136,8 +136,8 @@ impl Slot {
         Ok(vault.barrier.open_answer(&self.tenant, &self.name, &envelope)?)
     }
 
-    /// The row that keeps an answer.
-    pub(super) fn row(&self, vault: &Vault, answer: &[u8]) -> Result<AnswerRow, FlowError> {
+    /// The row that keeps an answer, which goes with the card that it shows.
+    pub(super) fn row(&self, vault: &Vault, answer: &[u8], card: Option<Token>) -> Result<AnswerRow, FlowError> {
         let envelope = vault.barrier.seal_answer(&self.tenant, &self.name, answer)?;
         Ok(AnswerRow {
             tenant: self.tenant.clone(),
@@ -145,12 +145,23 @@ impl Slot {
             digest: self.digest,
             envelope: envelope.as_bytes().to_vec(),
             expires_ms: vault.now_ms() + limits::IDEMPOTENCY_TTL_S * 1000,
+            card,
         })
     }
 
     /// Keeps an answer; if another request with the same key was faster, its answer counts.
     pub(super) async fn keep(&self, vault: &Vault, answer: &[u8]) -> Result<Option<Kept>, FlowError> {
-        let row = self.row(vault, answer)?;
+        self.keep_about(vault, answer, None).await
+    }
+
+    /// The same for an answer that shows a card.
+    pub(super) async fn keep_about(
+        &self,
+        vault: &Vault,
+        answer: &[u8],
+        card: Option<Token>,
+    ) -> Result<Option<Kept>, FlowError> {
+        let row = self.row(vault, answer, card)?;
         match vault.store.insert_answer(row, vault.now_ms()).await? {
             Some(earlier) => self.replay(vault, &earlier).map(Some),
             None => Ok(None),

@@ -16,14 +16,14 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::super::tokenize::{Tokenized, tokenize};
-use super::super::{Asker, IdempotencyKey, RootSource, batch, tenant, unseal};
+use super::super::{Asker, IdempotencyKey, RootSource, batch, policy_change, tenant, unseal};
 use super::*;
 use crate::audit::AuditLog;
 use crate::barrier::Barrier;
 use crate::card::Incoming;
 use crate::clock::MockClock;
 use crate::egress::Egress;
-use crate::policy::{Identity, Policy, Principal, Rules, SessionClaims};
+use crate::policy::{Identity, Policy, Principal, SessionClaims};
 use crate::store::{SqliteOptions, SqliteStore, Store};
 
 struct House {
@@ -61,10 +61,13 @@ impl House {
         let options = SqliteOptions { path: at("vault.db"), vault: id.clone(), bytes_max: None };
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options).unwrap());
         let audit = AuditLog::open(&at("audit.db"), Arc::clone(&clock), &note::origin(&id)).unwrap();
-        let rooms = (Policy::new(rules()), audit, Barrier::new(Arc::clone(&clock)), store);
+        std::fs::write(at("policy.toml"), rules()).unwrap();
+        let (rules, source) =
+            policy_change::at_start((&*store, &audit), &at("policy.toml"), rules(), false).await.unwrap();
+        let rooms = (Policy::new(rules), audit, Barrier::new(Arc::clone(&clock)), store);
         let root = RootSource::new(self.descriptor.clone(), Some(at("dev.key")));
         let egress = Egress::load(&BTreeMap::new()).unwrap();
-        let vault = Arc::new(Vault::new(rooms, egress, clock, root, Vec::new()));
+        let vault = Arc::new(Vault::new(rooms, source, egress, clock, root, Vec::new()));
         unseal::with_dev_root(&vault).await.unwrap();
         self.vault = Some(vault);
     }
@@ -268,15 +271,14 @@ async fn the_same_sealing_twice_in_one_batch_is_stored_once_and_the_batch_may_be
     assert_eq!(house.cards().await, 1);
 }
 
-fn rules() -> Rules {
+fn rules() -> String {
     let scopes = Scope::ALL.into_iter().filter(|scope| !scope.is_admin());
     let words: String = scopes.map(|scope| format!("\"{}\",", scope.as_str())).collect();
-    Rules::parse(&format!(
+    format!(
         "version = 1
         [[identity]]\nuri = \"{RELEASE}\"\ntenants = [\"*\"]\nscopes = [{words}]
         destinations = [\"psp\"]\nreveals_per_minute = 100000\nreveals_per_day = 100000"
-    ))
-    .unwrap()
+    )
 }
 
 /// 2026-03-15T00:00:00Z.

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use strongroom_keys::root::dev;
 use strongroom_wire::acts::DestroyKey;
 use strongroom_wire::admin::{KeyPurpose, RotateRequest, RotationState};
-use strongroom_wire::{RequestId, Scope, TenantId};
+use strongroom_wire::payment_method::PaymentMethod;
+use strongroom_wire::{RequestId, Scope, TenantId, Token};
 use tempfile::TempDir;
 
-use super::{Asker, RootSource, Vault, rotate, tenant, unseal};
+use super::{Asker, RootSource, Vault, policy_change, read, rotate, tenant, tokenize, unseal};
 use crate::audit::AuditLog;
 use crate::barrier::Barrier;
+use crate::card::Incoming;
 use crate::clock::MockClock;
 use crate::egress::Egress;
-use crate::policy::{Identity, Policy, Rules};
+use crate::policy::{Identity, Policy};
 use crate::store::{SqliteOptions, SqliteStore};
 
 /// See above.
@@ -42,13 +44,39 @@ impl Rig {
             bytes_max: None,
         };
         let store = Arc::new(SqliteStore::open(&options).unwrap());
-        let rooms = (Policy::new(rules()), log, Barrier::new(Arc::new(clock.clone())), store as _);
+        let policy = folder.path().join("policy.toml");
+        std::fs::write(&policy, rules()).unwrap();
+        let (rules, source) = policy_change::at_start((&*store, &log), &policy, rules(), false).await.unwrap();
+        let rooms = (Policy::new(rules), log, Barrier::new(Arc::new(clock.clone())), store as _);
         let root = RootSource::new(descriptor, Some(dev_key));
         let egress = Egress::load(&BTreeMap::new()).unwrap();
-        let vault = Arc::new(Vault::new(rooms, egress, Arc::new(clock.clone()), root, Vec::new()));
+        let vault = Arc::new(Vault::new(rooms, source, egress, Arc::new(clock.clone()), root, Vec::new()));
         unseal::with_dev_root(&vault).await.unwrap();
         tenant::add(&vault, &officer("alice"), acme()).await.unwrap();
         Self { vault, clock, _folder: folder }
+    }
+
+    /// Stores a card of this customer of `acme`.
+    pub(super) async fn card(&self, customer: &str) -> Token {
+        let body = format!(
+            "{{\"type\":\"card\",\"customer_id\":\"{customer}\",\"metadata\":{{\"order\":\"8\"}},\"card\":\
+             {{\"number\":\"4242424242424242\",\"exp_month\":12,\"exp_year\":2031}}}}"
+        );
+        let body = Incoming::parse(body.as_bytes(), self.vault.now_ms()).unwrap();
+        let done = tokenize::tokenize(&self.vault, &orchestrator(), None, body).await.unwrap();
+        let shown: PaymentMethod = serde_json::from_slice(&done.json).unwrap();
+        shown.payment_method_id
+    }
+
+    /// Whether the card is there and opens, masked.
+    pub(super) async fn shows(&self, token: Token) -> bool {
+        read::get(&self.vault, &orchestrator(), token).await.is_ok()
+    }
+
+    /// The notes of entries with this act.
+    pub(super) async fn notes(&self, act: &str) -> Vec<String> {
+        let page = self.vault.audit.entries(0, 1000).await.unwrap();
+        page.entries.into_iter().filter(|entry| entry.act == act).map(|entry| entry.note).collect()
     }
 
     /// Gives `acme` a new Kek; the term before it is retired and empty afterwards.
@@ -68,17 +96,27 @@ pub(super) fn officer(name: &str) -> Asker {
     Asker { who: who.into(), tenant: None, request: RequestId::fresh(), origin: None, key: None }
 }
 
+/// An orchestrator with every scope of the release listener.
+pub(super) fn orchestrator() -> Asker {
+    let who = Identity::parse("spiffe://strongroom/orchestrator/main").unwrap();
+    Asker { who: who.into(), tenant: Some(acme()), request: RequestId::fresh(), origin: None, key: None }
+}
+
 pub(super) fn acme() -> TenantId {
     "acme".parse().unwrap()
 }
 
-fn rules() -> Rules {
-    let scopes: String =
-        Scope::ALL.iter().filter(|scope| scope.is_admin()).map(|scope| format!("\"{}\",", scope.as_str())).collect();
-    let row = |name: &str| {
-        format!("[[identity]]\nuri = \"spiffe://strongroom/security/{name}\"\ntenants = [\"*\"]\nscopes = [{scopes}]\n")
+fn rules() -> String {
+    let row = |role: &str, name: &str, more: &str| {
+        let scopes = Scope::ALL.iter().filter(|scope| scope.is_admin() == (role == "security"));
+        let scopes: String = scopes.map(|scope| format!("\"{}\",", scope.as_str())).collect();
+        format!(
+            "[[identity]]\nuri = \"spiffe://strongroom/{role}/{name}\"\ntenants = [\"*\"]\nscopes = [{scopes}]\n{more}"
+        )
     };
-    Rules::parse(&format!("version = 1\n{}{}", row("alice"), row("bob"))).unwrap()
+    let quota = "destinations = [\"psp\"]\nreveals_per_minute = 100\nreveals_per_day = 100\n";
+    let rows = [row("security", "alice", ""), row("security", "bob", ""), row("orchestrator", "main", quota)];
+    format!("version = 1\n{}", rows.concat())
 }
 
 /// 2026-03-15T00:00:00Z.

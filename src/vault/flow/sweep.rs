@@ -2,7 +2,7 @@
 
 use strongroom_wire::entry::{OwnAct, Subject};
 
-use super::{FlowError, Vault, acts, intake};
+use super::{FlowError, Vault, acts, intake, retention, shred};
 use crate::audit::Own;
 use crate::policy::Note;
 use crate::telemetry::log;
@@ -35,6 +35,8 @@ pub async fn sweep(vault: &Vault) -> Result<u64, FlowError> {
     }
     while vault.store.purge_answers(vault.now_ms(), BATCH).await? == u64::from(BATCH) {}
     acts::expire(vault).await?;
+    shred::sweep(vault).await?;
+    retention::sweep(vault).await?;
     Ok(swept)
 }
 

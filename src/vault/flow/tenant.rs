@@ -8,7 +8,7 @@ use strongroom_wire::payment_method::Tenant;
 use super::{Asker, FlowError, Vault, keyring};
 use crate::audit::{Own, Warrant};
 use crate::policy::{Action, ManageTenants, Note, Provision};
-use crate::store::TenantRow;
+use crate::store::{Shredded, TenantRow};
 
 /// Every tenant.
 #[derive(Debug, serde::Serialize)]
@@ -50,7 +50,7 @@ pub async fn list(vault: &Vault, asker: &Asker) -> Result<TenantList, FlowError>
 /// The Warrant is of one of the two acts above; which does not matter here.
 async fn register<A: Action>(vault: &Vault, _: &Warrant<A>, tenant: TenantId) -> Result<Tenant, FlowError> {
     if let Some(known) = find(vault, &tenant).await? {
-        return Ok(view(known));
+        return again(known);
     }
     let root = vault.root.get().await?;
     let created_ms = vault.now_ms();
@@ -58,12 +58,12 @@ async fn register<A: Action>(vault: &Vault, _: &Warrant<A>, tenant: TenantId) ->
     // Held to the end, so that the store and the keyring change in the same order.
     let _changing = vault.root.still(&root).await?;
     if let Some(known) = find(vault, &tenant).await? {
-        return Ok(view(known));
+        return again(known);
     }
     let note = Note::words("kek, fingerprint, session: term 1");
     let about = Own { tenant: Some(tenant.clone()), subject: Subject::None, note };
     vault.audit.record_own(OwnAct::KeyMade, about).await?;
-    let row = TenantRow { tenant: tenant.clone(), created_ms };
+    let row = TenantRow { tenant: tenant.clone(), created_ms, shredded: Shredded::No };
     if !vault.store.insert_tenant(row.clone(), rows).await? {
         return Err(FlowError::Conflict("the tenant was registered by another node; ask again"));
     }
@@ -75,6 +75,16 @@ async fn find(vault: &Vault, tenant: &TenantId) -> Result<Option<TenantRow>, Flo
     Ok(vault.store.tenants().await?.into_iter().find(|known| known.tenant == *tenant))
 }
 
+/// A name that was shredded is nobody's again, so that no merchant is taken for another one.
+fn again(known: TenantRow) -> Result<Tenant, FlowError> {
+    match known.shredded {
+        Shredded::No => Ok(view(known)),
+        Shredded::Keys | Shredded::All => Err(FlowError::Conflict(
+            "a tenant of this name was shredded, and the name is not given again; choose another one",
+        )),
+    }
+}
+
 fn view(row: TenantRow) -> Tenant {
-    Tenant { tenant: row.tenant, created_at: rfc3339_ms(row.created_ms) }
+    Tenant { tenant: row.tenant, created_at: rfc3339_ms(row.created_ms), shredded: row.shredded != Shredded::No }
 }

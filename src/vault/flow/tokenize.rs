@@ -188,7 +188,7 @@ impl Story<'_> {
         let row = self.sealed_row(warrant, token, now, expires_ms)?;
         let shown = row::masked(&vault.barrier, &row, &Glance::of(&self.body.card))?;
         let kept = written(&shown)?;
-        let answer = self.slot.as_ref().map(|slot| slot.row(vault, &kept)).transpose()?;
+        let answer = self.slot.as_ref().map(|slot| slot.row(vault, &kept, Some(token))).transpose()?;
         Ok(Prepared { row, answer, shown, audit_index })
     }
 
@@ -238,7 +238,7 @@ impl Story<'_> {
             return Ok(None);
         }
         if let Some(slot) = &self.slot
-            && let Some(earlier) = slot.keep(vault, &written(&shown)?).await?
+            && let Some(earlier) = slot.keep_about(vault, &written(&shown)?, Some(token)).await?
         {
             return self.answer_of_then(&earlier, audit_index).map(Some);
         }

@@ -10,7 +10,7 @@ use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
-use super::{Asker, FlowError, Vault, acts, intake, keyring, rotate};
+use super::{Asker, FlowError, Vault, acts, intake, keyring, policy_change, rotate};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
 use crate::store::{KeyChange, KeyRow};
@@ -112,6 +112,7 @@ async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
     // The lock is held although the Root may be slow: nobody else has a use for it while the vault is sealed, and keys
     // that another request adds meanwhile would be missing from this ring.
     let ring = keyring::open(&root, rows, &vault_id).await?;
+    policy_change::verify(vault, &ring).await?;
     vault.barrier.install(ring)?;
     if let Err(error) = attach(vault) {
         vault.barrier.seal_now();

@@ -11,8 +11,9 @@ use strongroom_wire::{RequestId, TenantId, Token};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::intake::IntakeLife;
+use super::policy_change::PolicySource;
 use super::rotate::Rotations;
-use super::{FlowError, acts, idempotency, kek};
+use super::{FlowError, acts, idempotency, kek, retention};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
@@ -25,6 +26,8 @@ use crate::telemetry::Metrics;
 pub struct Vault {
     /// Who may do what.
     pub policy: Policy,
+    /// Where its rules come from.
+    pub policy_source: PolicySource,
     /// What was done.
     pub audit: AuditLog,
     /// Keys and cards.
@@ -50,6 +53,7 @@ pub struct Vault {
     pub(super) acts: acts::Acts,
     /// How long an intake key lives.
     pub intake: IntakeLife,
+    pub(super) retention: retention::Due,
     pub(super) wraps: kek::WrapCount,
     pub(super) turns: idempotency::Turns,
 }
@@ -109,6 +113,7 @@ impl Vault {
     /// Puts the rooms together.
     pub fn new(
         (policy, audit, barrier, store): (Policy, AuditLog, Barrier, Arc<dyn Store>),
+        policy_source: PolicySource,
         egress: Egress,
         clock: Arc<dyn Clock>,
         root: RootSource,
@@ -117,6 +122,7 @@ impl Vault {
         let started_ms = clock.now_ms();
         Self {
             policy,
+            policy_source,
             audit,
             barrier,
             store,
@@ -130,6 +136,7 @@ impl Vault {
             started_ms,
             acts: acts::Acts::default(),
             intake: IntakeLife { key_ms: INTAKE_KEY_MS },
+            retention: retention::Due::default(),
             wraps: kek::WrapCount::default(),
             turns: idempotency::Turns::default(),
         }

@@ -95,6 +95,8 @@ actions! {
     Update(Token) = Update;
     /// Shred a card.
     Delete(Token) = Delete;
+    /// Shred every card of a customer.
+    DeleteCustomer(()) = Delete;
     /// Make a client session.
     CreateSession(()) = Sessions;
     /// Store or delete a secret.

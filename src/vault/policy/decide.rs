@@ -158,6 +158,13 @@ impl Policy {
         lines
     }
 
+    /// How many identities hold a scope, for a tenant where one is named.
+    #[must_use]
+    pub fn holders(&self, scope: Scope, tenant: Option<&TenantId>) -> usize {
+        let may = |grant: &Grant| grant.holds(scope) && tenant.is_none_or(|tenant| grant.covers(tenant));
+        self.seats.load().values().filter(|seat| may(&seat.grant)).count()
+    }
+
     /// Number of identities in force.
     #[must_use]
     pub fn identities(&self) -> usize {

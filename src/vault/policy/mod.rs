@@ -3,6 +3,7 @@
 //! This room knows neither keys, cards nor storage.
 
 mod action;
+mod changes;
 mod decide;
 mod identity;
 mod note;
@@ -12,13 +13,15 @@ mod quota;
 mod rules;
 
 pub use action::{
-    Action, Backup, Bulk, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, IntoSubject,
-    ManageTenants, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload,
-    Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
+    Action, Backup, Bulk, ChangeRoot, CreateSession, Delete, DeleteCustomer, Destroy, Export, Forward, Fresh,
+    IntoSubject, ManageTenants, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics,
+    ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Unseal, Update,
+    WriteSecret,
 };
+pub use changes::changes;
 pub use decide::{Policy, QuotaUse};
 pub use identity::{BadIdentity, Identity};
-pub use note::{LogSafe, Note};
+pub use note::{Digest, LogSafe, Note};
 pub use permit::{Denied, Permit, Quota, Refusal, Request, Spent, Trace};
 pub use principal::{Principal, SessionClaims};
 pub use rules::{Fault, PolicyError, Rules};

@@ -1,7 +1,9 @@
 //! `Note`: the free text of an audit entry, built only from parts that are safe to log.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
 
+use sha2::{Digest as _, Sha256};
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::payment_method::Purpose;
 use strongroom_wire::{ActId, Reference, RequestId, SecretId, TenantId, Token};
@@ -70,6 +72,46 @@ impl Note {
     }
 }
 
+/// SHA-256 of a text, which says nothing about it; shown in 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Digest {
+    type Err = BadDigest;
+
+    fn from_str(text: &str) -> Result<Self, BadDigest> {
+        let mut bytes = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return Err(BadDigest);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let digits = std::str::from_utf8(pair).map_err(|_| BadDigest)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| BadDigest)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Why a text is no digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is 64 hexadecimal digits")]
+pub struct BadDigest;
+
 mod sealed {
     pub trait Sealed {}
 }
@@ -107,7 +149,21 @@ macro_rules! displayed {
     };
 }
 
-displayed!(ActId, DestinationName, Identity, Reference, RequestId, SecretId, TenantId, Token, u8, u16, u32, u64);
+displayed!(
+    ActId,
+    Digest,
+    DestinationName,
+    Identity,
+    Reference,
+    RequestId,
+    SecretId,
+    TenantId,
+    Token,
+    u8,
+    u16,
+    u32,
+    u64
+);
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +180,17 @@ mod tests {
     fn purposes_read_as_in_json() {
         for purpose in [Purpose::Authorize, Purpose::Verify, Purpose::Dispute, Purpose::Migrate] {
             assert_eq!(serde_json::to_value(purpose).unwrap(), Note::none().and(&purpose).as_str());
+        }
+    }
+
+    #[test]
+    fn a_digest_reads_what_it_writes() {
+        let digest = Digest::of(b"abc");
+        let text = digest.to_string();
+        assert!(text.len() == 64 && text.starts_with("ba7816bf") && text.ends_with("f20015ad"));
+        assert_eq!(text.parse(), Ok(digest));
+        for bad in ["", &text[1..], &format!("{text}0"), &text.replace('b', "g")] {
+            assert_eq!(bad.parse::<Digest>(), Err(BadDigest));
         }
     }
 }

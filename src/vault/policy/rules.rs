@@ -32,9 +32,9 @@ pub struct Rules {
 pub(super) struct Grant {
     /// A bit for each scope's number.
     scopes: u64,
-    tenants: Tenants,
+    pub(super) tenants: Tenants,
     /// Sorted.
-    destinations: Vec<DestinationName>,
+    pub(super) destinations: Vec<DestinationName>,
     pub(super) reveals: Option<RevealQuota>,
     pub(super) requests_per_second: Option<u32>,
 }
@@ -46,8 +46,8 @@ pub(super) struct RevealQuota {
     pub(super) per_day: u32,
 }
 
-#[derive(Debug)]
-enum Tenants {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Tenants {
     Any,
     Named(Vec<TenantId>),
 }
@@ -194,6 +194,19 @@ impl Rules {
 
     pub(super) fn into_grants(self) -> HashMap<Identity, Grant> {
         self.grants
+    }
+}
+
+impl Tenants {
+    pub(super) fn summary(&self) -> String {
+        match self {
+            Tenants::Any => "all".to_owned(),
+            Tenants::Named(names) if names.is_empty() => "none".to_owned(),
+            Tenants::Named(names) if names.len() <= 3 => {
+                names.iter().map(TenantId::as_str).collect::<Vec<_>>().join(" ")
+            }
+            Tenants::Named(names) => names.len().to_string(),
+        }
     }
 }
 

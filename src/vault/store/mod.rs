@@ -20,8 +20,8 @@ use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 pub use error::StoreError;
 pub use mint::TokenMint;
 pub use row::{
-    ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow, Place,
-    RotationRow, SecretRow, SpentRow, StaleCursor, StalePage, StaleRecord, TenantRow,
+    ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeptRow, KeyChange, KeyName, KeyRow,
+    OverAge, Place, RotationRow, SecretRow, Shredded, SpentRow, StaleCursor, StalePage, StaleRecord, TenantRow,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 
@@ -91,7 +91,7 @@ pub trait Store: Send + Sync + 'static {
         new: CardContent,
     ) -> Result<bool, StoreError>;
 
-    /// Shreds a card: row, metadata and index entries, overwritten in place. `false` if there was none (an expired one
+    /// Shreds a card: row, metadata, index entries and kept answers that show it, overwritten in place. `false` if there was none (an expired one
     /// that was not swept yet counts as one).
     async fn delete_card(&self, tenant: &TenantId, token: &Token) -> Result<bool, StoreError>;
 
@@ -187,6 +187,32 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every rotation, oldest first.
     async fn rotations(&self) -> Result<Vec<RotationRow>, StoreError>;
+
+    /// Destroys every key of a tenant in one transaction, and with them whatever they wrap; says how many keys it had.
+    /// Doing it twice is the same as once. Its rows are shredded afterwards, its name stays.
+    async fn shred_tenant(&self, tenant: &TenantId) -> Result<u64, StoreError>;
+
+    /// Shreds the records in these places; says how many there were. A card and its metadata are one record.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] for more than [`strongroom_wire::limits::STORE_PAGE_MAX`].
+    async fn shred_places(&self, tenant: &TenantId, places: Vec<Place>) -> Result<u64, StoreError>;
+
+    /// Marks a tenant whose keys are destroyed as one of which no row is left.
+    async fn end_shredding(&self, tenant: &TenantId) -> Result<(), StoreError>;
+
+    /// The tenant's cards that were made before a moment. With a limit of 0 all of them are counted; otherwise up to
+    /// `limit` are named.
+    async fn over_age(&self, tenant: &TenantId, before_ms: u64, limit: u32) -> Result<OverAge, StoreError>;
+
+    /// Keeps something under a name, in the place of what had it.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn put_kept(&self, kept: KeptRow) -> Result<(), StoreError>;
+
+    /// Everything that is kept under names that begin so, by name.
+    async fn kept(&self, prefix: &str) -> Result<Vec<KeptRow>, StoreError>;
 
     /// Stores a new act that needs two people.
     ///

@@ -84,6 +84,8 @@ pub struct AnswerRow {
     pub envelope: Vec<u8>,
     /// Until when it is kept.
     pub expires_ms: u64,
+    /// The card that it shows: the answer goes with it.
+    pub card: Option<Token>,
 }
 
 /// A sealed card that was opened: the same one is not accepted again.
@@ -106,6 +108,41 @@ pub struct TenantRow {
     pub tenant: TenantId,
     /// When it was registered.
     pub created_ms: u64,
+    /// How far it is shredded.
+    pub shredded: Shredded,
+}
+
+/// How far a tenant is shredded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shredded {
+    /// Not at all.
+    No,
+    /// Its keys are destroyed; rows that nothing opens any more are being shredded.
+    Keys,
+    /// Nothing is left but its name.
+    All,
+}
+
+/// Cards that are older than they may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OverAge {
+    /// The first of them, as many as were asked for.
+    pub first: Vec<Token>,
+    /// How many there are, where no cards were asked for; otherwise how many were seen.
+    pub count: u64,
+    /// When the oldest of those was made.
+    pub oldest_ms: Option<u64>,
+}
+
+/// Something that the vault keeps under its own signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRow {
+    /// Its name.
+    pub name: String,
+    /// What is kept.
+    pub value: Vec<u8>,
+    /// What the vault signed about it; empty where it had no key yet.
+    pub note: String,
 }
 
 /// Which key.

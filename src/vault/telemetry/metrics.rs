@@ -70,6 +70,8 @@ pub struct Metrics {
     pub tampered: Counter,
     /// Short-term records shredded at their end.
     pub swept: Counter,
+    /// Cards shredded because they were older than their tenant's rule allows.
+    pub over_age: Counter,
 }
 
 /// What a scrape asks of the rooms.
@@ -107,7 +109,7 @@ impl Metrics {
             (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
         let (key_age, key_wraps) = (Family::default(), Family::default());
         let (quota_used, quota_limit, certificate_expiry) = (Family::default(), Family::default(), Family::default());
-        let (tampered, swept) = (Counter::default(), Counter::default());
+        let (tampered, swept, over_age) = (Counter::default(), Counter::default(), Counter::default());
         registry.register("requests", "Requests by listener, route and status", requests.clone());
         registry.register_with_unit("request_duration", "Time to answer", Unit::Seconds, latency.clone());
         registry.register("unsealed", "1 while keys are in memory", unsealed.clone());
@@ -125,6 +127,7 @@ impl Metrics {
         );
         registry.register("tampered_records", "Stored records that failed authentication", tampered.clone());
         registry.register("swept_records", "Short-term records shredded at their end", swept.clone());
+        registry.register("over_age_records", "Cards shredded as older than their tenant's rule", over_age.clone());
         Self {
             registry,
             requests,
@@ -140,6 +143,7 @@ impl Metrics {
             certificate_expiry,
             tampered,
             swept,
+            over_age,
         }
     }
 

@@ -5,6 +5,7 @@ pub(super) mod cards;
 pub(super) mod keys;
 pub(super) mod records;
 mod rows;
+pub(super) mod shred;
 pub(super) mod spent;
 
 pub(super) use rows::{acme, answer, card, content, customer, key, tenant_row};
@@ -32,6 +33,10 @@ macro_rules! conformance {
         $crate::store::conformance::conformance!($open, keys:
             a_tenant_comes_with_its_keys, a_key_change_that_does_not_fit_changes_nothing,
             a_destroyed_key_has_no_bytes, wraps_only_grow, keys_over_the_limit_are_refused);
+        $crate::store::conformance::conformance!($open, shred:
+            a_shredded_tenant_keeps_its_name_and_no_key, every_record_of_a_tenant_is_shredded_by_its_place,
+            a_deleted_card_takes_the_answers_that_show_it, cards_over_age_are_counted_and_listed_oldest_first,
+            what_is_kept_is_found_by_its_name);
         $crate::store::conformance::conformance!($open, acts:
             an_act_changes_only_from_what_it_was, acts_that_are_over_go_when_their_time_comes, acts_have_their_limits);
     };

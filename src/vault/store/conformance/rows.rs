@@ -3,7 +3,7 @@
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::{CustomerId, TenantId, Token};
 
-use crate::store::{AnswerRow, CardContent, CardRow, KeyName, KeyRow, Store, TenantRow};
+use crate::store::{AnswerRow, CardContent, CardRow, KeyName, KeyRow, Shredded, Store, TenantRow};
 
 pub(in crate::store) const NOW: u64 = 1_764_000_000_000;
 
@@ -15,7 +15,7 @@ pub(in crate::store) async fn acme(store: &dyn Store) -> TenantId {
 }
 
 pub(in crate::store) fn tenant_row(tenant: &TenantId) -> TenantRow {
-    TenantRow { tenant: tenant.clone(), created_ms: NOW }
+    TenantRow { tenant: tenant.clone(), created_ms: NOW, shredded: Shredded::No }
 }
 
 pub(in crate::store) fn customer(name: &str) -> Option<CustomerId> {
@@ -59,6 +59,7 @@ pub(in crate::store) fn answer(tenant: &TenantId, name: u8) -> AnswerRow {
         digest: random(),
         envelope: envelope(1, 400),
         expires_ms: NOW + 1000,
+        card: None,
     }
 }
 

@@ -1,12 +1,16 @@
 //! Kept answers: found by the hash of their idempotency key, shredded when their time is over.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use strongroom_wire::{TenantId, limits};
+use strongroom_wire::{TenantId, Token, limits};
+use uuid::Uuid;
 
 use super::cards::signed_time;
 use super::fault::{fault, fixed, signed, unsigned};
 use super::writer::Desk;
 use crate::store::{AnswerRow, StoreError};
+
+/// Digest, end, envelope, card.
+type Columns = (Vec<u8>, i64, Vec<u8>, Option<Vec<u8>>);
 
 /// The live answer of this name.
 pub(super) fn find(
@@ -16,20 +20,20 @@ pub(super) fn find(
     name: &[u8; 32],
     now_ms: u64,
 ) -> Result<Option<AnswerRow>, StoreError> {
-    let found: Option<(Vec<u8>, i64, Vec<u8>)> = conn
+    let found: Option<Columns> = conn
         .prepare_cached(
-            "SELECT digest, expires_ms, envelope FROM answers INDEXED BY answers_name \
+            "SELECT digest, expires_ms, envelope, card FROM answers INDEXED BY answers_name \
              WHERE substr(name, 1, 8) = substr(?1, 1, 8) AND name = ?1 AND tenant = ?2 AND expires_ms > ?3",
         )
         .and_then(|mut statement| {
             statement
                 .query_row(params![name, number, signed_time(now_ms)], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
                 })
                 .optional()
         })
         .map_err(fault)?;
-    let Some((digest, expires, envelope)) = found else {
+    let Some((digest, expires, envelope, card)) = found else {
         return Ok(None);
     };
     Ok(Some(AnswerRow {
@@ -38,6 +42,7 @@ pub(super) fn find(
         digest: fixed(&digest)?,
         envelope,
         expires_ms: unsigned(expires)?,
+        card: card.map(|bytes| Ok(Token::from_uuid(Uuid::from_bytes(fixed(&bytes)?)))).transpose()?,
     }))
 }
 
@@ -57,14 +62,17 @@ pub(super) fn put(desk: &mut Desk<'_>, number: i64, answer: &AnswerRow) -> Resul
         shred(desk, old)?;
     }
     desk.conn
-        .prepare_cached("INSERT INTO answers (tenant, name, digest, expires_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .prepare_cached(
+            "INSERT INTO answers (tenant, name, digest, expires_ms, envelope, card) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
         .and_then(|mut statement| {
             statement.execute(params![
                 number,
                 answer.name,
                 answer.digest,
                 signed_time(answer.expires_ms),
-                answer.envelope
+                answer.envelope,
+                answer.card.map(|card| card.uuid().into_bytes()),
             ])
         })
         .map_err(fault)?;
@@ -94,6 +102,22 @@ pub(super) fn check(answer: &AnswerRow) -> Result<(), StoreError> {
 /// As `cards::check_envelope`: an answer of a destination is larger than any card.
 pub(super) fn check_envelope(envelope: &[u8]) -> Result<(), StoreError> {
     super::cards::check_length(envelope, limits::STORED_ANSWER_BYTES_MAX)
+}
+
+/// Shreds the answers that show a card.
+pub(super) fn forget(desk: &mut Desk<'_>, tenant: i64, card: &Token) -> Result<(), StoreError> {
+    desk.conn
+        .prepare_cached("DELETE FROM answers INDEXED BY answers_card WHERE card = ?1 AND tenant = ?2")
+        .and_then(|mut statement| statement.execute(params![card.uuid().as_bytes(), tenant]))
+        .map_err(fault)?;
+    Ok(())
+}
+
+/// Shreds one answer. `false` if there was none.
+pub(super) fn delete(desk: &mut Desk<'_>, tenant: i64, name: &[u8; 32]) -> Result<bool, StoreError> {
+    let Some(id) = id(desk.conn, tenant, name)? else { return Ok(false) };
+    shred(desk, id)?;
+    Ok(true)
 }
 
 fn shred(desk: &mut Desk<'_>, id: i64) -> Result<(), StoreError> {

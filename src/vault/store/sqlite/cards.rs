@@ -168,6 +168,7 @@ pub(super) fn delete(
         return Ok(false);
     };
     desk.segments.forget(desk.conn, id, &fingerprint)?;
+    answers::forget(desk, tenant, token)?;
     desk.shreds = true;
     Ok(true)
 }

@@ -4,12 +4,14 @@ mod acts;
 mod answers;
 mod cards;
 mod fault;
+mod kept;
 mod keys;
 mod lists;
 mod open;
 mod reader;
 mod secrets;
 mod segments;
+mod shred;
 mod spent;
 mod stale;
 mod tenants;
@@ -27,8 +29,8 @@ use strongroom_wire::{CustomerId, SecretId, TenantId, Token, limits};
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
-    ActRow, AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeyChange, KeyName, KeyRow,
-    Place, RotationRow, SecretRow, SpentRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
+    ActRow, AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeptRow, KeyChange, KeyName,
+    KeyRow, OverAge, Place, RotationRow, SecretRow, SpentRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
 };
 
 /// What a store is opened with.
@@ -320,6 +322,39 @@ impl Store for SqliteStore {
 
     async fn rotations(&self) -> Result<Vec<RotationRow>, StoreError> {
         self.readers.short(tenants::rotations)
+    }
+
+    async fn shred_tenant(&self, tenant: &TenantId) -> Result<u64, StoreError> {
+        let number = self.number(tenant)?;
+        self.writer.write(move |desk| shred::tenant(desk, number)).await
+    }
+
+    async fn shred_places(&self, tenant: &TenantId, places: Vec<Place>) -> Result<u64, StoreError> {
+        if places.len() > limits::STORE_PAGE_MAX as usize {
+            return Err(StoreError::TooLarge);
+        }
+        let number = self.number(tenant)?;
+        self.writer.write(move |desk| shred::places(desk, number, &places)).await
+    }
+
+    async fn end_shredding(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        let number = self.number(tenant)?;
+        self.writer.write(move |desk| shred::end(desk, number)).await
+    }
+
+    async fn over_age(&self, tenant: &TenantId, before_ms: u64, limit: u32) -> Result<OverAge, StoreError> {
+        let number = self.number(tenant)?;
+        let limit = limit.min(limits::STORE_PAGE_MAX);
+        self.readers.long(move |conn| shred::over_age(conn, number, before_ms, limit)).await
+    }
+
+    async fn put_kept(&self, kept: KeptRow) -> Result<(), StoreError> {
+        kept::check(&kept)?;
+        self.writer.write(move |desk| kept::put(desk, &kept)).await
+    }
+
+    async fn kept(&self, prefix: &str) -> Result<Vec<KeptRow>, StoreError> {
+        self.readers.short(|conn| kept::list(conn, prefix))
     }
 
     async fn insert_act(&self, act: ActRow) -> Result<(), StoreError> {

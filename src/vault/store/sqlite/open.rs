@@ -118,6 +118,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_acts.sql"),
     include_str!("migrations/0003_spent.sql"),
+    include_str!("migrations/0004_shredding.sql"),
 ];
 
 /// "StRm": tells our files from other SQLite databases.
@@ -157,7 +158,15 @@ mod tests {
     #[test]
     fn released_migrations_are_as_they_were_released() {
         let sums: Vec<u64> = MIGRATIONS.iter().map(|sql| fnv(sql.as_bytes())).collect();
-        assert_eq!(sums, [2_368_220_881_384_337_482, 1_178_448_383_818_505_891, 6_932_484_178_136_962_208]);
+        assert_eq!(
+            sums,
+            [
+                2_368_220_881_384_337_482,
+                1_178_448_383_818_505_891,
+                6_932_484_178_136_962_208,
+                18_347_012_998_001_747_158,
+            ]
+        );
     }
 
     #[test]

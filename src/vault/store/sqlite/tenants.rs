@@ -1,12 +1,13 @@
 //! Tenants, which stand as small numbers in every other row, and their rotations.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use strongroom_wire::admin::RotationState;
+use strongroom_wire::admin::{KeyState, RotationState};
 use strongroom_wire::{TenantId, limits};
 
 use super::cards::signed_time;
 use super::fault::{fault, signed, unsigned};
 use super::keys::{self, Name};
+use super::shred;
 use super::writer::Desk;
 use crate::store::{KeyRow, RotationRow, StoreError, TenantRow};
 
@@ -43,14 +44,21 @@ pub(super) fn insert(desk: &mut Desk<'_>, tenant: &TenantRow, first: &[KeyRow]) 
 
 /// Every tenant.
 pub(super) fn list(conn: &Connection) -> Result<Vec<TenantRow>, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT name, created_ms FROM tenants ORDER BY id").map_err(fault)?;
-    let mut rows = statement.query([]).map_err(fault)?;
+    let mut statement = conn
+        // A tenant that has a key is not shredded, whoever wrote that into its row.
+        .prepare_cached(
+            "SELECT name, created_ms, iif(shredded <> 0 AND EXISTS (SELECT 1 FROM keys WHERE keys.tenant = tenants.id \
+             AND keys.state <> ?1), 0, shredded) FROM tenants ORDER BY id",
+        )
+        .map_err(fault)?;
+    let mut rows = statement.query([KeyState::Destroyed as u8]).map_err(fault)?;
     let mut tenants = Vec::new();
     while let Some(row) = rows.next().map_err(fault)? {
         let name: String = row.get(0).map_err(fault)?;
         tenants.push(TenantRow {
             tenant: name.parse().map_err(|_| StoreError::Corrupt)?,
             created_ms: unsigned(row.get(1).map_err(fault)?)?,
+            shredded: shred::shredded(row.get(2).map_err(fault)?)?,
         });
     }
     Ok(tenants)

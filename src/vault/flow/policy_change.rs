@@ -1,0 +1,189 @@
+//! Change of the policy: a file that differs from the one in force takes effect only after two people agreed on its digest.
+//!
+//! Invariants:
+//! - The text in force is kept in the store, signed by the vault, and checked at each unseal. A difference seals the vault.
+//! - At start the kept text is in force, whatever the file says. The very first start takes the file, with an entry; so
+//!   does `policy.begin_anew`, for a vault in which nobody is left who could approve.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use strongroom_wire::acts::{ActKind, ChangePolicy};
+use strongroom_wire::entry::{Act, OwnAct, Subject};
+
+use super::acts::Agreed;
+use super::admin::read_policy_text;
+use super::{FlowError, Vault, kept};
+use crate::audit::{AuditLog, Own};
+use crate::barrier::Keyring;
+use crate::policy::{Digest, Note, Rules, changes};
+use crate::store::{KeptRow, Store};
+use crate::telemetry::log;
+
+/// Where the policy comes from, and which text of it is in force.
+pub struct PolicySource {
+    path: PathBuf,
+    in_force: Mutex<String>,
+    /// The file holds another text.
+    differs: AtomicBool,
+    /// This start took the text from the file, so that it need not be signed yet.
+    is_fresh: AtomicBool,
+}
+
+/// Why no policy can be put in force at the start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPolicy {
+    /// The store has keys and no policy.
+    #[error(
+        "the store has keys but not the policy that was in force, so somebody removed it. Put the newest copy of the store \
+         back, or start once with policy.begin_anew = true, which takes the file and is recorded"
+    )]
+    Lost,
+    /// What is kept is no policy.
+    #[error(
+        "the policy that the store keeps cannot be read: {0}. Start once with policy.begin_anew = true, which takes the \
+         file and is recorded"
+    )]
+    Damaged(String),
+    /// The store or the log did not take it.
+    #[error("{0}")]
+    Flow(FlowError),
+}
+
+impl<E: Into<FlowError>> From<E> for NoPolicy {
+    fn from(error: E) -> Self {
+        NoPolicy::Flow(error.into())
+    }
+}
+
+/// Finds the policy that is in force: the kept one, or the file's where this is the first start or one that begins anew.
+///
+/// # Errors
+/// [`NoPolicy`] says what to do.
+pub async fn at_start(
+    (store, audit): (&dyn Store, &AuditLog),
+    path: &Path,
+    file: String,
+    begin_anew: bool,
+) -> Result<(Rules, PolicySource), NoPolicy> {
+    let is_new = store.keys().await?.is_empty();
+    let row = store.kept(NAME).await?.into_iter().find(|row| row.name == NAME);
+    let text = match row {
+        None if !is_new && !begin_anew => return Err(NoPolicy::Lost),
+        // What an earlier start took before the first unseal is not signed yet, and this one takes it anew.
+        Some(row) if !is_new && (!begin_anew || row.value == file.as_bytes()) => {
+            String::from_utf8(row.value).map_err(|_| NoPolicy::Damaged("it is not UTF-8".to_owned()))?
+        }
+        known => {
+            if known.is_none_or(|row| row.value != file.as_bytes()) {
+                let words = if is_new { "policy of the first start:" } else { "policy begun anew:" };
+                let note = Note::words(words).and(&Digest::of(file.as_bytes()));
+                audit.record_own(OwnAct::Reloaded, Own::noting(note)).await?;
+                let row = KeptRow { name: NAME.to_owned(), value: file.clone().into_bytes(), note: String::new() };
+                store.put_kept(row).await?;
+            }
+            file.clone()
+        }
+    };
+    let rules = Rules::parse(&text).map_err(|why| NoPolicy::Damaged(why.to_string()))?;
+    let source = PolicySource {
+        path: path.to_owned(),
+        differs: AtomicBool::new(text != file),
+        in_force: Mutex::new(text),
+        is_fresh: AtomicBool::new(is_new || begin_anew),
+    };
+    Ok((rules, source))
+}
+
+impl PolicySource {
+    /// Whether the file holds another text than the one in force.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.differs.load(Ordering::SeqCst)
+    }
+
+    /// Reads the file again; its text if it is another one than the one in force.
+    ///
+    /// # Errors
+    /// What is wrong with it and where, for the person who wrote it.
+    pub fn read(&self) -> Result<Option<String>, String> {
+        let (text, _) = read_policy_text(&self.path)?;
+        let differs = text != self.text();
+        self.differs.store(differs, Ordering::SeqCst);
+        Ok(differs.then_some(text))
+    }
+
+    fn text(&self) -> String {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What is asked for where the file holds this text.
+///
+/// # Errors
+/// [`FlowError::Crypto`] if it is no policy.
+pub fn proposal(vault: &Vault, text: &str) -> Result<ActKind, FlowError> {
+    let changes = changes(&vault.policy_source.text(), text).map_err(|_| NOT_A_POLICY)?;
+    Ok(ActKind::ChangePolicy(ChangePolicy { sha256: Digest::of(text.as_bytes()).to_string(), changes }))
+}
+
+/// What the log says about it.
+pub(super) fn about(asked: &ChangePolicy) -> Note {
+    let digest = asked.sha256.parse::<Digest>();
+    digest.map_or(Note::words("policy"), |digest| Note::words("policy").and(&digest))
+}
+
+/// Puts the file in force, if it still is the one that was agreed on.
+pub(super) async fn change(vault: &Vault, agreed: &Agreed, asked: &ChangePolicy) -> Result<(), FlowError> {
+    let source = &vault.policy_source;
+    let (text, rules) = read_policy_text(&source.path).map_err(|_| NOT_A_POLICY)?;
+    let digest = Digest::of(text.as_bytes());
+    if digest.to_string() != asked.sha256 {
+        return Err(FlowError::Conflict(
+            "the policy file is not the one that was asked for; put that one back, or reload to ask for this one",
+        ));
+    }
+    let note = Note::words("policy").and(&digest).and(&agreed.id());
+    vault.audit.record_own(OwnAct::Reloaded, Own { tenant: None, subject: Subject::None, note }).await?;
+    kept::keep(vault, NAME, text.clone().into_bytes()).await?;
+    vault.policy.replace(rules, vault.now_ms());
+    *source.in_force.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    source.differs.store(false, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Before the keys are put in force: whether the policy in force is the one that the vault signed. The one of a first start
+/// is signed now.
+///
+/// # Errors
+/// [`FlowError::Tampered`]: the vault does not open under rules that nobody approved.
+pub(super) async fn verify(vault: &Vault, ring: &Keyring) -> Result<(), FlowError> {
+    let text = vault.policy_source.text();
+    let row = vault.store.kept(NAME).await?.into_iter().find(|row| row.name == NAME && row.value == text.as_bytes());
+    if let Some(row) = row {
+        if kept::is_signed(ring.signer(), &row) {
+            return Ok(());
+        }
+        // A vault that was killed on its way through its first unseal has signed nothing yet.
+        if vault.policy_source.is_fresh.load(Ordering::SeqCst) || (row.note.is_empty() && !was_unsealed(vault)?) {
+            vault.store.put_kept(kept::row(ring.signer(), NAME, row.value)).await?;
+            return Ok(());
+        }
+    }
+    vault.metrics.tampered.inc();
+    vault.audit.record_own(OwnAct::TamperFound, Own::noting(Note::words("policy in force"))).await?;
+    log::error("the policy in force is not the one that the vault signed: put the store's newest copy back", &[]);
+    Err(FlowError::Tampered)
+}
+
+/// Whether the log knows of an unseal.
+fn was_unsealed(vault: &Vault) -> Result<bool, FlowError> {
+    let mut found = false;
+    vault.audit.walk_back(0, |_, entry| found |= entry.act == Act::Own(OwnAct::Unsealed))?;
+    Ok(found)
+}
+
+const NAME: &str = "policy";
+const NOT_A_POLICY: FlowError =
+    FlowError::Conflict("the policy file cannot be used; run `vaultd check-config` to see what is wrong with it");

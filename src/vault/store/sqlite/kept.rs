@@ -1,0 +1,40 @@
+//! What the vault keeps under its own signature.
+
+use rusqlite::{Connection, params};
+use strongroom_wire::limits;
+
+use super::fault::fault;
+use super::writer::Desk;
+use crate::store::{KeptRow, StoreError};
+
+/// Refuses what is over its limits.
+pub(super) fn check(kept: &KeptRow) -> Result<(), StoreError> {
+    let fits = kept.value.len() <= limits::POLICY_BYTES_MAX && kept.note.len() <= limits::ACT_BYTES_MAX;
+    if fits { Ok(()) } else { Err(StoreError::TooLarge) }
+}
+
+/// Keeps it in the place of what had its name.
+pub(super) fn put(desk: &mut Desk<'_>, kept: &KeptRow) -> Result<(), StoreError> {
+    desk.conn
+        .prepare_cached("INSERT OR REPLACE INTO kept (name, value, note) VALUES (?1, ?2, ?3)")
+        .and_then(|mut statement| statement.execute(params![kept.name, kept.value, kept.note]))
+        .map_err(fault)?;
+    Ok(())
+}
+
+/// Everything whose name begins so, by name.
+pub(super) fn list(conn: &Connection, prefix: &str) -> Result<Vec<KeptRow>, StoreError> {
+    let mut statement = conn
+        .prepare_cached("SELECT name, value, note FROM kept WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name")
+        .map_err(fault)?;
+    let mut rows = statement.query([prefix]).map_err(fault)?;
+    let mut kept = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        kept.push(KeptRow {
+            name: row.get(0).map_err(fault)?,
+            value: row.get(1).map_err(fault)?,
+            note: row.get(2).map_err(fault)?,
+        });
+    }
+    Ok(kept)
+}
