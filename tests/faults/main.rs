@@ -14,4 +14,5 @@ mod nodes;
 mod orchestrator;
 mod retry;
 mod rotation;
+mod shred;
 mod store_tamper;

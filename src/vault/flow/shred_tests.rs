@@ -46,6 +46,21 @@ async fn nothing_of_a_shredded_tenant_opens_and_its_name_is_not_given_again() {
 }
 
 #[actix_web::test]
+async fn a_shredding_that_was_killed_after_some_rows_goes_on_with_the_others() {
+    let rig = Rig::new().await;
+    for number in 0..5 {
+        rig.card(&format!("cus_{number}")).await;
+    }
+    agreed(&rig, ActKind::ShredTenant(ShredTenant { tenant: acme() })).await;
+    let page = rig.vault.store.stale_records(&acme(), u32::MAX, None, 2).await.unwrap();
+    let places = page.records.into_iter().map(|record| record.place).collect();
+    assert_eq!(rig.vault.store.shred_places(&acme(), places).await, Ok(2));
+    sweep(&rig.vault).await.unwrap();
+    assert_eq!(rig.vault.store.count_stale(&acme(), u32::MAX).await, Ok(0));
+    assert_eq!(rig.notes("key-destroyed").await[1], "records of the tenant shredded: 3");
+}
+
+#[actix_web::test]
 async fn a_customer_goes_with_every_card_and_an_entry_for_each() {
     let rig = Rig::new().await;
     let (first, stays) = (rig.card("cus_1").await, rig.card("cus_2").await);
