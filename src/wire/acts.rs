@@ -80,6 +80,8 @@ pub struct SetRetention {
 pub struct ChangePolicy {
     /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
+    /// SHA-256 of the text that it takes the place of.
+    pub instead_of: String,
     /// What it changes, a line for each identity.
     pub changes: Vec<String>,
 }

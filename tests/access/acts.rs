@@ -89,6 +89,19 @@ async fn who_lacks_the_acts_scope_or_tenant_does_not_approve() {
 }
 
 #[tokio::test]
+async fn who_lost_the_scope_after_asking_counts_no_more() {
+    let policy = standard_policy().rule(Rule::new("security", "carol", &["*"], &[Scope::Status, Scope::Destroy]));
+    let (world, act) = asked(policy).await;
+    std::fs::write(world.path().join("policy.toml"), standard_policy().without("security", "alice").text()).unwrap();
+    let bob = officer(&world, "bob");
+    let change = bob.send(Method::POST, "/v1/reload", None, &[]).await.unwrap().expect(202).unwrap();
+    assert_eq!(approve(&officer(&world, "alice"), &change["act"]).await.0, 200);
+    assert_eq!(approve(&bob, &act).await, (409, "conflict".to_owned()));
+    let keys = bob.get("/v1/keys").await.unwrap().expect(200).unwrap();
+    assert_eq!(keys["keys"].as_array().unwrap().iter().filter(|key| key["purpose"] == "kek").count(), 2);
+}
+
+#[tokio::test]
 async fn a_second_person_approves_and_both_are_in_the_log() {
     let (world, act) = asked(standard_policy()).await;
     let bob = officer(&world, "bob");

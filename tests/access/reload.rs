@@ -120,7 +120,7 @@ async fn a_changed_policy_binds_open_connections_once_two_people_agreed() {
     let page = officer(&world, "alice").get("/v1/audit/entries?limit=1000").await.unwrap().expect(200).unwrap();
     let digest = act["detail"]["sha256"].as_str().unwrap();
     let of_it = |entry: &&Value| entry["act"] == "reloaded" && entry["note"].as_str().unwrap().contains(digest);
-    assert_eq!(page["entries"].as_array().unwrap().iter().filter(of_it).count(), 1);
+    assert_eq!(page["entries"].as_array().unwrap().iter().filter(of_it).count(), 2, "announced, and in force");
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn where_nobody_can_approve_the_way_out_is_said_and_recorded() {
     let status = officer(&world, "bob").get("/v1/status").await.unwrap().expect(200).unwrap();
     assert!(status["warnings"].to_string().contains("policy.begin_anew is set"));
     let page = officer(&world, "bob").get("/v1/audit/entries?limit=1000").await.unwrap().expect(200).unwrap();
-    assert!(page["entries"].to_string().contains("policy begun anew"));
+    assert!(page["entries"].to_string().contains("comes into force, begun anew"));
     // Taken out again, the policy stays.
     world.vault.process().stop().await.unwrap();
     world.vault.edit_configuration(|text| text.replace("begin_anew = true\n", "")).unwrap();
@@ -183,6 +183,29 @@ async fn a_policy_that_was_changed_or_removed_in_the_database_opens_nothing() {
         fs::copy(&copy, &store).unwrap();
         world.vault.restart().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_signed_policy_of_an_earlier_day_that_is_put_back_seals_the_vault() {
+    let mut world = World::vault_only().await.unwrap();
+    world.vault.process().stop().await.unwrap();
+    let kept = |world: &World| rusqlite::Connection::open(world.vault.store_file()).unwrap();
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (value, note): (Vec<u8>, String) =
+        kept(&world).query_row("SELECT value, note FROM kept WHERE name = 'policy'", [], read).unwrap();
+    world.vault.restart().await.unwrap();
+    write_policy(&world, &standard_policy().without("orchestrator", "main"));
+    assert_eq!(approve(&world, "bob", &asked(&world).await).await, 200);
+    world.vault.process().stop().await.unwrap();
+    let put = "UPDATE kept SET value = ?1, note = ?2 WHERE name = 'policy'";
+    assert_eq!(kept(&world).execute(put, rusqlite::params![value, note]).unwrap(), 1);
+    world.vault.restart().await.unwrap();
+    eventually("the vault to seal itself", Duration::from_secs(10), || async {
+        let status = officer(&world, "alice").get("/v1/status").await?.expect(200)?;
+        Ok((status["phase"] == "sealed").then_some(()))
+    })
+    .await
+    .unwrap();
 }
 
 fn officer(world: &World, name: &str) -> Client {

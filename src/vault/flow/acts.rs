@@ -125,6 +125,9 @@ pub async fn approve(vault: &Arc<Vault>, asker: &Asker, id: ActId) -> Result<Pen
     let refuse = is_same_person(&record, &asker).then_some(Reason::SamePerson);
     let note = Note::words("approve").and(&id).joined(&about(&record.what));
     let trace = permitted(vault, &asker, record.what.scope(), note, refuse).await?;
+    if let Err(error) = asker_still_may(vault, &record) {
+        return Err(super::reveal::failed(vault, trace, error).await);
+    }
     tell(vault, &record, "approved by", &asker.who).await?;
     record.state = ActState::Approved;
     record.approved_by = Some(asker.who.who());
@@ -192,7 +195,8 @@ pub(super) async fn expire(vault: &Vault) -> Result<(), FlowError> {
     if !vault.barrier.is_unsealed() {
         return Ok(());
     }
-    let _changing = vault.acts.changing.lock().await;
+    // An act that runs may take long, and the sweep has other things to do: it comes again.
+    let Ok(_changing) = vault.acts.changing.try_lock() else { return Ok(()) };
     let now = vault.now_ms();
     for row in vault.store.acts().await?.into_iter().filter(|row| row.is_open && row.until_ms <= now) {
         // One that does not authenticate cannot be approved either; who lists acts is told.
@@ -321,6 +325,17 @@ fn record_principal(record: &Record) -> Result<Principal, FlowError> {
 fn is_same_person(record: &Record, asker: &Asker) -> bool {
     let same_key = asker.key.is_some() && asker.key == record.requested_key;
     asker.who.who() == record.requested_by || same_key
+}
+
+/// Whoever left, or lost the scope, since the asking does not count as one of the two any more.
+fn asker_still_may(vault: &Vault, record: &Record) -> Result<(), FlowError> {
+    let first = Identity::parse(&record.requested_by).map_err(|_| FlowError::Tampered)?;
+    if vault.policy.holds(&first, record.what.scope(), record.what.tenant()) {
+        return Ok(());
+    }
+    Err(FlowError::Conflict(
+        "the one who asked holds the scope no more; ask for it yourself and have another approve it",
+    ))
 }
 
 fn asker_for(asker: &Asker, what: &ActKind) -> Asker {

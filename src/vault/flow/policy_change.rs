@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use strongroom_wire::acts::{ActKind, ChangePolicy};
-use strongroom_wire::entry::{Act, OwnAct, Subject};
+use strongroom_wire::entry::{Act, OwnAct};
 
 use super::acts::Agreed;
 use super::admin::read_policy_text;
@@ -77,8 +77,8 @@ pub async fn at_start(
         }
         known => {
             if known.is_none_or(|row| row.value != file.as_bytes()) {
-                let words = if is_new { "policy of the first start:" } else { "policy begun anew:" };
-                let note = Note::words(words).and(&Digest::of(file.as_bytes()));
+                let words = if is_new { "comes into force at the first start" } else { "comes into force, begun anew" };
+                let note = Note::words("policy").and(&Digest::of(file.as_bytes())).and(&words);
                 audit.record_own(OwnAct::Reloaded, Own::noting(note)).await?;
                 let row = KeptRow { name: NAME.to_owned(), value: file.clone().into_bytes(), note: String::new() };
                 store.put_kept(row).await?;
@@ -124,8 +124,12 @@ impl PolicySource {
 /// # Errors
 /// [`FlowError::Crypto`] if it is no policy.
 pub fn proposal(vault: &Vault, text: &str) -> Result<ActKind, FlowError> {
-    let changes = changes(&vault.policy_source.text(), text).map_err(|_| NOT_A_POLICY)?;
-    Ok(ActKind::ChangePolicy(ChangePolicy { sha256: Digest::of(text.as_bytes()).to_string(), changes }))
+    let now = vault.policy_source.text();
+    Ok(ActKind::ChangePolicy(ChangePolicy {
+        sha256: Digest::of(text.as_bytes()).to_string(),
+        instead_of: Digest::of(now.as_bytes()).to_string(),
+        changes: changes(&now, text).map_err(|_| NOT_A_POLICY)?,
+    }))
 }
 
 /// What the log says about it.
@@ -137,6 +141,17 @@ pub(super) fn about(asked: &ChangePolicy) -> Note {
 /// Puts the file in force, if it still is the one that was agreed on.
 pub(super) async fn change(vault: &Vault, agreed: &Agreed, asked: &ChangePolicy) -> Result<(), FlowError> {
     let source = &vault.policy_source;
+    let now = Digest::of(source.text().as_bytes()).to_string();
+    if now == asked.sha256 {
+        // It came into force before an interruption.
+        return Ok(());
+    }
+    if now != asked.instead_of {
+        return Err(FlowError::Conflict(
+            "another policy came into force since this one was asked for, so that its list of changes is not right any \
+             more; reload to ask for it anew",
+        ));
+    }
     let (text, rules) = read_policy_text(&source.path).map_err(|_| NOT_A_POLICY)?;
     let digest = Digest::of(text.as_bytes());
     if digest.to_string() != asked.sha256 {
@@ -144,12 +159,14 @@ pub(super) async fn change(vault: &Vault, agreed: &Agreed, asked: &ChangePolicy)
             "the policy file is not the one that was asked for; put that one back, or reload to ask for this one",
         ));
     }
-    let note = Note::words("policy").and(&digest).and(&agreed.id());
-    vault.audit.record_own(OwnAct::Reloaded, Own { tenant: None, subject: Subject::None, note }).await?;
+    let note = Note::words("policy").and(&digest).and(&"comes into force by").and(&agreed.id());
+    vault.audit.record_own(OwnAct::Reloaded, Own::noting(note)).await?;
     kept::keep(vault, NAME, text.clone().into_bytes()).await?;
     vault.policy.replace(rules, vault.now_ms());
     *source.in_force.lock().unwrap_or_else(PoisonError::into_inner) = text;
     source.differs.store(false, Ordering::SeqCst);
+    // A second entry, so that the log knows which of two texts is in force whenever a crash comes between.
+    vault.audit.record_own(OwnAct::Reloaded, Own::noting(Note::words("policy").and(&digest).and(&IN_FORCE))).await?;
     Ok(())
 }
 
@@ -177,6 +194,28 @@ pub(super) async fn verify(vault: &Vault, ring: &Keyring) -> Result<(), FlowErro
     Err(FlowError::Tampered)
 }
 
+/// Whether the log says of no newer policy than the one in force that it came into force: a signed row of an earlier day,
+/// put back into the store, is a policy that nobody wants any more. It reads the log and takes its time.
+///
+/// # Errors
+/// The log cannot be read.
+pub(super) fn is_newest(vault: &Vault) -> Result<bool, FlowError> {
+    let text = vault.policy_source.text();
+    let now = Digest::of(text.as_bytes());
+    let (mut announced, mut confirmed) = (None, None);
+    vault.audit.walk_back(0, |_, entry| {
+        let words = entry.note.strip_prefix("policy ").filter(|_| entry.act == Act::Own(OwnAct::Reloaded));
+        let Some((digest, rest)) = words.and_then(|words| words.split_once(' ')) else { return };
+        let Ok(digest) = digest.parse::<Digest>() else { return };
+        let newest = if rest == IN_FORCE { &mut confirmed } else { &mut announced };
+        newest.get_or_insert(digest);
+    })?;
+    // A log that was begun anew knows of none, and that it was begun anew is known. A crash between the two entries leaves
+    // either of them in force. And what came into force while the log was read was just approved.
+    let knows_none = announced.is_none() && confirmed.is_none();
+    Ok(knows_none || announced == Some(now) || confirmed == Some(now) || text != vault.policy_source.text())
+}
+
 /// Whether the log knows of an unseal.
 fn was_unsealed(vault: &Vault) -> Result<bool, FlowError> {
     let mut found = false;
@@ -184,6 +223,7 @@ fn was_unsealed(vault: &Vault) -> Result<bool, FlowError> {
     Ok(found)
 }
 
+const IN_FORCE: &str = "is in force";
 const NAME: &str = "policy";
 const NOT_A_POLICY: FlowError =
     FlowError::Conflict("the policy file cannot be used; run `vaultd check-config` to see what is wrong with it");

@@ -154,7 +154,27 @@ fn check_log(vault: &Arc<Vault>) {
             }
             Err(_) => log::warn("audit log not checked: it could not be read", &[]),
         }
+        if let Ok(false) = policy_change::is_newest(&vault) {
+            drop(tokio::runtime::Handle::current().spawn(async move { seal_under_an_old_policy(&vault).await }));
+        }
     });
+}
+
+/// Somebody put an earlier policy back into the store: nothing more is done under its rules.
+async fn seal_under_an_old_policy(vault: &Vault) {
+    let mut held = vault.root.held.lock().await;
+    vault.audit.detach();
+    vault.barrier.seal_now();
+    *held = None;
+    vault.metrics.tampered.inc();
+    log::error(
+        "AN EARLIER POLICY WAS PUT BACK INTO THE STORE: put the store's newest copy back. The vault is sealed",
+        &[],
+    );
+    let about = Own::noting(Note::words("policy in force is an earlier one"));
+    if vault.audit.record_own(OwnAct::TamperFound, about).await.is_err() {
+        log::error("the finding could not be recorded", &[]);
+    }
 }
 
 /// The first unseal of a vault makes its Sign key.

@@ -165,6 +165,14 @@ impl Policy {
         self.seats.load().values().filter(|seat| may(&seat.grant)).count()
     }
 
+    /// Whether an identity holds a scope, for a tenant where one is named. It allows nothing: that is [`Policy::decide`]'s.
+    #[must_use]
+    pub fn holds(&self, identity: &Identity, scope: Scope, tenant: Option<&TenantId>) -> bool {
+        let seats = self.seats.load();
+        let Some(seat) = seats.get(identity) else { return false };
+        seat.grant.holds(scope) && tenant.is_none_or(|tenant| seat.grant.covers(tenant))
+    }
+
     /// Number of identities in force.
     #[must_use]
     pub fn identities(&self) -> usize {

@@ -89,7 +89,7 @@ fn the_same_person_is_told_that_a_second_one_is_needed() {
 fn a_changed_policy_is_shown_with_what_it_changes() {
     let world = World::new();
     let changes = vec!["removed spiffe://strongroom/orchestrator/main".to_owned()];
-    let what = ActKind::ChangePolicy(ChangePolicy { sha256: "ab".repeat(32), changes });
+    let what = ActKind::ChangePolicy(ChangePolicy { sha256: "ab".repeat(32), instead_of: "cd".repeat(32), changes });
     let waiting = act(what);
     let listed = waiting.clone();
     let to = world.listen(move |request| match request.path.as_str() {
