@@ -50,9 +50,12 @@ roles! {
 /// A 256-bit secret key for one role. Not `Clone`, `Debug`, `PartialEq` or `Serialize`; wiped on drop. It lives on the
 /// heap so that moving it leaves no copy behind.
 pub struct Key<R: Role> {
-    bytes: Box<[u8; 32]>,
+    bytes: Box<[u8; KEY_BYTES]>,
     role: PhantomData<R>,
 }
+
+/// Length of every key, in bytes.
+pub const KEY_BYTES: usize = 32;
 
 /// The operating system gave no random numbers; nothing was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

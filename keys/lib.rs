@@ -7,6 +7,7 @@ pub mod context;
 pub mod destruction;
 pub mod envelope;
 pub mod intake;
+pub mod inventory;
 pub mod key;
 pub mod mac;
 pub mod note;

@@ -61,7 +61,6 @@ impl Connection {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_MAX)
-            .timeout(ANSWER_MAX)
             .build()
             .map_err(|_| Failure::new("the connection cannot be prepared", "check the certificates that are named"))?;
         Ok(Client { base, http })
@@ -125,7 +124,12 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<T, Failure> {
-        json(&self.send_with(Method::POST, path, headers, Some(body.to_vec())).await?)
+        json(&self.send_within(Method::POST, path, headers, Some(body.to_vec()), ANSWER_MAX).await?)
+    }
+
+    /// `POST` of an act that may take as long as the store is large.
+    pub(crate) async fn post_patiently<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, Failure> {
+        json(&self.send_within(Method::POST, path, &[], Some(body.as_bytes().to_vec()), PATIENCE).await?)
     }
 
     /// `DELETE`.
@@ -134,18 +138,19 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
-        self.send_with(method, path, &[], body).await
+        self.send_within(method, path, &[], body, ANSWER_MAX).await
     }
 
-    async fn send_with(
+    async fn send_within(
         &self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
+        within: Duration,
     ) -> Result<Vec<u8>, Failure> {
         let url = self.base.join(path).map_err(|_| not_a_vault())?;
-        let mut request = self.http.request(method, url);
+        let mut request = self.http.request(method, url).timeout(within);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -180,7 +185,8 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|_| not_a_vault())
 }
 
-fn certificates(path: &Path, flag: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
+/// The certificates of a PEM file that a flag names.
+pub(crate) fn certificates(path: &Path, flag: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let pem = file::read(path, PEM_BYTES_MAX)?;
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|_| unusable(path, flag))?;
@@ -217,6 +223,8 @@ fn unreachable(error: &reqwest::Error) -> Failure {
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// For what copies a whole store.
+const PATIENCE: Duration = Duration::from_secs(6 * 3600);
 /// A full page of audit entries is about one MiB.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 const PEM_BYTES_MAX: usize = 256 * 1024;

@@ -3,17 +3,21 @@
 
 mod acts;
 mod audit;
+mod backup;
+mod certs;
 mod client;
 mod failure;
 mod file;
 mod import;
 mod init;
+mod inventory;
 mod keys;
 mod passphrase;
 mod pki;
 mod proof;
 mod retention;
 mod say;
+mod scan;
 mod seal;
 mod tenants;
 
@@ -70,6 +74,12 @@ enum Command {
     /// Read and verify the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Make a copy of store and log, and check one
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    Certs(certs::Certs),
+    Inventory(inventory::Inventory),
+    Scan(scan::Scan),
     /// A certificate authority for development
     #[command(subcommand)]
     Pki(pki::Pki),
@@ -107,6 +117,10 @@ fn run(command: Command, say: &Say) -> Result<(), Failure> {
         Command::Proof(proof) => proof.run(say),
         Command::Import(import) => import.run(say),
         Command::Audit(audit) => audit.run(say),
+        Command::Backup(backup) => backup.run(say),
+        Command::Inventory(inventory) => inventory.run(say),
+        Command::Certs(certs) => certs.run(say),
+        Command::Scan(scan) => scan.run(say),
         Command::Pki(pki) => pki.run(say),
     }
 }

@@ -1,11 +1,14 @@
 //! The arithmetic of the transparency log: Merkle tree hashes (RFC 6962 section 2.1), grown one entry at a time.
 
 mod proof;
+mod tile;
 
 pub use proof::{
     Leaves, Nodes, ProofError, consistency_proof, inclusion_proof, subtree_root, tree_root, verify_consistency,
     verify_inclusion,
 };
+
+pub use tile::{BadTile, Tile, TileKind};
 
 use sha2::{Digest, Sha256};
 

@@ -30,6 +30,8 @@ pub struct Config {
     /// Limits of the browser-facing listener.
     #[serde(default)]
     pub intake: Intake,
+    /// Where backups go; none can be made when absent.
+    pub backup: Option<BackupTo>,
     /// Where the vault may send cards itself.
     #[serde(default)]
     pub destination: BTreeMap<DestinationName, Plan>,
@@ -75,6 +77,9 @@ pub struct Tls {
     /// Whether intake also speaks TLS 1.2; release and admin never do.
     #[serde(default = "yes")]
     pub intake_tls12: bool,
+    /// How many days before the end of a certificate the status warns of it.
+    #[serde(default = "warn_default")]
+    pub warn_days: u32,
 }
 
 /// A certificate chain and its private key, PEM files.
@@ -145,6 +150,17 @@ pub struct PolicyAt {
     /// Whether a start takes the file without anybody's approval: only where nobody is left who could approve.
     #[serde(default)]
     pub begin_anew: bool,
+}
+
+/// `[backup]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupTo {
+    /// The folder that they are written into, one folder each; made when absent.
+    pub folder: PathBuf,
+    /// How many are kept; the oldest is removed when another one is made.
+    #[serde(default = "keep_default")]
+    pub keep: u32,
 }
 
 /// `[intake]`.
@@ -236,6 +252,7 @@ impl Config {
             Some(&mut self.audit.path),
             Some(&mut self.policy.path),
             self.listen.ready_file.as_mut(),
+            self.backup.as_mut().map(|backup| &mut backup.folder),
         ];
         let authorities = self.destination.values_mut().map(|plan| plan.ca.as_mut());
         for path in paths.into_iter().chain(authorities).flatten() {
@@ -252,6 +269,10 @@ impl Config {
         range("listen.drain_seconds", self.listen.drain_seconds, 1, 300, "give 1 to 300 seconds")?;
         range("listen.connections_max", self.listen.connections_max as u64, 1, 100_000, "give 1 to 100000")?;
         range("listen.workers", self.listen.workers.unwrap_or(1) as u64, 1, 256, "give 1 to 256")?;
+        let keep = u64::from(self.backup.as_ref().map_or(1, |backup| backup.keep));
+        range("backup.keep", keep, 1, u64::from(limits::BACKUPS_KEPT_MAX), "give 1 to 1000")?;
+        let most = u64::from(limits::CERTIFICATE_WARN_DAYS_MAX);
+        range("tls.warn_days", u64::from(self.tls.warn_days), 1, most, "give 1 to 365 days")?;
         range("store.sweep_seconds", self.store.sweep_seconds, 1, 3600, "give 1 to 3600 seconds")?;
         let least = self.store.bytes_max.unwrap_or(STORE_BYTES_LEAST);
         range("store.bytes_max", least, STORE_BYTES_LEAST, u64::MAX, "give at least 16777216 bytes (16 MiB)")?;
@@ -293,6 +314,12 @@ fn drain_default() -> u64 {
 fn sweep_default() -> u64 {
     10
 }
+fn warn_default() -> u32 {
+    30
+}
+fn keep_default() -> u32 {
+    7
+}
 fn rate_default() -> u32 {
     600
 }
@@ -326,6 +353,11 @@ mod tests {
         for (key, text) in [
             ("listen.keep_alive_seconds", EXAMPLE.replace("keep_alive_seconds = 5", "keep_alive_seconds = 0")),
             ("store.bytes_max", EXAMPLE.replace("# bytes_max = 107374182400", "bytes_max = 1")),
+            (
+                "tls.warn_days",
+                EXAMPLE.replace("warn_days = 30", &format!("warn_days = {}", limits::CERTIFICATE_WARN_DAYS_MAX + 1)),
+            ),
+            ("backup.keep", EXAMPLE.replace("keep = 7", &format!("keep = {}", limits::BACKUPS_KEPT_MAX + 1))),
             ("store.sweep_seconds", EXAMPLE.replace("sweep_seconds = 10", "sweep_seconds = 9999")),
         ] {
             let error = Config::parse(&text).unwrap().check().unwrap_err();

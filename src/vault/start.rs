@@ -20,7 +20,7 @@ use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, PlanError};
 use crate::flow::intake::IntakeLife;
 use crate::flow::policy_change::{self, NoPolicy};
-use crate::flow::{FlowError, RootSource, Vault, admin, sweep, unseal};
+use crate::flow::{FlowError, RootSource, Vault, admin, backup, sweep, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
 use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
@@ -99,7 +99,7 @@ impl Checked {
     /// # Errors
     /// [`StartError`] names the file and key at fault.
     pub fn read(config: Config) -> Result<Self, StartError> {
-        let certificates = Certificates::load(&config.tls)?;
+        let certificates = Certificates::load(&config)?;
         let egress = Egress::load(&config.destination)?;
         let (policy, _) = admin::read_policy_text(&config.policy.path).map_err(StartError::Policy)?;
         let path = &config.root.file;
@@ -147,6 +147,9 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let mut vault = Vault::new(rooms, source, egress, clock, root, warnings(&config, is_dev, hardened));
     vault.intake = IntakeLife { key_ms: config.intake.key_hours * 3_600_000 };
     let vault = Arc::new(vault);
+    if let Some(to) = &config.backup {
+        vault.backups.plan(backup::Plan { folder: to.folder.clone(), keep: to.keep });
+    }
     vault.audit.watch(Arc::new(tell));
     let note = if is_lost { Note::words("begun anew: the log before this is lost") } else { Note::none() };
     vault.audit.record_own(OwnAct::Started, Own::noting(note)).await?;

@@ -2,6 +2,8 @@
 
 pub mod acts;
 pub mod admin;
+pub mod backup;
+pub mod certificate;
 pub mod entry;
 pub mod forward;
 pub mod header;
@@ -11,6 +13,7 @@ pub mod limits;
 pub mod payment_method;
 pub mod problem;
 pub mod retention;
+pub mod scheme;
 pub mod scope;
 pub mod template;
 

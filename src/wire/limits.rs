@@ -308,3 +308,15 @@ pub const CUSTOMER_CARDS_MAX: u32 = 1_000;
 pub const RETENTION_DAYS_MAX: u32 = 36_500;
 /// Longest summary of what a policy file changes, in bytes.
 pub const POLICY_CHANGES_BYTES_MAX: usize = 8 * 1024;
+/// Most card numbers that a report of `vaultctl scan` lists; those beyond them are counted.
+pub const SCAN_FINDINGS_MAX: usize = 10_000;
+/// Most public keys that one identity may be pinned to.
+pub const PINS_MAX: usize = 8;
+/// Most client certificates that a vault remembers to have seen.
+pub const CLIENTS_SEEN_MAX: usize = 1_000;
+/// Most days before the end of a certificate from which on it is warned of.
+pub const CERTIFICATE_WARN_DAYS_MAX: u32 = 365;
+/// Most records that `POST /v1/store/verify` tries.
+pub const VERIFY_SAMPLE_MAX: u32 = 10_000;
+/// Most backups that are kept.
+pub const BACKUPS_KEPT_MAX: u32 = 1_000;

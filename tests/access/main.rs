@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a step of a test that fails shall end the test there")]
 
 mod acts;
+mod certificates;
 mod identity;
 mod intake;
 mod quota;

@@ -128,6 +128,7 @@ impl Route {
             .replace("{customer_id}", "cus_access")
             .replace("{tenant}", &named.tenant)
             .replace("{index}", "0")
+            .replace("{path}", "tile/entries/000.p/1")
     }
 
     /// A body that is right, so that a refusal cannot be about it.
@@ -153,6 +154,7 @@ impl Route {
             ("POST", "/v1/sessions") => Some(json!({ "allowed_origins": ["https://shop.example"] })),
             ("POST", "/v1/secrets") => Some(json!({ "name": "psp", "value": "hush" })),
             ("POST", "/v1/tenants" | "/v1/rotations") => Some(json!({ "tenant": named.tenant })),
+            ("POST", "/v1/store/verify") => Some(json!({ "sample": 10 })),
             // A share of the right form that belongs to nobody.
             ("POST", "/v1/unseal") => Some(json!({
                 "vault_id": "00000000-0000-4000-8000-000000000000",
@@ -167,6 +169,7 @@ impl Route {
                 | "/v1/secrets/{id}/reveal"
                 | "/v1/seal"
                 | "/v1/reload"
+                | "/v1/backups"
                 | "/v1/acts/{act}/approve",
             ) => None,
             ("GET" | "DELETE", _) => None,

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType, date_time_ymd,
+    CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer,
+    KeyIdMethod, KeyPair, SanType, SerialNumber, date_time_ymd,
 };
 
 use super::{Binary, Fault, Result, because, binary_path};
@@ -98,6 +100,55 @@ impl Pki {
         self.sign_for(&format!("shared-{role}-{name}"), leaf(role, name)?, &key)
     }
 
+    /// A client certificate that is over after so many seconds.
+    ///
+    /// # Errors
+    /// When `vaultctl` refuses.
+    pub fn brief_client(&self, role: &str, name: &str, seconds: u32) -> Result<Credentials> {
+        let seconds = seconds.to_string();
+        self.issue(&format!("brief-{role}-{name}"), &["--uri", &identity(role, name), "--seconds", &seconds])
+    }
+
+    /// A second certificate of the same client, with a key of its own.
+    ///
+    /// # Errors
+    /// When `vaultctl` refuses.
+    pub fn other_client(&self, role: &str, name: &str) -> Result<Credentials> {
+        self.issue(&format!("other-{role}-{name}"), &["--uri", &identity(role, name)])
+    }
+
+    /// The pin of a certificate's public key.
+    ///
+    /// # Errors
+    /// When `vaultctl` refuses.
+    pub fn pin(&self, who: &Credentials) -> Result<String> {
+        Ok(vaultctl(&["pki", "pin", text(&who.certificate)?])?.trim().to_owned())
+    }
+
+    /// A revocation list of this CA, as PEM, that names nobody and is out of date after so many seconds.
+    ///
+    /// # Errors
+    /// When the CA's key cannot be read.
+    pub fn brief_list(&self, seconds: u64) -> Result<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(because("the clock"))?;
+        let at = |since: Duration| date_time_ymd(1970, 1, 1) + since;
+        let params = CertificateRevocationListParams {
+            this_update: at(now - Duration::from_secs(60)),
+            next_update: at(now + Duration::from_secs(seconds)),
+            crl_number: SerialNumber::from(1u64),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer()?).and_then(|list| list.pem()).map_err(because("a revocation list"))
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>> {
+        let read = |path: PathBuf| fs::read_to_string(&path).map_err(because(path.display()));
+        let key = KeyPair::from_pem(&read(self.folder.join(CA_KEY))?).map_err(because("the CA's key"))?;
+        Issuer::from_ca_cert_pem(&read(self.ca())?, key).map_err(because("the CA's certificate"))
+    }
+
     fn issue(&self, name: &str, what: &[&str]) -> Result<Credentials> {
         let folder = self.folder.join("issued");
         let made = credentials(&folder, name);
@@ -116,10 +167,7 @@ impl Pki {
     }
 
     fn sign_for(&self, name: &str, params: CertificateParams, leaf: &KeyPair) -> Result<Credentials> {
-        let read = |path: PathBuf| fs::read_to_string(&path).map_err(because(path.display()));
-        let key = KeyPair::from_pem(&read(self.folder.join(CA_KEY))?).map_err(because("the CA's key"))?;
-        let issuer = Issuer::from_ca_cert_pem(&read(self.ca())?, key).map_err(because("the CA's certificate"))?;
-        let certificate = params.signed_by(leaf, &issuer).map_err(because("a certificate"))?;
+        let certificate = params.signed_by(leaf, &self.issuer()?).map_err(because("a certificate"))?;
         let made = credentials(&self.folder, name);
         fs::write(&made.certificate, certificate.pem()).map_err(because(made.certificate.display()))?;
         fs::write(&made.key, leaf.serialize_pem()).map_err(because(made.key.display()))?;

@@ -105,6 +105,8 @@ pub struct Rule {
     pub destinations: Vec<String>,
     /// Its quotas of reveals a minute and a day, where it may reveal.
     pub reveals: Option<(u32, u32)>,
+    /// The only public keys that may speak for it, as `vaultctl pki pin` prints them; any when empty.
+    pub pins: Vec<String>,
 }
 
 impl Rule {
@@ -122,6 +124,7 @@ impl Rule {
                 .map(str::to_owned)
                 .collect(),
             reveals: None,
+            pins: Vec::new(),
         }
     }
 
@@ -173,6 +176,9 @@ impl Policy {
             }
             if !rule.destinations.is_empty() {
                 let _ = writeln!(text, "destinations = [{}]", quoted(&rule.destinations));
+            }
+            if !rule.pins.is_empty() {
+                let _ = writeln!(text, "pins = [{}]", quoted(&rule.pins));
             }
             if let Some((minute, day)) = rule.reveals {
                 let _ = write!(text, "reveals_per_minute = {minute}\nreveals_per_day = {day}\n");
@@ -337,7 +343,7 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
          [root]\nfile = \"root/root.json\"\n{dev}\n\
          [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
-         [policy]\npath = \"policy.toml\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
+         [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
         at.intake,
         at.release,
         at.admin,

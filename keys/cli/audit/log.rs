@@ -13,20 +13,20 @@ use crate::failure::Failure;
 
 /// What reading a whole log found.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     /// Entries that were read.
-    pub(super) entries: u64,
+    pub(crate) entries: u64,
     /// Signed checkpoints that hold.
     pub(super) checkpoints: u64,
     /// Entries that the largest of them covers.
-    pub(super) covered: u64,
+    pub(crate) covered: u64,
     /// What is wrong; empty for a sound log.
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// One thing that is wrong, and between which entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// Which kind.
     pub(super) kind: FaultKind,
     /// First entry that may be concerned.
@@ -34,13 +34,13 @@ pub(super) struct Fault {
     /// The entry after the last that may be concerned.
     pub(super) to: u64,
     /// In words.
-    pub(super) what: String,
+    pub(crate) what: String,
 }
 
 /// Kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum FaultKind {
+pub(crate) enum FaultKind {
     /// Entries are gone.
     Missing,
     /// An entry's bytes are none.
@@ -76,7 +76,7 @@ enum PromiseKind {
 
 /// Opens a log read-only. Beside a running vault the newest entries may still be in the file that ends in `-wal`, which
 /// is read along when it is there.
-pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
+pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
     let shown = path.display();
     let absent =
         || Failure::new(format!("{shown} is not there"), "name the vault's audit.db or a copy of it with --log");
@@ -105,7 +105,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
 }
 
 /// Reads the whole log and compares it with everything that was signed.
-pub(super) fn read(log: &Connection, key: &PublicKey, kept: Option<Checkpoint>) -> Result<Findings, Failure> {
+pub(crate) fn read(log: &Connection, key: &PublicKey, kept: Option<Checkpoint>) -> Result<Findings, Failure> {
     // One read transaction, so that a vault that goes on writing does not change the log underneath.
     let log = log.unchecked_transaction().map_err(unreadable)?;
     let mut findings = Findings::default();
@@ -258,7 +258,7 @@ fn unreadable(error: rusqlite::Error) -> Failure {
 }
 
 /// Characters that mean something in an SQLite URI.
-fn escape(path: &Path) -> String {
+pub(crate) fn escape(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 

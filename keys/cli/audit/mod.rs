@@ -1,8 +1,13 @@
 //! `vaultctl audit`: the log as people read it, and what shows that nobody rewrote it.
 
+mod cursor;
 mod entries;
-mod log;
+mod follow;
+pub(crate) mod log;
 mod proof;
+mod sink;
+mod stream;
+mod tiles;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +27,9 @@ pub(crate) enum Audit {
     PublicKey(proof::FetchPublicKey),
     Proof(proof::FetchProof),
     Verify(verify::Verify),
+    Stream(stream::Stream),
+    Export(stream::Export),
+    Tiles(tiles::Tiles),
 }
 
 impl Audit {
@@ -32,6 +40,9 @@ impl Audit {
             Audit::PublicKey(key) => key.run(say),
             Audit::Proof(proof) => proof.run(say),
             Audit::Verify(verify) => verify.run(say),
+            Audit::Stream(stream) => stream.run(say),
+            Audit::Export(export) => export.run(say),
+            Audit::Tiles(tiles) => tiles.run(say),
         }
     }
 }

@@ -172,7 +172,7 @@ async fn key(client: &Client, named: Option<&str>, say: &Say) -> Result<PublicKe
     fetch_key(client).await
 }
 
-async fn fetch_key(client: &Client) -> Result<PublicKey, Failure> {
+pub(super) async fn fetch_key(client: &Client) -> Result<PublicKey, Failure> {
     client.get_text("/v1/audit/public-key").await?.parse().map_err(Failure::of)
 }
 

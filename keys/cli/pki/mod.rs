@@ -1,6 +1,7 @@
 //! `vaultctl pki`: a certificate authority for development and tests. A bank's own PKI takes its place in production.
 
 mod issue;
+mod pin;
 mod revoke;
 mod subject;
 
@@ -23,6 +24,7 @@ pub(crate) enum Pki {
     Issue(issue::Issue),
     Renew(issue::Renew),
     Revoke(revoke::Revoke),
+    Pin(pin::Print),
 }
 
 /// Make a certificate authority: ca.pem and ca.key
@@ -55,6 +57,7 @@ impl Pki {
             Pki::Issue(issue) => issue.run(say),
             Pki::Renew(renew) => renew.run(say),
             Pki::Revoke(revoke) => revoke.run(say),
+            Pki::Pin(pin) => pin.run(say),
         }
     }
 }

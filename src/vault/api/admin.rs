@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use strongroom_wire::admin::{Reloaded, RotateRequest};
+use strongroom_wire::backup::VerifyRequest;
 use strongroom_wire::payment_method::TenantRequest;
 use strongroom_wire::{Kind, TenantId};
 
@@ -13,12 +14,20 @@ use super::call::Call;
 use super::problem::Refusal;
 use super::release::entry_index;
 use super::whole::whole;
-use crate::flow::{acts, admin, audit, policy_change, rotate, tenant, unseal};
+use crate::flow::{acts, admin, audit, backup, check, policy_change, rotate, tenant, unseal};
 use crate::telemetry::log;
 
 /// `GET /v1/status`.
 pub(super) async fn status(call: Call) -> Answer {
-    json(StatusCode::OK, &admin::status(&call.state.vault, &call.asker).await?)
+    let mut status = admin::status(&call.state.vault, &call.asker).await?;
+    status.warnings.extend(call.state.certificates.warnings(call.state.vault.now_ms()));
+    json(StatusCode::OK, &status)
+}
+
+/// `GET /v1/certificates`. It answers while sealed.
+pub(super) async fn certificates(call: Call) -> Answer {
+    admin::permit_certificates(&call.state.vault, &call.asker).await?;
+    json(StatusCode::OK, &call.state.certificates.list(call.state.vault.now_ms()))
 }
 
 /// `POST /v1/unseal`: one custodian's share.
@@ -68,6 +77,18 @@ pub(super) async fn add_tenant(call: Call, body: Body) -> Answer {
     json(StatusCode::OK, &whole(made).await?)
 }
 
+/// `POST /v1/backups`: a consistent copy of store and log, into the folder of the configuration.
+pub(super) async fn make_backup(call: Call) -> Answer {
+    let made = async move { backup::make(&call.state.vault, &call.asker).await };
+    json(StatusCode::CREATED, &whole(made).await?)
+}
+
+/// `POST /v1/store/verify`: open a sample inside the barrier and count.
+pub(super) async fn verify_store(call: Call, body: Body) -> Answer {
+    let asked: VerifyRequest = body.json()?;
+    json(StatusCode::OK, &check::sample(&call.state.vault, &call.asker, asked).await?)
+}
+
 /// `POST /v1/reload`: read certificates and policy again; all of it or nothing. A policy file that is not the one in force
 /// waits for a second person (202).
 pub(super) async fn reload(call: Call) -> Answer {
@@ -90,6 +111,17 @@ pub(super) async fn reload(call: Call) -> Answer {
 pub(super) async fn checkpoint(call: Call) -> Answer {
     let note = audit::checkpoint(&call.state.vault).await?;
     Ok(start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(note))
+}
+
+/// `GET /v1/audit/tiles/{path}`: the log as tiles (C2SP tlog-tiles); this address is its prefix.
+pub(super) async fn tiles(call: Call, request: HttpRequest) -> Answer {
+    let path = request.match_info().get("path").unwrap_or_default();
+    Ok(match audit::tiled(&call.state.vault, &call.asker, path).await? {
+        audit::Tiled::Checkpoint(note) => {
+            start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(note)
+        }
+        audit::Tiled::Tile(bytes) => start(StatusCode::OK).content_type("application/octet-stream").body(bytes),
+    })
 }
 
 /// `GET /v1/audit/public-key`.
@@ -121,6 +153,8 @@ pub(super) async fn proof(call: Call, request: HttpRequest) -> Answer {
 
 /// `GET /metrics`: OpenMetrics text.
 pub(super) async fn metrics(call: Call) -> Result<HttpResponse, Refusal> {
-    let text = admin::metrics(&call.state.vault, &call.asker, call.state.certificates.expiries()).await?;
+    let ends = call.state.certificates.ends(call.state.vault.now_ms());
+    let ends = ends.into_iter().map(|end| (end.role, end.id, end.at_s)).collect();
+    let text = admin::metrics(&call.state.vault, &call.asker, ends).await?;
     Ok(start(StatusCode::OK).content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }

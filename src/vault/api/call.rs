@@ -37,17 +37,23 @@ impl FromRequest for Call {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let context = Context::of(request);
-        let identity = request.conn_data::<Peer>().and_then(|peer| {
+        let shown = request.conn_data::<Peer>().and_then(|peer| {
             let state = context.state.as_ref()?;
-            Identity::parse(peer.identity(&state.clients, state.vault.now_ms())?).ok()
+            let (uri, key) = peer.identity(&state.clients, state.vault.now_ms())?;
+            let identity = Identity::parse(uri).ok()?;
+            let is_pinned_elsewhere = !state.vault.policy.admits(&identity, key);
+            Some((identity, is_pinned_elsewhere))
         });
         let headers = tenant_and_key(request.headers());
         Box::pin(async move {
-            let Some(identity) = identity else {
+            let Some((identity, is_pinned_elsewhere)) = shown else {
                 let detail = "the client certificate names nobody, has expired or is revoked; \
                               present one with exactly one URI SAN like spiffe://strongroom/orchestrator/main";
                 return Err(context.unidentified("no identity", Kind::Unauthenticated, detail).await);
             };
+            if is_pinned_elsewhere {
+                return Err(context.other_key(identity).await);
+            }
             let (tenant, key) = headers?;
             context.call(Principal::Identity(identity), tenant, key)
         })
@@ -123,6 +129,19 @@ impl Context {
     async fn unidentified(&self, words: &'static str, kind: Kind, detail: &'static str) -> Refusal {
         let Some(state) = &self.state else { return no_state() };
         let denied = Denied::unidentified(self.request, self.origin, Note::words(words), state.vault.now_ms());
+        Self::refused(state, denied, kind, detail).await
+    }
+
+    /// Records that somebody came under a name that is pinned to another key.
+    async fn other_key(&self, identity: Identity) -> Refusal {
+        let Some(state) = &self.state else { return no_state() };
+        let denied = Denied::other_key(identity, self.request, self.origin, state.vault.now_ms());
+        let detail = "the policy pins this identity to another public key; if its key was replaced, add what `vaultctl pki \
+                      pin` prints to its pins";
+        Self::refused(state, denied, Kind::Unauthenticated, detail).await
+    }
+
+    async fn refused(state: &State, denied: Denied, kind: Kind, detail: &'static str) -> Refusal {
         match state.vault.audit.record_refusal(denied).await {
             Ok(_) => Refusal::new(kind, detail),
             Err(not_recorded) => crate::flow::FlowError::from(not_recorded).into(),

@@ -8,11 +8,11 @@ use actix_http::Extensions;
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::rt::net::TcpStream;
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
 
+use super::certificate::pin_of;
+use super::clients::Clients;
 use super::head::forget_kept_heads;
-use super::tls::Clients;
 
 /// What is known about the other end of a connection.
 pub(super) struct Peer {
@@ -26,18 +26,20 @@ struct Certificate {
     uri: Option<String>,
     /// SHA-256 of the SubjectPublicKeyInfo.
     key: [u8; 32],
-    not_after_s: i64,
-    /// Generation of the CA files, and when, in seconds since 1970.
-    verified: Cell<(u64, u64)>,
+    /// Under which generation of the CA files it was verified, and until when that is good, in seconds since 1970.
+    verified: Cell<(u64, i64)>,
 }
 
 impl Peer {
     /// Remembers the peer of a fresh connection for its requests.
-    pub(super) fn remember(io: &dyn Any, into: &mut Extensions, generation: u64) {
+    pub(super) fn remember(io: &dyn Any, into: &mut Extensions, clients: &Clients) {
         let Some(tls) = io.downcast_ref::<TlsStream<TcpStream>>() else { return };
         let (tcp, session) = tls.get_ref();
         let Ok(address) = tcp.peer_addr() else { return };
-        let certificate = session.peer_certificates().and_then(|chain| Certificate::read(chain, generation));
+        let certificate = session.peer_certificates().and_then(Certificate::read);
+        if let Some(leaf) = certificate.as_ref().and_then(|certificate| certificate.chain.first()) {
+            clients.saw(leaf, i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX));
+        }
         into.insert(Peer { address, certificate });
     }
 
@@ -53,26 +55,21 @@ impl Peer {
         self.certificate.as_ref().map(|certificate| certificate.key)
     }
 
-    /// The URI SAN of a certificate that is valid at this moment: in its time, and signed and not revoked as the CA
-    /// files say that were read last.
+    /// The URI SAN of a certificate that is valid at this moment (in its time, and signed and not revoked as the CA files
+    /// say that were read last), and the SHA-256 of its public key.
     #[must_use]
-    pub(super) fn identity(&self, clients: &Clients, now_ms: u64) -> Option<&str> {
+    pub(super) fn identity(&self, clients: &Clients, now_ms: u64) -> Option<(&str, &[u8; 32])> {
         let certificate = self.certificate.as_ref()?;
-        let now_s = now_ms / 1000;
-        if i64::try_from(now_s).ok()? > certificate.not_after_s {
-            return None;
-        }
+        let now_s = i64::try_from(now_ms / 1000).ok()?;
         let generation = clients.generation();
-        let (under, at_s) = certificate.verified.get();
-        // Again now and then, because a revocation list or a certificate of the chain may run out meanwhile.
-        if under != generation || now_s.abs_diff(at_s) >= VERIFIED_S {
-            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now_s));
-            if !clients.still_trusted(&certificate.chain, now) {
-                return None;
-            }
-            certificate.verified.set((generation, now_s));
+        let (under, until_s) = certificate.verified.get();
+        // Again after each reload, and when anything of what the verdict rests on has ended: the certificate, one of its
+        // chain, its CA, a revocation list.
+        if under != generation || now_s >= until_s {
+            let until_s = clients.trusted_until(&certificate.chain, now_s)?;
+            certificate.verified.set((generation, until_s));
         }
-        certificate.uri.as_deref()
+        Some((certificate.uri.as_deref()?, &certificate.key))
     }
 }
 
@@ -84,7 +81,7 @@ impl Drop for Peer {
 }
 
 impl Certificate {
-    fn read(chain: &[CertificateDer<'_>], generation: u64) -> Option<Self> {
+    fn read(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let leaf = chain.first()?;
         let (_, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
         let names = parsed.subject_alternative_name().ok().flatten();
@@ -98,13 +95,9 @@ impl Certificate {
         };
         Some(Self {
             uri,
-            key: Sha256::digest(parsed.public_key().raw).into(),
-            not_after_s: parsed.validity().not_after.timestamp(),
+            key: pin_of(&parsed),
             chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
-            verified: Cell::new((generation, 0)),
+            verified: Cell::new((0, 0)),
         })
     }
 }
-
-/// How long a verified chain is taken for good, in seconds.
-const VERIFIED_S: u64 = 60;

@@ -127,7 +127,7 @@ impl Bound {
                     .client_request_timeout(Duration::from_secs(timing.1))
                     .client_disconnect_timeout(Duration::from_secs(1))
                     .on_connect_ext(move |io: &_, into: &mut actix_http::Extensions| {
-                        Peer::remember(io, into, clients.generation());
+                        Peer::remember(io, into, &clients);
                     })
                     .h1(map_config(app, |_| AppConfig::default()).map_err(|error| error.error_response()))
                     .rustls_0_23(tls.clone())

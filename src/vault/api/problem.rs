@@ -163,6 +163,7 @@ impl From<FlowError> for Refusal {
             ),
             FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why.to_string()),
             FlowError::Root(why) => Refusal::new(Kind::Unavailable, why.to_string()).retry_after(10),
+            FlowError::Backup(why) => Refusal::new(Kind::Unavailable, why),
             FlowError::Crypto(why) => Refusal::new(Kind::Unavailable, why).retry_after(30),
         }
     }

@@ -79,6 +79,7 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Admin, "/health/ready", &[("GET", || web::get().to(health::ready))]),
     (Admin, "/metrics", &[("GET", || web::get().to(admin::metrics))]),
     (Admin, "/v1/status", &[("GET", || web::get().to(admin::status))]),
+    (Admin, "/v1/certificates", &[("GET", || web::get().to(admin::certificates))]),
     (
         Admin,
         "/v1/unseal",
@@ -101,8 +102,11 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Admin, "/v1/tenants/{tenant}/retention", &[("PUT", || web::put().to(acts::set_retention))]),
     (Admin, "/v1/retention", &[("GET", || web::get().to(acts::retention_rules))]),
     (Admin, "/v1/retention/report", &[("GET", || web::get().to(acts::over_age))]),
+    (Admin, "/v1/backups", &[("POST", || web::post().to(admin::make_backup))]),
+    (Admin, "/v1/store/verify", &[("POST", || web::post().to(admin::verify_store))]),
     (Admin, "/v1/reload", &[("POST", || web::post().to(admin::reload))]),
     (Admin, "/v1/audit/checkpoint", &[("GET", || web::get().to(admin::checkpoint))]),
+    (Admin, "/v1/audit/tiles/{path}", &[("GET", || web::get().to(admin::tiles))]),
     (Admin, "/v1/audit/public-key", &[("GET", || web::get().to(admin::public_key))]),
     (Admin, "/v1/audit/entries", &[("GET", || web::get().to(admin::entries))]),
     (Admin, "/v1/audit/proofs/{index}", &[("GET", || web::get().to(admin::proof))]),
@@ -119,7 +123,9 @@ pub fn all() -> impl Iterator<Item = Entry> {
 /// Registers a listener's routes.
 pub(super) fn of(listener: ListenerLabel, routes: &mut ServiceConfig) {
     for (_, path, methods) in TABLE.iter().filter(|(of, _, _)| *of == listener) {
-        let mut resource: Resource = web::resource(*path).app_data(RouteLabel(path));
+        // A path of several segments, which OpenAPI has no word for.
+        let pattern = path.replace("{path}", "{path:.+}");
+        let mut resource: Resource = web::resource(pattern).app_data(RouteLabel(path));
         for (_, make) in *methods {
             resource = resource.route(make());
         }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::clients::Clients;
 use super::rate::Rate;
-use super::tls::{Certificates, Clients};
+use super::tls::Certificates;
 use crate::flow::Vault;
 
 /// Shared by the workers of all three listeners.

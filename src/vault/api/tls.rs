@@ -1,31 +1,35 @@
 //! TLS of the three listeners: certificates, client CAs and revocation lists that can be read again without dropping a
 //! connection.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
+use super::clients::{Clients, Trust};
 use crate::config;
 
 /// The certificates in use, and how to read them again.
 pub struct Certificates {
-    provider: Arc<CryptoProvider>,
-    intake: Arc<Swappable>,
-    internal: Arc<Swappable>,
-    clients: Arc<Clients>,
+    pub(super) provider: Arc<CryptoProvider>,
+    pub(super) intake: Arc<Swappable>,
+    pub(super) internal: Arc<Swappable>,
+    pub(super) clients: Arc<Clients>,
+    /// Those that alone may sign a destination's certificate, by the destination's name.
+    pub(super) destinations: BTreeMap<String, Vec<CertificateDer<'static>>>,
     paths: Paths,
-    intake_tls12: bool,
+    pub(super) intake_tls12: bool,
+    pub(super) warn_days: u32,
 }
 
 struct Paths {
@@ -72,7 +76,8 @@ impl Certificates {
     ///
     /// # Errors
     /// [`TlsError`] names the file at fault.
-    pub fn load(tls: &config::Tls) -> Result<Self, TlsError> {
+    pub fn load(config: &config::Config) -> Result<Self, TlsError> {
+        let tls = &config.tls;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let paths = Paths {
             intake: (tls.intake.certificate.clone(), tls.intake.key.clone()),
@@ -82,9 +87,15 @@ impl Certificates {
         };
         let intake = Arc::new(Swappable::new(certified_key(&provider, &paths.intake)?));
         let internal = Arc::new(Swappable::new(certified_key(&provider, &paths.internal)?));
-        let verifier = client_verifier(&provider, &paths)?;
-        let clients = Arc::new(Clients { current: ArcSwap::from_pointee(verifier), generation: AtomicU64::new(1) });
-        Ok(Self { provider, intake, internal, clients, paths, intake_tls12: tls.intake_tls12 })
+        let clients = Arc::new(Clients::new(Arc::clone(&provider), trust(&provider, &paths)?));
+        let mut destinations = BTreeMap::new();
+        for (name, plan) in &config.destination {
+            if let Some(path) = &plan.ca {
+                destinations.insert(name.to_string(), certificates(path)?);
+            }
+        }
+        let (intake_tls12, warn_days) = (tls.intake_tls12, tls.warn_days);
+        Ok(Self { provider, intake, internal, clients, destinations, paths, intake_tls12, warn_days })
     }
 
     /// Reads every file again. Either all of them are taken or, on an error, none.
@@ -94,11 +105,10 @@ impl Certificates {
     pub fn reload(&self) -> Result<(), TlsError> {
         let intake = certified_key(&self.provider, &self.paths.intake)?;
         let internal = certified_key(&self.provider, &self.paths.internal)?;
-        let verifier = client_verifier(&self.provider, &self.paths)?;
+        let trust = trust(&self.provider, &self.paths)?;
         self.intake.key.store(Arc::new(intake));
         self.internal.key.store(Arc::new(internal));
-        self.clients.current.store(Arc::new(verifier));
-        self.clients.generation.fetch_add(1, Ordering::Release);
+        self.clients.replace(trust);
         Ok(())
     }
 
@@ -107,13 +117,8 @@ impl Certificates {
     /// # Errors
     /// [`TlsError::Config`] if rustls refuses.
     pub fn intake(&self) -> Result<ServerConfig, TlsError> {
-        let versions: &[&rustls::SupportedProtocolVersion] = if self.intake_tls12 {
-            &[&rustls::version::TLS13, &rustls::version::TLS12]
-        } else {
-            &[&rustls::version::TLS13]
-        };
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(versions)?
+            .with_protocol_versions(&versions(self.intake_tls12))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&self.intake) as Arc<dyn ResolvesServerCert>);
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -127,7 +132,7 @@ impl Certificates {
     /// [`TlsError::Config`] if rustls refuses.
     pub fn internal(&self) -> Result<ServerConfig, TlsError> {
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_protocol_versions(&versions(false))?
             .with_client_cert_verifier(Arc::clone(&self.clients) as Arc<dyn ClientCertVerifier>)
             .with_cert_resolver(Arc::clone(&self.internal) as Arc<dyn ResolvesServerCert>);
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -141,96 +146,20 @@ impl Certificates {
     pub fn clients(&self) -> Arc<Clients> {
         Arc::clone(&self.clients)
     }
-
-    /// The end of each server certificate's validity, in seconds since 1970.
-    #[must_use]
-    pub fn expiries(&self) -> Vec<(&'static str, i64)> {
-        [("intake", &self.intake), ("internal", &self.internal)]
-            .into_iter()
-            .filter_map(|(name, held)| {
-                let key = held.key.load();
-                let leaf = key.cert.first()?;
-                let (_, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
-                Some((name, parsed.validity().not_after.timestamp()))
-            })
-            .collect()
-    }
 }
 
-/// Verifies client certificates against the CA and revocation lists that were read last.
-pub struct Clients {
-    current: ArcSwap<Arc<dyn ClientCertVerifier>>,
-    generation: AtomicU64,
+/// What a listener speaks, newest first.
+pub(super) fn versions(with_tls12: bool) -> Vec<&'static SupportedProtocolVersion> {
+    let mut versions = vec![&rustls::version::TLS13];
+    if with_tls12 {
+        versions.push(&rustls::version::TLS12);
+    }
+    versions
 }
 
-impl Clients {
-    /// Grows with each reload; a connection that was verified under an older one is verified again.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// Whether a chain would be let in now.
-    #[must_use]
-    pub fn still_trusted(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> bool {
-        chain.split_first().is_some_and(|(leaf, rest)| self.current.load().verify_client_cert(leaf, rest, now).is_ok())
-    }
-}
-
-impl std::fmt::Debug for Clients {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clients")
-    }
-}
-
-impl ClientCertVerifier for Clients {
-    fn offer_client_auth(&self) -> bool {
-        true
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        true
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // No hint: the list would outlive a reload, and our clients hold one certificate.
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        rest: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        self.current.load().verify_client_cert(leaf, rest, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.current.load().verify_tls12_signature(message, leaf, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.current.load().verify_tls13_signature(message, leaf, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.current.load().supported_verify_schemes()
-    }
-}
-
-struct Swappable {
-    key: ArcSwap<CertifiedKey>,
+/// A certificate that can be exchanged while it is in use.
+pub(super) struct Swappable {
+    pub(super) key: ArcSwap<CertifiedKey>,
 }
 
 impl Swappable {
@@ -258,23 +187,22 @@ fn certified_key(provider: &CryptoProvider, (chain, key): &(PathBuf, PathBuf)) -
     CertifiedKey::from_der(chain, der, provider).map_err(|why| TlsError::Key { path: key.clone(), why })
 }
 
-fn client_verifier(provider: &Arc<CryptoProvider>, paths: &Paths) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&paths.client_ca)? {
-        roots
-            .add(certificate)
-            .map_err(|why| TlsError::ClientCa { path: paths.client_ca.clone(), why: why.to_string() })?;
-    }
-    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+fn trust(provider: &Arc<CryptoProvider>, paths: &Paths) -> Result<Trust, TlsError> {
+    let authorities = certificates(&paths.client_ca)?;
+    let mut lists = Vec::new();
     if let Some(path) = &paths.client_crl {
-        let pem = read(path)?;
-        let lists = CertificateRevocationListDer::pem_slice_iter(&pem)
+        lists = CertificateRevocationListDer::pem_slice_iter(&read(path)?)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|why| TlsError::File { path: path.clone(), why: why.to_string() })?;
-        // A list that is out of date refuses everybody rather than nobody.
-        builder = builder.with_crls(lists).enforce_revocation_expiration();
+        if lists.is_empty() {
+            return Err(TlsError::File { path: path.clone(), why: "there is no revocation list in it".into() });
+        }
     }
-    builder.build().map_err(|why| TlsError::ClientCa { path: paths.client_ca.clone(), why: why.to_string() })
+    let refuse = |why: String| TlsError::ClientCa { path: paths.client_ca.clone(), why };
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now_s = i64::try_from(now_s).unwrap_or(i64::MAX);
+    let trust = Trust::new(provider, authorities, lists, now_s).map_err(refuse)?;
+    if trust.trusts_anybody() { Ok(trust) } else { Err(refuse("no CA in it is in its time of validity".into())) }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -5,12 +5,14 @@
 //! fails records nothing and gives no Warrant; the next one tries again, so that the log heals when its disk does.
 
 mod batch;
+mod copy;
 mod file;
 mod log;
 mod read;
 mod refusals;
 #[cfg(test)]
 pub(crate) mod rig;
+mod tiles;
 mod tree;
 mod warrant;
 mod writer;

@@ -80,7 +80,7 @@ impl AuditLog {
         tree::check_all(&conn)
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         what: impl FnOnce(&Reader) -> Result<T, AuditError> + Send + 'static,
     ) -> Result<T, AuditError> {
@@ -92,6 +92,10 @@ impl AuditLog {
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
         Ok(Self { conn: LogFile::reader(path)? })
+    }
+
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
     }
 
     fn entries(&self, from: u64, limit: u32, size: u64) -> Result<EntryPage, AuditError> {

@@ -128,7 +128,7 @@ pub(super) fn body(conn: &Connection, index: u64) -> Result<Option<Vec<u8>>, Aud
     Ok(select.query_row([int(index)], |row| row.get(0)).optional()?)
 }
 
-fn leaves(conn: &Connection, from: u64, count: u64) -> Result<Vec<Hash>, AuditError> {
+pub(super) fn leaves(conn: &Connection, from: u64, count: u64) -> Result<Vec<Hash>, AuditError> {
     let mut select = conn.prepare_cached("SELECT idx, body FROM entries WHERE idx >= ?1 AND idx < ?2 ORDER BY idx")?;
     let mut rows = select.query((int(from), int(from + count)))?;
     let mut hashes = Vec::with_capacity(usize::try_from(count).unwrap_or(0));

@@ -9,7 +9,7 @@ use super::keyring::TenantKeys;
 use super::{Barrier, BarrierError};
 use crate::audit::Warrant;
 use crate::card::{Card, Glance};
-use crate::policy::{Action, Forward, Opens, ReadMasked, Retain, Tokenize, Update};
+use crate::policy::{Action, Backup, Forward, Opens, ReadMasked, Retain, Tokenize, Update};
 
 /// Acts that may see the masked part of a card.
 pub trait Glances: Action {}
@@ -82,6 +82,23 @@ impl Barrier {
             return Err(BarrierError::Unauthentic);
         }
         Ok((seal_card(keys, &place, &after)?, Glance::of(&after)))
+    }
+
+    /// Whether a stored card opens, glance and record. Both are wiped at once, and nothing of them is answered.
+    ///
+    /// # Errors
+    /// [`BarrierError::Unauthentic`] for the envelope of any other card, tenant or term, and after any change of it.
+    pub fn check_card(
+        &self,
+        _warrant: &Warrant<Backup>,
+        tenant: &TenantId,
+        token: &Token,
+        envelope: &Envelope,
+    ) -> Result<(), BarrierError> {
+        let ring = self.unsealed()?;
+        let keys = ring.tenant(Some(tenant))?;
+        open_glance(keys, tenant, token, envelope)?;
+        open_card(keys, &place(Some(tenant), token, &mut [0; 16])?, envelope).map(drop)
     }
 
     /// The masked part of a card of the Warrant's tenant; the number stays sealed. A Warrant that names a card is good

@@ -1,10 +1,10 @@
 //! `Cvc`: a card verification code. It is sensitive authentication data (PCI DSS 3.3.1) and is never stored anywhere.
 
 use strongroom_wire::payment_method::Brand;
+use strongroom_wire::scheme::Scheme;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::CardError;
-use super::brand::Scheme;
 use super::pan::{Exposed, text};
 
 /// A card verification code of 3 or 4 digits. Not `Clone`, `Debug`, `PartialEq` or `Serialize`; on the heap; wiped.

@@ -2,7 +2,6 @@
 
 pub mod batch;
 pub mod body;
-mod brand;
 pub mod cvc;
 mod cvc_body;
 pub mod expiry;

@@ -1,10 +1,10 @@
 //! `Pan`: a card number that passed every check, in one place in memory, wiped when it is dropped.
 
 use strongroom_wire::payment_method::Brand;
+use strongroom_wire::scheme::{Scheme, luhn};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::CardError;
-use super::brand::{Scheme, luhn};
 
 /// A card number (primary account number, ISO/IEC 7812): 12 to 19 digits. Not `Clone`, `Debug`, `PartialEq` or
 /// `Serialize`. The digits live on the heap, so that moving a `Pan` leaves no copy behind.

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use strongroom_wire::payment_method::Brand;
-
-use super::brand::{Scheme, luhn};
+use strongroom_wire::scheme::{Scheme, luhn};
 
 /// Whether a text holds what looks like a card number: 13 to 19 digits of a known brand, of a length that the brand
 /// uses, with a right check digit; in one piece, or in groups with one or two signs that are no letters between them;

@@ -40,6 +40,16 @@ pub async fn status(vault: &Vault, asker: &Asker) -> Result<Status, FlowError> {
     })
 }
 
+/// Leave to see which certificates are in use, recorded. It is given while sealed too.
+///
+/// # Errors
+/// Those of policy and of the audit log.
+pub async fn permit_certificates(vault: &Vault, asker: &Asker) -> Result<(), FlowError> {
+    let permit = vault.permit::<ReadStatus>(asker, (), Note::words("certificates")).await?;
+    let _read = vault.warrant(permit).await?;
+    Ok(())
+}
+
 /// What was found at the start, and what has changed since.
 fn warnings(vault: &Vault) -> Vec<String> {
     let policy = "the policy file is not the one in force: run `vaultctl reload` to ask for it, and have a second person \
@@ -65,7 +75,7 @@ pub async fn keys(vault: &Vault, asker: &Asker) -> Result<KeyList, FlowError> {
 pub async fn metrics(
     vault: &Vault,
     asker: &Asker,
-    certificates: Vec<(&'static str, i64)>,
+    certificates: Vec<(&'static str, String, i64)>,
 ) -> Result<String, FlowError> {
     let permit = vault.permit::<ReadMetrics>(asker, (), Note::none()).await?;
     let _read = vault.warrant(permit).await?;

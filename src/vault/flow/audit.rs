@@ -61,6 +61,28 @@ pub async fn checkpoint(vault: &Vault) -> Result<String, FlowError> {
     vault.audit.newest_checkpoint().ok_or(FlowError::NotFound)
 }
 
+/// What stands under a path of the log as tiles (C2SP tlog-tiles).
+pub enum Tiled {
+    /// The newest checkpoint, a signed note.
+    Checkpoint(String),
+    /// A tile's bytes.
+    Tile(Vec<u8>),
+}
+
+/// The checkpoint or a tile, by its path below the log's prefix.
+///
+/// # Errors
+/// [`FlowError::NotFound`] for a path of another form, and for a tile that the log does not reach to the end of yet.
+pub async fn tiled(vault: &Vault, asker: &Asker, path: &str) -> Result<Tiled, FlowError> {
+    let permit = vault.permit_unsealed::<ReadAudit>(asker, (), Note::words("tile")).await?;
+    let _read = vault.warrant(permit).await?;
+    if path == "checkpoint" {
+        return checkpoint(vault).await.map(Tiled::Checkpoint);
+    }
+    let tile = path.parse().map_err(|_| FlowError::NotFound)?;
+    Ok(Tiled::Tile(vault.audit.tile(tile).await?))
+}
+
 /// The key that checkpoints are verified with, as a C2SP verifier key.
 ///
 /// # Errors

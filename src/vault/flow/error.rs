@@ -74,6 +74,9 @@ pub enum FlowError {
     /// The HSM or KMS that holds the Root did not do its part, so no key was made or unwrapped.
     #[error(transparent)]
     Root(RootError),
+    /// A backup could not be written.
+    #[error("{0}")]
+    Backup(&'static str),
     /// A custodian's share was refused.
     #[error(transparent)]
     Share(#[from] ShareRefused),

@@ -6,6 +6,8 @@ pub mod admin;
 pub mod audit;
 pub mod batch;
 pub mod customer;
+pub mod backup;
+pub mod check;
 pub mod cvc;
 pub mod delete;
 mod destroy;

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::intake::IntakeLife;
 use super::policy_change::PolicySource;
+use super::backup::Backups;
 use super::rotate::Rotations;
 use super::{FlowError, acts, idempotency, kek, retention};
 use crate::audit::{AuditLog, Warrant};
@@ -46,6 +47,8 @@ pub struct Vault {
     pub root: RootSource,
     /// Rotations that run.
     pub rotations: Rotations,
+    /// Backups: where they go, and whether one runs.
+    pub backups: Backups,
     /// What an operator should know now.
     pub warnings: Vec<String>,
     /// When the process started, milliseconds since 1970.
@@ -132,6 +135,7 @@ impl Vault {
             mint: TokenMint::new(),
             root,
             rotations: Rotations::default(),
+            backups: Backups::default(),
             warnings,
             started_ms,
             acts: acts::Acts::default(),

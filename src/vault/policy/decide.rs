@@ -125,6 +125,13 @@ impl Policy {
         Ok(std::iter::once(first).chain(others).collect())
     }
 
+    /// Whether a certificate with this public key (SHA-256 of its SubjectPublicKeyInfo) may speak for an identity. Whoever is
+    /// not in the rules is pinned to nothing, and is refused by [`Policy::decide`].
+    #[must_use]
+    pub fn admits(&self, who: &Identity, key: &[u8; 32]) -> bool {
+        self.seats.load().get(who).is_none_or(|seat| seat.grant.admits(key))
+    }
+
     /// Counts a release that an earlier process recorded, so that a restart does not refill the day's quota. `who` is
     /// the audit entry's text; whoever is not in the rules is passed over.
     pub fn restore(&self, who: &str, at_ms: u64, now_ms: u64) {

@@ -8,6 +8,7 @@ mod decide;
 mod identity;
 mod note;
 mod permit;
+mod pin;
 mod principal;
 mod quota;
 mod rules;

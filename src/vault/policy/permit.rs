@@ -7,7 +7,7 @@ use strongroom_wire::entry::{Act, OwnAct, Reason, Subject};
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, Scope, TenantId, Token};
 
-use super::{Action, Fresh, Note, Principal};
+use super::{Action, Fresh, Identity, Note, Principal};
 
 /// What is known of a request before policy decides.
 #[derive(Debug, Clone)]
@@ -174,6 +174,13 @@ impl Denied {
         let act = Act::Own(OwnAct::Unidentified);
         let trace = Trace { act, who: Principal::Vault, tenant: None, subject: Subject::None, request_id, origin };
         Self::new(trace, Reason::Credentials, note, at_ms, None)
+    }
+
+    /// A client under the name of an identity that is pinned to another key.
+    pub fn other_key(identity: Identity, request_id: RequestId, origin: Option<IpAddr>, at_ms: u64) -> Self {
+        let (act, who) = (Act::Own(OwnAct::Unidentified), Principal::Identity(identity));
+        let trace = Trace { act, who, tenant: None, subject: Subject::None, request_id, origin };
+        Self::new(trace, Reason::Credentials, Note::words("not the pinned key"), at_ms, None)
     }
 
     /// Why.

@@ -11,6 +11,7 @@
 //! reveals_per_minute = 600                       # both, with reveal, secrets-reveal or forward
 //! reveals_per_day = 100000
 //! requests_per_second = 1000                     # optional
+//! pins = ["sha256/..."]                          # optional: the only public keys that may speak for it
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,7 @@ use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{Scope, TenantId, limits};
 
 use super::Identity;
+use super::pin::{Pin, read_pins};
 
 /// The rules of one policy file. Whoever is not in it may do nothing.
 #[derive(Debug, Default)]
@@ -35,6 +37,7 @@ pub(super) struct Grant {
     pub(super) tenants: Tenants,
     /// Sorted.
     pub(super) destinations: Vec<DestinationName>,
+    pub(super) pins: Vec<Pin>,
     pub(super) reveals: Option<RevealQuota>,
     pub(super) requests_per_second: Option<u32>,
 }
@@ -62,7 +65,7 @@ pub enum PolicyError {
     #[error(
         "line {line} of the policy file: not TOML, or a key or value that is unknown, repeated, missing or of the wrong \
          type; the keys are version and, in each [[identity]], uri, tenants, scopes, destinations, \
-         reveals_per_minute, reveals_per_day, requests_per_second"
+         reveals_per_minute, reveals_per_day, requests_per_second, pins"
     )]
     Syntax {
         /// Where, from 1; in a table that lacks a key, where the table begins.
@@ -142,6 +145,9 @@ pub enum Fault {
     /// Too many.
     #[error("`destinations` names more than 100 destinations")]
     TooManyDestinations,
+    /// Not a pin, or too many.
+    #[error("`pins` holds at most 8 texts as `vaultctl pki pin` prints them: sha256/ and 44 characters of base64")]
+    Pins,
     /// Outside of its bounds.
     #[error(
         "`reveals_per_minute` is 1 to 100000000, `reveals_per_day` is not smaller and at most 4000000000, \
@@ -238,6 +244,11 @@ impl Grant {
         self.destinations.binary_search(destination).is_ok()
     }
 
+    /// Whether a certificate with this public key may speak for the identity.
+    pub(super) fn admits(&self, key: &[u8; 32]) -> bool {
+        self.pins.is_empty() || self.pins.iter().any(|pin| pin.is(key))
+    }
+
     fn read(row: Row) -> Result<Self, Fault> {
         let scopes = read_scopes(&row.scopes)?;
         let tenants = read_tenants(&row.tenants)?;
@@ -261,7 +272,8 @@ impl Grant {
         if !in_bounds {
             return Err(Fault::QuotaBounds);
         }
-        Ok(Self { scopes, tenants, destinations, reveals, requests_per_second: row.requests_per_second })
+        let pins = read_pins(&row.pins)?;
+        Ok(Self { scopes, tenants, destinations, pins, reveals, requests_per_second: row.requests_per_second })
     }
 }
 
@@ -342,6 +354,8 @@ struct Row {
     reveals_per_minute: Option<u32>,
     reveals_per_day: Option<u32>,
     requests_per_second: Option<u32>,
+    #[serde(default)]
+    pins: Vec<String>,
 }
 
 const VERSION: u32 = 1;

@@ -14,6 +14,8 @@ pub mod sqlite;
 #[cfg(test)]
 mod conformance;
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 
@@ -232,6 +234,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes acts that are over and were kept until now; says how many.
     async fn purge_acts(&self, now_ms: u64) -> Result<u64, StoreError>;
+
+    /// Copies the store as it is at this moment into a new file, beside reads and writes, and answers its length in bytes
+    /// once it is durable. After an error there may be a part of a file.
+    async fn copy_to(&self, into: &Path) -> Result<u64, StoreError>;
+
+    /// The card at or after each place of the store, from 0 for the oldest to `u64::MAX` for the newest; one may come more
+    /// than once. Short-term cards whose end has come are among them until they are shredded.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] for more places than [`strongroom_wire::limits::STORE_PAGE_MAX`].
+    async fn sample(&self, places: Vec<u64>) -> Result<Vec<CardRow>, StoreError>;
 
     /// Number of the newest migration.
     fn schema(&self) -> u32;

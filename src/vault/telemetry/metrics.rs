@@ -49,7 +49,8 @@ struct QuotaLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CertificateLabels {
-    listener: &'static str,
+    role: &'static str,
+    id: String,
 }
 
 /// Everything that is counted.
@@ -88,8 +89,8 @@ pub struct Snapshot {
     pub audit_failing: bool,
     /// Identity, window (`minute`, `day`), used, limit.
     pub quotas: Vec<(String, &'static str, u64, u64)>,
-    /// Listener and the end of its certificate's validity, seconds since 1970.
-    pub certificates: Vec<(&'static str, i64)>,
+    /// Role of a certificate or list, the beginning of its SHA-256, and its end in seconds since 1970.
+    pub certificates: Vec<(&'static str, String, i64)>,
 }
 
 impl Default for Metrics {
@@ -122,7 +123,7 @@ impl Metrics {
         registry.register("quota_limit", "Each identity's quota", quota_limit.clone());
         registry.register(
             "certificate_not_after",
-            "End of each server certificate's validity, seconds since 1970",
+            "End of each certificate and revocation list, seconds since 1970",
             certificate_expiry.clone(),
         );
         registry.register("tampered_records", "Stored records that failed authentication", tampered.clone());
@@ -174,8 +175,9 @@ impl Metrics {
             self.quota_used.get_or_create(&labels).set(signed(*used));
             self.quota_limit.get_or_create(&labels).set(signed(*limit));
         }
-        for (listener, at) in &now.certificates {
-            self.certificate_expiry.get_or_create(&CertificateLabels { listener }).set(*at);
+        self.certificate_expiry.clear();
+        for (role, id, at) in &now.certificates {
+            self.certificate_expiry.get_or_create(&CertificateLabels { role, id: id.clone() }).set(*at);
         }
         let mut out = String::new();
         // Writing to a String does not fail.
@@ -208,13 +210,14 @@ mod tests {
             audit_lag: 1,
             audit_failing: false,
             quotas: vec![("spiffe://strongroom/orchestrator/main".into(), "minute", 3, 10)],
-            certificates: vec![("intake", 1_800_000_000)],
+            certificates: vec![("intake_server", "00ff".into(), 1_800_000_000)],
         };
         let text = metrics.render(&now);
         for line in [
             "strongroom_requests_total{listener=\"Release\",route=\"/v1/payment_methods\",status=\"201\"} 1",
             "strongroom_unsealed 1",
             "strongroom_audit_entries 7",
+            "strongroom_certificate_not_after{role=\"intake_server\",id=\"00ff\"} 1800000000",
             "strongroom_key_wraps{tenant=\"acme\",purpose=\"kek\",term=\"2\",state=\"active\"} 5",
             "strongroom_quota_used{identity=\"spiffe://strongroom/orchestrator/main\",window=\"minute\"} 3",
         ] {

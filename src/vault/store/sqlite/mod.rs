@@ -3,6 +3,7 @@
 mod acts;
 mod answers;
 mod cards;
+mod copy;
 mod fault;
 mod kept;
 mod keys;
@@ -19,13 +20,14 @@ mod writer;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token, limits};
 
+use self::copy::Copies;
 use self::reader::Readers;
 use self::writer::Writer;
 use super::{
@@ -48,6 +50,7 @@ pub struct SqliteOptions {
 pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
+    copies: Copies,
     tenants: RwLock<HashMap<TenantId, i64>>,
     /// Released last, when the writer has ended.
     _lock: File,
@@ -66,8 +69,9 @@ impl SqliteStore {
         let readers = Readers::new(&path)?;
         let mut wal = path.into_os_string();
         wal.push("-wal");
-        let writer = Writer::start(conn, PathBuf::from(wal))?;
-        Ok(Self { readers, writer, tenants: RwLock::default(), _lock: lock })
+        let copies = Copies::default();
+        let writer = Writer::start(conn, PathBuf::from(wal), copies.clone())?;
+        Ok(Self { readers, writer, copies, tenants: RwLock::default(), _lock: lock })
     }
 
     /// A tenant's number. Tenants never go away, so what is known stays right.
@@ -373,6 +377,19 @@ impl Store for SqliteStore {
 
     async fn purge_acts(&self, now_ms: u64) -> Result<u64, StoreError> {
         self.writer.write(move |desk| acts::purge(desk, now_ms)).await
+    }
+
+    async fn copy_to(&self, into: &Path) -> Result<u64, StoreError> {
+        let (from, into, copies) = (self.readers.path(), into.to_owned(), self.copies.clone());
+        let copied = tokio::task::spawn_blocking(move || copy::copy(&from, &into, &copies));
+        copied.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    async fn sample(&self, places: Vec<u64>) -> Result<Vec<CardRow>, StoreError> {
+        if places.len() > limits::STORE_PAGE_MAX as usize {
+            return Err(StoreError::TooLarge);
+        }
+        self.readers.long(move |conn| copy::sample(conn, &places)).await
     }
 
     fn schema(&self) -> u32 {

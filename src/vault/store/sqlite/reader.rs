@@ -22,6 +22,11 @@ impl Readers {
         Ok(Self { path: Arc::new(path.to_owned()), long: Arc::new(Mutex::new(open::reader(path)?)) })
     }
 
+    /// Where the store is.
+    pub(super) fn path(&self) -> PathBuf {
+        self.path.as_path().to_owned()
+    }
+
     /// A short read, here and now. Each statement sees the store as it is at that moment.
     pub(super) fn short<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         MINE.with_borrow_mut(|mine| {

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use strongroom_wire::limits;
 use tokio::sync::oneshot;
 
+use super::copy::Copies;
 use super::fault::{fault, leaves_disk_unknown};
 use super::segments::Segments;
 use crate::store::StoreError;
@@ -38,12 +39,14 @@ pub(super) struct Desk<'a> {
 
 impl Writer {
     /// Starts the thread on a connection; `wal` is the path of its write-ahead log.
-    pub(super) fn start(conn: Connection, wal: PathBuf) -> Result<Self, StoreError> {
+    pub(super) fn start(conn: Connection, wal: PathBuf, copies: Copies) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(limits::STORE_QUEUE_MAX);
         let segments = Segments::load(&conn)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Loop { conn, wal, segments, failed: false, dirty: false, shreds_since: None }.run(&jobs))
+            .spawn(move || {
+                Loop { conn, wal, copies, segments, failed: false, dirty: false, shreds_since: None }.run(&jobs);
+            })
             .map_err(|_| StoreError::Unavailable)?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -123,6 +126,8 @@ where
 struct Loop {
     conn: Connection,
     wal: PathBuf,
+    /// A copy that is being made reads from the log, which cannot be emptied until it is done.
+    copies: Copies,
     segments: Segments,
     /// No write is taken any more.
     failed: bool,
@@ -261,6 +266,10 @@ impl Loop {
     fn empty_log(&mut self) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::Unavailable);
+        }
+        if self.copies.hold_the_log() {
+            // Nobody's write may wait for a copy.
+            return Err(StoreError::Busy);
         }
         let busy: i64 = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fault)?;
         if busy != 0 {

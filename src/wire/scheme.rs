@@ -1,26 +1,27 @@
-//! Card schemes: which number belongs to which, how long it may be, and whether its last digit is a check digit.
+//! Card schemes: which number belongs to which, how long it may be, and whether its last digit is a check digit. The vault
+//! judges by it what a card number is, and `vaultctl scan` what looks like one.
 
-use strongroom_wire::payment_method::Brand;
+use crate::payment_method::Brand;
 
 /// What is known about the numbers of one scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Scheme {
+pub struct Scheme {
     /// The scheme's name on the wire.
-    pub(super) brand: Brand,
+    pub brand: Brand,
     /// Shortest number, in digits.
-    pub(super) shortest: u8,
+    pub shortest: u8,
     /// Longest number, in digits.
-    pub(super) longest: u8,
+    pub longest: u8,
     /// Whether every number passes [`luhn`]. UnionPay has issued numbers that do not, so a UnionPay number is taken by
     /// its range and length alone: refusing a good card costs a sale, taking a mistyped one costs a decline.
-    pub(super) checked: bool,
+    pub checked: bool,
 }
 
 impl Scheme {
     /// The scheme of a number, given as ASCII digits and nothing else. Where ranges lie inside each other (Elo inside Visa and Maestro,
     /// RuPay inside Discover and UnionPay) the narrowest decides. Numbers in no range are [`Brand::Unknown`].
     #[must_use]
-    pub(super) fn of(digits: &[u8]) -> Scheme {
+    pub fn of(digits: &[u8]) -> Scheme {
         let Some(prefix) = digits.first_chunk::<6>() else { return UNKNOWN };
         let prefix = prefix.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
         let narrowest = RANGES
@@ -33,7 +34,7 @@ impl Scheme {
 
     /// Whether numbers of the scheme may have so many digits.
     #[must_use]
-    pub(super) fn takes_length(&self, digits: usize) -> bool {
+    pub fn takes_length(&self, digits: usize) -> bool {
         match self.brand {
             // These use some lengths of their span and not those between.
             Brand::Visa => matches!(digits, 13 | 16 | 19),
@@ -43,7 +44,7 @@ impl Scheme {
 
     /// Length of the scheme's CVC, in digits; `None` where either 3 or 4 may be right.
     #[must_use]
-    pub(super) fn cvc_digits(brand: Brand) -> Option<usize> {
+    pub fn cvc_digits(brand: Brand) -> Option<usize> {
         match brand {
             Brand::Amex => Some(4),
             Brand::Unknown => None,
@@ -54,7 +55,7 @@ impl Scheme {
 
 /// Whether a number, given as ASCII digits and nothing else, passes the check of ISO/IEC 7812-1 annex B.
 #[must_use]
-pub(super) fn luhn(digits: &[u8]) -> bool {
+pub fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()
