@@ -79,7 +79,14 @@ pub fn algorithms() -> Vec<Algorithm> {
             "checkpoints of the audit log, completion proofs of rotations",
             "RFC 8032",
         ),
-        line("SHA-256", AlgorithmKind::Hash, 256, String::new(), "Merkle tree of the audit log", "RFC 6962, FIPS 180-4"),
+        line(
+            "SHA-256",
+            AlgorithmKind::Hash,
+            256,
+            String::new(),
+            "Merkle tree of the audit log",
+            "RFC 6962, FIPS 180-4",
+        ),
         line(
             "Argon2id",
             AlgorithmKind::PassphraseKdf,
@@ -115,7 +122,10 @@ mod tests {
     #[test]
     fn the_lengths_are_those_that_are_used() {
         let aead = algorithms().into_iter().find(|one| one.kind == AlgorithmKind::Aead).unwrap();
-        assert_eq!((aead.bits, aead.parameters.as_str()), (256, "nonce 96 bits, tag 128 bits, associated data never empty"));
+        assert_eq!(
+            (aead.bits, aead.parameters.as_str()),
+            (256, "nonce 96 bits, tag 128 bits, associated data never empty")
+        );
         let context = crate::Context { tenant: "acme", record: b"x", purpose: crate::context::Purpose::Card };
         let sealed = Cipher::new(&Key::<Kek>::generate().unwrap()).seal(&context, b"").unwrap();
         assert_eq!(sealed.len(), NONCE + TAG);

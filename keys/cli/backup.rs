@@ -185,7 +185,8 @@ fn check_file(folder: &Path, file: &BackupFile) -> Result<(), Failure> {
 
 /// Pages, schema and whose store it is; answers the number of cards.
 fn check_store(path: &Path, made: &BackupMade) -> Result<u64, Failure> {
-    let path = fs::canonicalize(path).map_err(|e| broken(&format!("vault.db is gone ({})", e.kind()), "copy it again"))?;
+    let path =
+        fs::canonicalize(path).map_err(|e| broken(&format!("vault.db is gone ({})", e.kind()), "copy it again"))?;
     // Immutable: nothing is written beside a backup, and it may lie where nobody may write.
     let name = format!("file:{}?mode=ro&immutable=1", audit::log::escape(&path));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;

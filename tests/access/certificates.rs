@@ -128,7 +128,10 @@ async fn another_key_under_a_pinned_name_is_refused_and_recorded() {
     let noted = entries.iter().filter(|entry| entry["note"] == "not the pinned key").count();
     assert_eq!(noted, 1);
     let of_it = entries.iter().find(|entry| entry["note"] == "not the pinned key").unwrap();
-    assert_eq!((of_it["who"].as_str(), of_it["outcome"].as_str()), (Some("spiffe://strongroom/shop/pinned"), Some("refused")));
+    assert_eq!(
+        (of_it["who"].as_str(), of_it["outcome"].as_str()),
+        (Some("spiffe://strongroom/shop/pinned"), Some("refused"))
+    );
     // Both keys while one is replaced.
     rule.pins.push(world.pki.pin(&wrong).unwrap());
     set_policy(&world, standard_policy().rule(rule)).await;

@@ -8,6 +8,7 @@ mod flows;
 mod import;
 mod ledger;
 mod localstripe;
+mod log;
 mod money;
 mod provider_webhooks;
 mod refusals;

@@ -1,6 +1,7 @@
 //! Faults are normal: crashes under load, a PSP that does not answer, bytes that somebody changed.
 #![allow(clippy::unwrap_used, reason = "a step of a test that fails shall end the test there")]
 
+mod backup;
 mod changes;
 mod columns;
 mod disk;

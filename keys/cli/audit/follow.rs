@@ -163,7 +163,9 @@ fn left_siblings(index: u64, size: u64, proof: &[Hash]) -> Vec<Hash> {
 
 fn forked(near: u64) -> Trouble {
     Trouble::Final(Failure::new(
-        format!("the vault's log is not the one that was read so far: near entry {near} it does not fit what was signed"),
+        format!(
+            "the vault's log is not the one that was read so far: near entry {near} it does not fit what was signed"
+        ),
         "keep the cursor file and what was received, take a copy of audit.db, and treat it as an incident: entries were \
          changed or removed, or the vault was restored from a backup",
     ))

@@ -245,7 +245,8 @@ mod tests {
         assert_eq!("tcp://log:601".parse(), Ok(Target::Tcp("log:601".to_owned())));
         assert_eq!("tls://[::1]:6514".parse(), Ok(Target::Tls("[::1]:6514".to_owned())));
         assert_eq!("unix:/dev/log".parse(), Ok(Target::Unix("/dev/log".into())));
-        for bad in ["", "log:601", "tcp:log:601", "tcp://log", "tcp://:601", "tls://log:0", "udp://log:514", "unix:log"] {
+        for bad in ["", "log:601", "tcp:log:601", "tcp://log", "tcp://:601", "tls://log:0", "udp://log:514", "unix:log"]
+        {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
         assert!(Sink::new(Format::Jsonl, "o", Some(Target::Tls("log:1".to_owned())), None).is_err());

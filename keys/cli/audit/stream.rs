@@ -153,7 +153,8 @@ impl Export {
             let keys = keys(&client, &self.public_key, say).await?;
             let mut follower = Follower::new(&client, keys, Frontier::new());
             let (checkpoint, note) = follower.checkpoint().await.map_err(Trouble::into_failure)?;
-            let bar = if io::stderr().is_terminal() { ProgressBar::new(checkpoint.size) } else { ProgressBar::hidden() };
+            let bar =
+                if io::stderr().is_terminal() { ProgressBar::new(checkpoint.size) } else { ProgressBar::hidden() };
             let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} entries, {per_sec}, {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             let mut out = BufWriter::new(File::create(&half).map_err(|e| unwritten(&half, &e))?);

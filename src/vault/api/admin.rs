@@ -117,9 +117,7 @@ pub(super) async fn checkpoint(call: Call) -> Answer {
 pub(super) async fn tiles(call: Call, request: HttpRequest) -> Answer {
     let path = request.match_info().get("path").unwrap_or_default();
     Ok(match audit::tiled(&call.state.vault, &call.asker, path).await? {
-        audit::Tiled::Checkpoint(note) => {
-            start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(note)
-        }
+        audit::Tiled::Checkpoint(note) => start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(note),
         audit::Tiled::Tile(bytes) => start(StatusCode::OK).content_type("application/octet-stream").body(bytes),
     })
 }

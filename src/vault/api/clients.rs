@@ -87,12 +87,7 @@ type Verified = Result<ClientCertVerified, rustls::Error>;
 
 impl Clients {
     pub(super) fn new(provider: Arc<CryptoProvider>, trust: Trust) -> Self {
-        Self {
-            provider,
-            trust: ArcSwap::from_pointee(trust),
-            generation: AtomicU64::new(1),
-            seen: Mutex::default(),
-        }
+        Self { provider, trust: ArcSwap::from_pointee(trust), generation: AtomicU64::new(1), seen: Mutex::default() }
     }
 
     pub(super) fn replace(&self, trust: Trust) {

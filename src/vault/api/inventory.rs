@@ -49,7 +49,9 @@ impl Certificates {
                 if *days_left < 0 {
                     format!("the {role} certificate {id} ({subject}) ended at {not_after}: replace it now")
                 } else {
-                    format!("the {role} certificate {id} ({subject}) ends in {days_left} days, at {not_after}: renew it")
+                    format!(
+                        "the {role} certificate {id} ({subject}) ends in {days_left} days, at {not_after}: renew it"
+                    )
                 }
             })
             .collect();
@@ -68,9 +70,8 @@ impl Certificates {
     pub(super) fn ends(&self, now_ms: u64) -> Vec<End> {
         let now_s = seconds(now_ms);
         let at = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
-        let end = |role, sha256: &str, text: &str| {
-            Some(End { role, id: sha256[..ID_CHARS].to_owned(), at_s: at(text)? })
-        };
+        let end =
+            |role, sha256: &str, text: &str| Some(End { role, id: sha256[..ID_CHARS].to_owned(), at_s: at(text)? });
         let lists = self.clients.trust_at(now_s);
         let lists = lists.lists.iter().filter_map(|list| {
             let list = list_info(list, now_s)?;

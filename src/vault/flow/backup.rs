@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn the_oldest_go_and_nothing_else() {
-        let folder = folder_with(&["backup-20250101T000000000Z", "backup-20260101T000000000Z", "keep-me", "backup-2027"]);
+        let folder =
+            folder_with(&["backup-20250101T000000000Z", "backup-20260101T000000000Z", "keep-me", "backup-2027"]);
         assert_eq!(remove_oldest(folder.path(), 2), ["backup-20250101T000000000Z"]);
         assert_eq!(remove_oldest(folder.path(), 2), Vec::<String>::new());
         assert!(folder.path().join("keep-me").exists() && folder.path().join("backup-2027").exists());

@@ -49,11 +49,9 @@ pub(super) fn copy(from: &Path, into: &Path, copies: &Copies) -> Result<u64, Sto
     source.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(fault)?;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(into);
     let file = file.map_err(|_| StoreError::Unavailable)?;
-    let mut target = Connection::open_with_flags(
-        into,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(fault)?;
+    let mut target =
+        Connection::open_with_flags(into, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(fault)?;
     // Half a copy is thrown away whole, so it needs no journal; what makes it durable is the one sync at the end.
     target.pragma_update(None, "journal_mode", "OFF").map_err(fault)?;
     target.pragma_update(None, "synchronous", "OFF").map_err(fault)?;
