@@ -30,6 +30,8 @@ pub enum AlgorithmKind {
     Mac,
     /// A signature.
     Signature,
+    /// Encryption to a public key.
+    Kem,
     /// A hash.
     Hash,
     /// A key from a passphrase.
@@ -78,6 +80,14 @@ pub fn algorithms() -> Vec<Algorithm> {
             String::new(),
             "checkpoints of the audit log, completion proofs of rotations",
             "RFC 8032",
+        ),
+        line(
+            "HPKE DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM",
+            AlgorithmKind::Kem,
+            256,
+            "base mode, single shot".to_owned(),
+            "cards that a client seals to the intake key before it sends them",
+            "RFC 9180",
         ),
         line(
             "SHA-256",

@@ -64,6 +64,7 @@ fn algorithm(line: &AlgorithmLine) -> Value {
         "aead" => "ae",
         "mac" => "mac",
         "signature" => "signature",
+        "kem" => "kem",
         "hash" => "hash",
         "passphrase-kdf" => "kdf",
         "randomness" => "drbg",

@@ -197,6 +197,7 @@ fn kind(kind: AlgorithmKind) -> &'static str {
         AlgorithmKind::Aead => "aead",
         AlgorithmKind::Mac => "mac",
         AlgorithmKind::Signature => "signature",
+        AlgorithmKind::Kem => "kem",
         AlgorithmKind::Hash => "hash",
         AlgorithmKind::PassphraseKdf => "passphrase-kdf",
         AlgorithmKind::SecretSharing => "secret-sharing",

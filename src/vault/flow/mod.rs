@@ -7,6 +7,7 @@ pub mod audit;
 pub mod batch;
 pub mod customer;
 pub mod backup;
+pub mod batch;
 pub mod check;
 pub mod cvc;
 pub mod delete;

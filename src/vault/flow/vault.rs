@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::intake::IntakeLife;
 use super::policy_change::PolicySource;
 use super::backup::Backups;
+use super::intake::IntakeLife;
 use super::rotate::Rotations;
 use super::{FlowError, acts, idempotency, kek, retention};
 use crate::audit::{AuditLog, Warrant};
