@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
-use strongroom_tests::harness::{
-    Credentials, Handshake, Pki, Policy, Rule, Talk, World, WorldPlan, eventually, standard_policy,
-};
+use strongroom_tests::harness::{Credentials, Handshake, Pki, Policy, Rule, Talk, World, eventually, standard_policy};
 use strongroom_wire::Scope;
 
 #[tokio::test]

@@ -180,6 +180,9 @@ async fn a_sample_finds_a_record_that_was_changed_and_says_so_in_the_log() {
         page["entries"].as_array().unwrap().iter().filter(|entry| entry["act"] == "tamper-found").collect();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["subject"], tokens[1].as_str());
+    let beyond = json!({ "sample": strongroom_wire::limits::VERIFY_SAMPLE_MAX + 1 });
+    let refused = world.security().await.unwrap().post("/v1/store/verify", &beyond).await.unwrap();
+    assert_eq!((refused.status, refused.problem().as_str()), (422, "invalid-field"));
 }
 
 async fn backup(world: &World) -> Answer {

@@ -209,7 +209,7 @@ fn random_digits_give_few_false_alarms() {
         count += 1;
     }
     let alarms = find(&words).len();
-    // 80,000 random numbers of 1 to 24 digits: 3 of 100 of those that are as long as a card number, which one in four is.
+    // Random numbers of 1 to 24 digits: about 2 of 100 of those that are as long as a card number, which one in four is.
     assert!(alarms * 70 < count, "{alarms} of {count}");
     let ids: Vec<u8> = (0..1 << 16).flat_map(|_| format!("{:016x}{:016x}\n", next(), next()).into_bytes()).collect();
     assert_eq!(find(&ids).len(), 0, "of 65,536 random identifiers of 32 hexadecimal digits");

@@ -22,9 +22,12 @@ pub struct Clients {
     provider: Arc<CryptoProvider>,
     trust: ArcSwap<Trust>,
     generation: AtomicU64,
-    /// By the SHA-256 of the certificate: the certificate, and when it was shown last, in seconds since 1970.
-    seen: Mutex<HashMap<[u8; 32], (Vec<u8>, i64)>>,
+    /// By the SHA-256 of the certificate.
+    seen: Mutex<HashMap<[u8; 32], Seen>>,
 }
+
+/// A certificate that was shown, and when last, in seconds since 1970.
+pub(super) type Seen = (Vec<u8>, i64);
 
 /// CAs and lists as they were read, and the verifier that they make at this time.
 pub(super) struct Trust {
@@ -110,8 +113,9 @@ impl Clients {
         trust.verify(leaf, rest, now).ok()?;
         let ends = chain.iter().filter_map(|one| validity(one)).map(|(_, to_s)| to_s);
         let lists = trust.lists.iter().filter_map(|list| next_update(list));
-        // What ended before did not matter, or the chain would have been refused.
-        ends.chain(lists).chain([trust.until_s]).filter(|end| *end > now_s).min()
+        // What ended before did not matter, or the chain would have been refused. What ends in this second still counts: it
+        // is looked at again with each request until the second is over.
+        ends.chain(lists).chain([trust.until_s]).filter(|end| *end >= now_s).min()
     }
 
     /// Remembers that a client showed this certificate.
@@ -131,7 +135,7 @@ impl Clients {
     }
 
     /// The certificates that clients showed, newest first.
-    pub(super) fn seen(&self) -> Vec<(Vec<u8>, i64)> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seen: Vec<_> = seen.values().cloned().collect();
         seen.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

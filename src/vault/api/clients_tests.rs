@@ -83,6 +83,9 @@ fn trust_lasts_until_the_first_thing_that_ends() {
     let with_list = clients(&[&ca], vec![ca.list(8)], day(2));
     assert_eq!(with_list.trusted_until(&client, day(2)), Some(START_S + 7 * DAY_S));
     assert_eq!(with_list.trusted_until(&client, day(9)), None, "a list that is out of date lets somebody in");
+    // In the very second in which it ends, nothing longer may take its place.
+    let end = START_S + 19 * DAY_S;
+    assert_eq!(clients(&[&ca], Vec::new(), day(2)).trusted_until(&client, end), Some(end));
     let without = clients(&[&ca], Vec::new(), day(2));
     assert_eq!(without.trusted_until(&client, day(2)), Some(START_S + 19 * DAY_S));
 }
