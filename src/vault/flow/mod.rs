@@ -4,11 +4,10 @@
 pub mod acts;
 pub mod admin;
 pub mod audit;
-pub mod batch;
-pub mod customer;
 pub mod backup;
 pub mod batch;
 pub mod check;
+pub mod customer;
 pub mod cvc;
 pub mod delete;
 mod destroy;

@@ -10,10 +10,9 @@ use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, TenantId, Token};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::intake::IntakeLife;
-use super::policy_change::PolicySource;
 use super::backup::Backups;
 use super::intake::IntakeLife;
+use super::policy_change::PolicySource;
 use super::rotate::Rotations;
 use super::{FlowError, acts, idempotency, kek, retention};
 use crate::audit::{AuditLog, Warrant};

@@ -59,6 +59,9 @@ fn difference(before: Option<&Grant>, after: &Grant) -> String {
     if before.map_or(!after.destinations.is_empty(), |before| before.destinations != after.destinations) {
         words.push(format!("destinations: {}", after.destinations.len()));
     }
+    if before.map_or(!after.pins.is_empty(), |before| before.pins != after.pins) {
+        words.push(format!("pinned keys: {}", after.pins.len()));
+    }
     if before.and_then(|before| before.reveals) != after.reveals {
         words.push(match after.reveals {
             Some(quota) => format!("reveals {} a minute, {} a day", quota.per_minute, quota.per_day),
