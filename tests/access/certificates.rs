@@ -246,7 +246,7 @@ async fn set_policy(world: &World, policy: Policy) {
     fs::write(Path::new(world.path()).join("policy.toml"), policy.text()).unwrap();
     let officer = |name: &str| world.vault.admin(&world.pki, &world.credentials("security", name).unwrap()).unwrap();
     let asked = officer("alice").send(Method::POST, "/v1/reload", None, &[]).await.unwrap().expect(202).unwrap();
-    let approve = format!("/v1/acts/{}/approve", asked["act_id"].as_str().unwrap());
+    let approve = format!("/v1/acts/{}/approve", asked["act"]["act_id"].as_str().unwrap());
     officer("bob").send(Method::POST, &approve, None, &[]).await.unwrap().must_be(200).unwrap();
 }
 
