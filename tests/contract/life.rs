@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 use strongroom_tests::harness::{Result, World, WorldPlan};
 
-use crate::{VISA, card, id, reveal, vault};
+use crate::{AMEX, MASTERCARD, VISA, card, id, reveal, vault};
 
 #[tokio::test]
 async fn a_retained_card_outlives_its_end_and_another_does_not() -> Result<()> {
@@ -80,4 +81,29 @@ async fn a_deleted_card_is_gone_for_every_request() -> Result<()> {
     let asked = json!({"purpose": "authorize", "reference": "pay_1"});
     release.post(&format!("{path}/reveal"), &asked).await?.must_be(404)?;
     release.post(&format!("{path}/retain"), &json!({})).await?.must_be(404)
+}
+
+#[tokio::test]
+async fn a_deleted_customer_leaves_no_card_and_no_kept_answer() -> Result<()> {
+    let (_world, release) = vault().await?;
+    let of_ada = |number| card(number, json!({ "customer_id": "cus_ada", "metadata": { "order": "8" } }));
+    let keyed = release.clone().with("Idempotency-Key", "order-1");
+    let first = keyed.post("/v1/payment_methods", &of_ada(VISA)).await?.expect(201)?;
+    for number in [MASTERCARD, AMEX] {
+        release.post("/v1/payment_methods", &of_ada(number)).await?.must_be(201)?;
+    }
+    let other =
+        release.post("/v1/payment_methods", &card(VISA, json!({ "customer_id": "cus_ben" }))).await?.expect(201)?;
+    let delete = || async { release.send(Method::DELETE, "/v1/customers/cus_ada", None, &[]).await?.expect(200) };
+    assert_eq!(delete().await?, json!({ "deleted": 3, "is_complete": true }));
+    assert_eq!(delete().await?, json!({ "deleted": 0, "is_complete": true }));
+    let list = release.get("/v1/payment_methods?customer_id=cus_ada").await?.expect(200)?;
+    assert_eq!(list["items"], json!([]));
+    // The kept answer showed the card and went with it: the same key stores the card anew.
+    let again = keyed.post("/v1/payment_methods", &of_ada(VISA)).await?;
+    assert!(again.header("idempotent-replayed").is_none());
+    assert_ne!(id(&again.expect(201)?), id(&first));
+    assert_eq!(reveal(&release, &id(&other)).await?["card"]["number"], VISA);
+    release.send(Method::DELETE, "/v1/customers/4242424242424242", None, &[]).await?.must_be(422)?;
+    Ok(())
 }
