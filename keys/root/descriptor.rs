@@ -9,6 +9,7 @@ use strongroom_wire::limits;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::place::{HsmKey, KmsKey};
 use super::{Home, Place, RootError};
 use crate::Unauthentic;
 use crate::aead::Cipher;
@@ -24,6 +25,8 @@ pub struct Descriptor {
     kind: RootKind,
     threshold: u8,
     commitments: Vec<[u8; 32]>,
+    hsm: Option<HsmKey>,
+    kms: Option<KmsKey>,
     check: Vec<u8>,
 }
 
@@ -41,6 +44,10 @@ struct File {
     threshold: u8,
     shares: u8,
     commitments: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pkcs11: Option<HsmKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kms: Option<KmsKey>,
     check: String,
 }
 
@@ -51,11 +58,46 @@ impl Descriptor {
         commitments: Vec<[u8; 32]>,
         root: &Cipher<RootRole>,
     ) -> Result<Self, NoRandomness> {
-        Self { vault_id, kind: RootKind::Custodians, threshold, commitments, check: Vec::new() }.sealed(root)
+        Self { threshold, commitments, ..Self::bare(vault_id, RootKind::Custodians) }.sealed(root)
     }
 
     pub(super) fn dev(vault_id: Uuid, root: &Cipher<RootRole>) -> Result<Self, NoRandomness> {
-        Self { vault_id, kind: RootKind::Dev, threshold: 0, commitments: Vec::new(), check: Vec::new() }.sealed(root)
+        Self::bare(vault_id, RootKind::Dev).sealed(root)
+    }
+
+    /// Of a key in an HSM, without its check text.
+    #[cfg(feature = "pkcs11")]
+    pub(super) fn hsm(vault_id: Uuid, key: HsmKey) -> Result<Self, RootError> {
+        if !key.is_sound() {
+            return Err(RootError::Setting(
+                "a label of the token or key is empty, too long, or holds control characters",
+            ));
+        }
+        Ok(Self { hsm: Some(key), ..Self::bare(vault_id, RootKind::Pkcs11) })
+    }
+
+    /// Of a key in KMS, without its check text.
+    #[cfg(feature = "kms")]
+    pub(super) fn kms(vault_id: Uuid, key: KmsKey) -> Result<Self, RootError> {
+        if !key.is_sound() {
+            return Err(RootError::Setting(
+                "the region or the key's ARN is empty, too long, or holds control characters",
+            ));
+        }
+        Ok(Self { kms: Some(key), ..Self::bare(vault_id, RootKind::Kms) })
+    }
+
+    fn bare(vault_id: Uuid, kind: RootKind) -> Self {
+        Self { vault_id, kind, threshold: 0, commitments: Vec::new(), hsm: None, kms: None, check: Vec::new() }
+    }
+
+    /// With a check text that the HSM or KMS made.
+    #[cfg(any(feature = "pkcs11", feature = "kms"))]
+    pub(super) async fn sealed_at(&self, home: &dyn Home) -> Result<Self, RootError> {
+        let digest = self.digest();
+        let context = place(&digest);
+        let check = home.seal(&Place { context: &context, part: Part::Whole, term: 0 }, CHECK).await?;
+        Ok(Self { check, ..self.clone() })
     }
 
     fn sealed(mut self, root: &Cipher<RootRole>) -> Result<Self, NoRandomness> {
@@ -80,14 +122,21 @@ impl Descriptor {
             .ok_or(BadDescriptor)?;
         let sound = match file.kind {
             RootKind::Custodians => division_is_sound(file.shares, file.threshold),
-            RootKind::Dev => file.shares == 0 && file.threshold == 0,
-            RootKind::Pkcs11 | RootKind::Kms => false,
+            RootKind::Dev | RootKind::Pkcs11 | RootKind::Kms => file.shares == 0 && file.threshold == 0,
         };
-        if !sound || file.format != FORMAT || commitments.len() != usize::from(file.shares) {
+        // The facts of its own kind and of no other.
+        let fitting = match (file.kind, &file.pkcs11, &file.kms) {
+            (RootKind::Custodians | RootKind::Dev, None, None) => true,
+            (RootKind::Pkcs11, Some(key), None) => key.is_sound(),
+            (RootKind::Kms, None, Some(key)) => key.is_sound(),
+            _ => false,
+        };
+        if !sound || !fitting || file.format != FORMAT || commitments.len() != usize::from(file.shares) {
             return Err(BadDescriptor);
         }
         let check = STANDARD.decode(&file.check).map_err(|_| BadDescriptor)?;
-        Ok(Self { vault_id: file.vault_id, kind: file.kind, threshold: file.threshold, commitments, check })
+        let (vault_id, kind, threshold) = (file.vault_id, file.kind, file.threshold);
+        Ok(Self { vault_id, kind, threshold, commitments, hsm: file.pkcs11, kms: file.kms, check })
     }
 
     /// The file's text: JSON, with a newline at the end.
@@ -100,6 +149,8 @@ impl Descriptor {
             threshold: self.threshold,
             shares: self.shares(),
             commitments: self.commitments.iter().map(|hash| STANDARD.encode(hash)).collect(),
+            pkcs11: self.hsm.clone(),
+            kms: self.kms.clone(),
             check: STANDARD.encode(&self.check),
         };
         // A struct of numbers and texts always has a JSON form.
@@ -118,13 +169,25 @@ impl Descriptor {
         self.kind
     }
 
-    /// Shares needed; 0 for a dev root.
+    /// The key in an HSM, where the Root is one.
+    #[must_use]
+    pub fn hsm_key(&self) -> Option<&HsmKey> {
+        self.hsm.as_ref()
+    }
+
+    /// The key in KMS, where the Root is one.
+    #[must_use]
+    pub fn kms_key(&self) -> Option<&KmsKey> {
+        self.kms.as_ref()
+    }
+
+    /// Shares needed; 0 unless it is with custodians.
     #[must_use]
     pub fn threshold(&self) -> u8 {
         self.threshold
     }
 
-    /// Shares dealt; 0 for a dev root.
+    /// Shares dealt; 0 unless it is with custodians.
     #[must_use]
     pub fn shares(&self) -> u8 {
         // At most 16, by construction and by parsing.
@@ -159,8 +222,8 @@ impl Descriptor {
         }
     }
 
-    /// `SHA-256(format || vault id || kind || threshold || shares || commitments)`: bound into the check, so that a file with
-    /// a lower threshold or an exchanged commitment does not pass.
+    /// `SHA-256(format || vault id || kind || threshold || shares || commitments || facts of HSM or KMS)`: bound into the
+    /// check, so that a file with a lower threshold, an exchanged commitment or another key does not pass.
     fn digest(&self) -> [u8; 32] {
         let kind = match self.kind {
             RootKind::Custodians => 1,
@@ -174,6 +237,12 @@ impl Descriptor {
         hash.update([kind, self.threshold, self.shares()]);
         for commitment in &self.commitments {
             hash.update(commitment);
+        }
+        if let Some(key) = &self.hsm {
+            key.write_to(&mut hash);
+        }
+        if let Some(key) = &self.kms {
+            key.write_to(&mut hash);
         }
         hash.finalize().into()
     }
@@ -221,6 +290,9 @@ mod tests {
             ("\"shares\": 3", "\"shares\": 4"),
             ("\"custodians\"", "\"dev\""),
             ("\"custodians\"", "\"none\""),
+            ("\"custodians\"", "\"pkcs11\""),
+            ("\"custodians\"", "\"kms\""),
+            ("\"check\"", "\"kms\": {\"arn\": \"arn:aws:kms:a:1:key/b\", \"region\": \"a\"}, \"check\""),
         ] {
             let changed = json.replace(from, to);
             assert_ne!(changed, json);

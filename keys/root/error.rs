@@ -46,6 +46,23 @@ pub enum RootError {
 }
 
 impl RootError {
+    /// One word, for logs, entries and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            RootError::Unavailable => "unavailable",
+            RootError::Throttled => "throttled",
+            RootError::Denied => "denied",
+            RootError::PinRefused => "pin-refused",
+            RootError::NoKey => "no-key",
+            RootError::WrongKey => "wrong-key",
+            RootError::Unauthentic => "unauthentic",
+            RootError::NoRandomness => "no-randomness",
+            RootError::Setting(_) => "setting",
+            RootError::LeftOut => "left-out",
+        }
+    }
+
     /// Whether the same may go well later although nobody changed anything here.
     #[must_use]
     pub fn may_pass(self) -> bool {

@@ -5,11 +5,18 @@ mod assembly;
 mod descriptor;
 pub mod dev;
 mod error;
+#[cfg(feature = "kms")]
+mod kms;
 mod memory;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+pub mod place;
+mod remote;
 
 pub use assembly::{Assembly, ShareRefused, Step};
 pub use descriptor::{BadDescriptor, Descriptor};
 pub use error::RootError;
+pub use remote::{can_reach, found_in_hsm, found_in_kms};
 
 use std::sync::Arc;
 
@@ -29,7 +36,7 @@ use memory::Memory;
 ///
 /// A wrapped key is `version u8 = 1 | home u8 (1 memory, 2 HSM, 3 KMS) | what that home made of it`.
 pub struct Root {
-    descriptor: Descriptor,
+    descriptor: Arc<Descriptor>,
     home: Arc<dyn Home>,
 }
 
@@ -121,7 +128,7 @@ impl Root {
     fn check(key: &Key<RootRole>, descriptor: &Descriptor) -> Result<Self, Unauthentic> {
         let cipher = Cipher::new(key);
         descriptor.check(&cipher)?;
-        Ok(Self { descriptor: descriptor.clone(), home: Arc::new(Memory::new(cipher)) })
+        Ok(Self { descriptor: Arc::new(descriptor.clone()), home: Arc::new(Memory::new(cipher)) })
     }
 }
 

@@ -98,6 +98,10 @@ pub const PASSPHRASE_BYTES_MAX: usize = 1024;
 pub const SHARE_FILE_BYTES_MAX: usize = 4 * 1024;
 /// Largest `root.json`, in bytes.
 pub const ROOT_FILE_BYTES_MAX: usize = 8 * 1024;
+/// Longest label, serial number, id, ARN or region of a key in an HSM or KMS, in characters.
+pub const ROOT_NAME_CHARS_MAX: usize = 256;
+/// Largest file of an HSM's PIN, in bytes.
+pub const PIN_FILE_BYTES_MAX: usize = 256;
 /// Largest signed note (checkpoint, completion proof), in bytes.
 pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 /// Most signatures on one note.

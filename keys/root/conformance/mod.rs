@@ -1,5 +1,12 @@
 //! The laws that every Root keeps, wherever it lives. Each home runs all of them.
 
+#[cfg(feature = "pkcs11")]
+mod hsm;
+#[cfg(feature = "kms")]
+mod kms;
+#[cfg(any(feature = "pkcs11", feature = "kms"))]
+mod parts;
+
 use strongroom_wire::admin::RootKind;
 
 use super::{Root, RootError, dev, found};
@@ -24,6 +31,7 @@ async fn every_law(pair: &Pair) {
     a_foreign_root_is_refused(pair).await;
     the_check_opens(pair).await;
     two_wraps_of_one_key_differ(&pair.one).await;
+    many_at_a_time(&pair.one, 100).await;
 }
 
 async fn a_key_comes_back_for_its_place_and_term_alone(root: &Root) {
@@ -88,6 +96,46 @@ async fn the_check_opens(Pair { one, other }: &Pair) {
 async fn two_wraps_of_one_key_differ(root: &Root) {
     let (at, kek) = (place::<Kek>("acme", b"kek"), Key::<Kek>::generate().unwrap());
     assert_ne!(root.wrap(&at, 1, &kek).await.unwrap(), root.wrap(&at, 1, &kek).await.unwrap());
+}
+
+/// One wrap, one unwrap, one probe.
+async fn used_everywhere(root: &Root) {
+    let (at, kek) = (place::<Kek>("acme", b"kek"), Key::<Kek>::generate().unwrap());
+    let wrapped = root.wrap(&at, 1, &kek).await.unwrap();
+    let back: Key<Kek> = root.unwrap_key(&at, 1, &wrapped).await.unwrap();
+    assert!(back.bytes() == kek.bytes());
+    assert_eq!(root.probe().await, Ok(()));
+}
+
+/// Each key comes back as itself, whatever runs beside it.
+async fn many_at_a_time(root: &Root, keys: u32) {
+    let one = async |nth: u32| {
+        let (tenant, kek) = (format!("t{nth}"), Key::<Kek>::generate().unwrap());
+        let wrapped = root.wrap(&place::<Kek>(&tenant, b"kek"), nth, &kek).await.unwrap();
+        let back: Key<Kek> = root.unwrap_key(&place::<Kek>(&tenant, b"kek"), nth, &wrapped).await.unwrap();
+        assert!(back.bytes() == kek.bytes(), "{nth}");
+    };
+    // Sixteen at a time, each a chain of its own.
+    let one = &one;
+    let chains: [_; 16] = std::array::from_fn(|chain| async move {
+        for nth in (0..keys).filter(|nth| *nth as usize % 16 == chain) {
+            one(nth).await;
+        }
+    });
+    join(chains).await;
+}
+
+async fn join<const N: usize>(chains: [impl Future<Output = ()>; N]) {
+    let mut chains = chains.map(|chain| Some(Box::pin(chain)));
+    std::future::poll_fn(|context| {
+        for place in &mut chains {
+            if place.as_mut().is_some_and(|chain| chain.as_mut().poll(context).is_ready()) {
+                *place = None;
+            }
+        }
+        if chains.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
 }
 
 fn assembled() -> Root {
