@@ -1,35 +1,40 @@
-//! `vaultctl init`: a new Root, dealt among custodians or kept in a file for development.
+//! `vaultctl init`: a new Root, dealt among custodians, in an HSM or KMS, or in a file for development.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_keys::root::{self, dev};
+use strongroom_keys::root::{self, Descriptor, dev};
 use strongroom_keys::share::{Hardness, Passphrase, SealedShare, Share, custodian_is_sound, division_is_sound};
 use strongroom_wire::limits;
+use uuid::Uuid;
 
+use crate::elsewhere::Elsewhere;
 use crate::failure::Failure;
 use crate::file::{self, Mode};
 use crate::passphrase;
 use crate::say::Say;
 
-/// Make a new Root and deal it among custodians
+/// Make a new Root and deal it among custodians, or keep it in an HSM or KMS
 ///
 /// Writes root.json, which is public, and one sealed share for each custodian. The Root itself is never shown or kept:
-/// any THRESHOLD custodians bring it back with `vaultctl unseal`.
+/// any THRESHOLD custodians bring it back with `vaultctl unseal`. With --pkcs11 or --kms there are no shares: the key is in
+/// the HSM or KMS, which proves it, and the vault opens by itself.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   vaultctl init --shares 5 --threshold 3 --out ceremony --custodian Ada --custodian Ben \\
       --custodian Cleo --custodian Dan --custodian Eve
+  vaultctl init --pkcs11 /usr/lib/softhsm/libsofthsm2.so --token vault --pin-file hsm.pin --out hsm
+  vaultctl init --kms alias/strongroom --region eu-central-1 --out kms
   vaultctl init --dev --out dev      one file, for development on loopback only")]
 pub(crate) struct Init {
     /// Shares to deal, one for each custodian (3 to 16)
-    #[arg(long, value_name = "N", required_unless_present = "dev")]
+    #[arg(long, value_name = "N", required_unless_present_any = ["dev", "pkcs11", "kms"])]
     shares: Option<u8>,
     /// Shares needed to unseal (2 to N)
-    #[arg(long, value_name = "K", required_unless_present = "dev")]
+    #[arg(long, value_name = "K", required_unless_present_any = ["dev", "pkcs11", "kms"])]
     threshold: Option<u8>,
     /// Folder to write into; made if it is not there
     #[arg(long, value_name = "DIR")]
@@ -46,6 +51,11 @@ pub(crate) struct Init {
     /// Make a development Root: one file that opens the vault by itself
     #[arg(long, conflicts_with_all = ["shares", "threshold", "custodians", "passphrase_files", "open_milliseconds"])]
     dev: bool,
+    /// root.json of a vault that is there already and shall get this Root: its id is kept
+    #[arg(long = "for", value_name = "FILE")]
+    for_vault: Option<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 #[derive(Serialize)]
@@ -58,6 +68,9 @@ struct Made {
 
 impl Init {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        if self.elsewhere.is_wanted() {
+            return self.elsewhere.run(vault_id(self.for_vault.as_deref())?, &self.out, say);
+        }
         let made = match (self.dev, self.shares, self.threshold) {
             (false, Some(shares), Some(threshold)) => self.deal(shares, threshold, say)?,
             _ => self.dev(say)?,
@@ -93,7 +106,8 @@ impl Init {
             .map(|(at, name)| passphrase::choose(name, self.passphrase_files.get(at).map(PathBuf::as_path)))
             .collect::<Result<_, _>>()?;
         let hardness = Hardness::calibrate(Duration::from_millis(self.open_milliseconds)).map_err(Failure::of)?;
-        let (descriptor, dealt) = root::found(shares, threshold).map_err(Failure::of)?;
+        let (descriptor, dealt) =
+            root::found_for(vault_id(self.for_vault.as_deref())?, shares, threshold).map_err(Failure::of)?;
         file::folder(&self.out)?;
         let mut written = Written::default();
         for (at, share) in dealt.iter().enumerate() {
@@ -138,7 +152,7 @@ impl Init {
     fn dev(&self, say: &Say) -> Result<Made, Failure> {
         let (key_file, root_file) = (self.out.join("dev-root.key"), self.out.join("root.json"));
         file::refuse_existing([&key_file, &root_file])?;
-        let (text, descriptor) = dev::make().map_err(Failure::of)?;
+        let (text, descriptor) = dev::make_for(vault_id(self.for_vault.as_deref())?).map_err(Failure::of)?;
         file::folder(&self.out)?;
         let mut written = Written::default();
         written.create(&key_file, Mode::Secret, text.as_bytes())?;
@@ -150,6 +164,16 @@ impl Init {
         );
         Ok(Made { vault_id: descriptor.vault_id().to_string(), shares: 0, threshold: 0, files: written.keep() })
     }
+}
+
+/// The id of a new vault, or of the one whose Root is replaced.
+fn vault_id(for_vault: Option<&Path>) -> Result<Uuid, Failure> {
+    let Some(path) = for_vault else { return root::fresh_vault_id().map_err(Failure::of) };
+    let json = file::read(path, limits::ROOT_FILE_BYTES_MAX)?;
+    let known = Descriptor::parse(&json).map_err(|_| {
+        Failure::new(format!("{} is not a root.json", path.display()), "name the one that vaultd uses now")
+    })?;
+    Ok(known.vault_id())
 }
 
 /// Reads back what was written and opens it, while a mistake costs nothing yet.

@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod certs;
 mod client;
+mod elsewhere;
 mod failure;
 mod file;
 mod import;

@@ -22,14 +22,18 @@ use crate::{file, passphrase};
 Examples:
   vaultctl unseal --share share-2.json --url https://vault:8402 --ca ca.pem \\
       --cert ben.pem --key ben.key
+  vaultctl unseal --auto         the root is in an HSM or KMS
   vaultctl unseal --abandon      forget the shares that are in and begin again")]
 pub(crate) struct Unseal {
     /// Your sealed share
-    #[arg(long, value_name = "FILE", required_unless_present = "abandon")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["abandon", "auto"])]
     share: Option<PathBuf>,
     /// File with your passphrase as its only line; asked for if none is named
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Have the HSM or KMS that holds the Root open the vault
+    #[arg(long, conflicts_with_all = ["share", "passphrase_file", "abandon"])]
+    auto: bool,
     /// Make the vault forget the shares of the ceremony that runs
     #[arg(long, conflicts_with_all = ["share", "passphrase_file"])]
     abandon: bool,
@@ -64,6 +68,11 @@ pub(crate) struct Reload {
 impl Unseal {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
+        if self.auto {
+            let progress: UnsealProgress = converse(client.post_text("/v1/unseal", "{\"auto\":true}"))?;
+            say.result(&progress, "the vault is unsealed");
+            return Ok(());
+        }
         let Some(path) = &self.share else {
             let progress: UnsealProgress = converse(client.delete("/v1/unseal"))?;
             say.result(&progress, "the shares that were in are forgotten");
@@ -92,7 +101,13 @@ impl Seal {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
         let status: serde_json::Value = converse(client.post_text("/v1/seal", "{}"))?;
-        say.result(&status, "the vault is sealed; custodians open it again with `vaultctl unseal`");
+        let next = match status["threshold"].as_u64() {
+            Some(0) => {
+                "the vault is sealed; `vaultctl unseal --auto` opens it again where an HSM or KMS holds the root, a restart where it is a development root"
+            }
+            _ => "the vault is sealed; custodians open it again with `vaultctl unseal`",
+        };
+        say.result(&status, next);
         Ok(())
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
+use strongroom_keys::root::place::{HsmSite, KmsSite, Site};
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::limits;
 
@@ -114,6 +116,60 @@ pub struct Root {
     pub file: PathBuf,
     /// The development Root; only beside a `root.json` of kind `dev`, only on loopback.
     pub dev_key: Option<PathBuf>,
+    /// How this machine reaches an HSM; beside a `root.json` of kind `pkcs11`.
+    pub pkcs11: Option<Pkcs11At>,
+    /// How this machine reaches AWS KMS; beside a `root.json` of kind `kms`.
+    pub kms: Option<KmsAt>,
+    /// Seconds between two probes of an HSM or KMS.
+    #[serde(default = "probe_default")]
+    pub probe_seconds: u64,
+}
+
+/// `[root.pkcs11]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pkcs11At {
+    /// The HSM's PKCS#11 library.
+    pub module: PathBuf,
+    /// File with the user PIN as its only line, mode 0600.
+    pub pin_file: PathBuf,
+    /// The slot, where several hold tokens that look alike.
+    pub slot: Option<u64>,
+    /// Longest time for one call, in milliseconds.
+    #[serde(default = "root_timeout_default")]
+    pub timeout_ms: u64,
+}
+
+/// `[root.kms]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KmsAt {
+    /// Another endpoint than AWS's own.
+    pub endpoint: Option<String>,
+    /// Profile of the shared AWS configuration.
+    pub profile: Option<String>,
+    /// Longest time for one call with its repeats, in milliseconds.
+    #[serde(default = "root_timeout_default")]
+    pub timeout_ms: u64,
+}
+
+impl Root {
+    /// How an HSM or KMS is reached from this machine.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        let hsm = self.pkcs11.as_ref().map(|at| HsmSite {
+            module: at.module.clone(),
+            pin_file: at.pin_file.clone(),
+            slot: at.slot,
+            timeout: Duration::from_millis(at.timeout_ms),
+        });
+        let kms = self.kms.as_ref().map(|at| KmsSite {
+            endpoint: at.endpoint.clone(),
+            profile: at.profile.clone(),
+            timeout: Duration::from_millis(at.timeout_ms),
+        });
+        Site { hsm, kms }
+    }
 }
 
 /// `[store]`.
@@ -254,8 +310,9 @@ impl Config {
             self.listen.ready_file.as_mut(),
             self.backup.as_mut().map(|backup| &mut backup.folder),
         ];
+        let hsm = self.root.pkcs11.as_mut().map(|at| [&mut at.module, &mut at.pin_file]);
         let authorities = self.destination.values_mut().map(|plan| plan.ca.as_mut());
-        for path in paths.into_iter().chain(authorities).flatten() {
+        for path in paths.into_iter().chain(authorities).flatten().chain(hsm.into_iter().flatten()) {
             *path = folder.join(&*path);
         }
     }
@@ -274,6 +331,11 @@ impl Config {
         let most = u64::from(limits::CERTIFICATE_WARN_DAYS_MAX);
         range("tls.warn_days", u64::from(self.tls.warn_days), 1, most, "give 1 to 365 days")?;
         range("store.sweep_seconds", self.store.sweep_seconds, 1, 3600, "give 1 to 3600 seconds")?;
+        range("root.probe_seconds", self.root.probe_seconds, 1, 3600, "give 1 to 3600 seconds")?;
+        let times = [self.root.pkcs11.as_ref().map(|at| at.timeout_ms), self.root.kms.as_ref().map(|at| at.timeout_ms)];
+        for (key, ms) in ["root.pkcs11.timeout_ms", "root.kms.timeout_ms"].into_iter().zip(times) {
+            range(key, ms.unwrap_or(1000), 100, 60_000, "give 100 to 60000 milliseconds")?;
+        }
         let least = self.store.bytes_max.unwrap_or(STORE_BYTES_LEAST);
         range("store.bytes_max", least, STORE_BYTES_LEAST, u64::MAX, "give at least 16777216 bytes (16 MiB)")?;
         let destinations = self.destination.len() as u64;
@@ -320,6 +382,12 @@ fn warn_default() -> u32 {
 fn keep_default() -> u32 {
     7
 }
+fn probe_default() -> u64 {
+    10
+}
+fn root_timeout_default() -> u64 {
+    5000
+}
 fn rate_default() -> u32 {
     600
 }
@@ -342,6 +410,20 @@ mod tests {
         config.check().unwrap();
     }
 
+    const HSM: &str = "[root.pkcs11]\nmodule = \"m.so\"\npin_file = \"pin\"\n";
+
+    #[test]
+    fn an_hsm_and_a_kms_are_configured_and_unknown_keys_of_theirs_refused() {
+        let with = |more: &str| Config::parse(&EXAMPLE.replace("[store]", &format!("{more}\n[store]")));
+        let site = with(&format!("{HSM}slot = 7\n[root.kms]\nprofile = \"vault\"")).unwrap().root.site();
+        assert_eq!((site.hsm.unwrap().slot, site.kms.unwrap().profile.as_deref()), (Some(7), Some("vault")));
+        for more in
+            [&format!("{HSM}pin = \"1234\""), "[root.kms]\nsecret_access_key = \"x\"", "[root.pkcs11]\nslot = 1"]
+        {
+            assert!(with(more).is_err(), "{more}");
+        }
+    }
+
     #[test]
     fn an_unknown_key_is_refused() {
         let text = EXAMPLE.replace("[store]", "[store]\npassword = \"x\"");
@@ -358,6 +440,9 @@ mod tests {
                 EXAMPLE.replace("warn_days = 30", &format!("warn_days = {}", limits::CERTIFICATE_WARN_DAYS_MAX + 1)),
             ),
             ("backup.keep", EXAMPLE.replace("keep = 7", &format!("keep = {}", limits::BACKUPS_KEPT_MAX + 1))),
+            ("root.probe_seconds", EXAMPLE.replace("probe_seconds = 10", "probe_seconds = 0")),
+            ("root.pkcs11.timeout_ms", EXAMPLE.replace("[store]", &format!("{HSM}timeout_ms = 1\n[store]"))),
+            ("root.kms.timeout_ms", EXAMPLE.replace("[store]", "[root.kms]\ntimeout_ms = 60001\n[store]")),
             ("store.sweep_seconds", EXAMPLE.replace("sweep_seconds = 10", "sweep_seconds = 9999")),
         ] {
             let error = Config::parse(&text).unwrap().check().unwrap_err();

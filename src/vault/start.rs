@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::rt;
 use strongroom_keys::note;
-use strongroom_keys::root::Descriptor;
+use strongroom_keys::root::{self, Descriptor};
 use strongroom_wire::admin::RootKind;
 use strongroom_wire::entry::{Act, Outcome, OwnAct};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +18,7 @@ use crate::barrier::Barrier;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, PlanError};
+use crate::flow::auto::{self, Reach};
 use crate::flow::intake::IntakeLife;
 use crate::flow::policy_change::{self, NoPolicy};
 use crate::flow::{FlowError, RootSource, Vault, admin, backup, sweep, unseal};
@@ -106,6 +107,7 @@ impl Checked {
         let refuse = |why: String| StartError::Root { path: path.clone(), why };
         let json = std::fs::read(path).map_err(|why| refuse(why.to_string()))?;
         let descriptor = Descriptor::parse(&json).map_err(|why| refuse(why.to_string()))?;
+        root::can_reach(&descriptor, &config.root.site()).map_err(|why| refuse(why.to_string()))?;
         let is_dev = descriptor.kind() == RootKind::Dev || config.root.dev_key.is_some();
         if is_dev && !config.is_loopback_only() {
             return Err(StartError::DevRootBeyondLoopback);
@@ -143,7 +145,8 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let policy = Policy::new(rules);
     restore_quotas(&policy, &audit, clock.now_ms())?;
     let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
-    let root = RootSource::new(descriptor, config.root.dev_key.clone());
+    let reach = Reach::new(config.root.site(), Duration::from_secs(config.root.probe_seconds));
+    let root = RootSource::new(descriptor, config.root.dev_key.clone()).reached_by(reach);
     let mut vault = Vault::new(rooms, source, egress, clock, root, warnings(&config, is_dev, hardened));
     vault.intake = IntakeLife { key_ms: config.intake.key_hours * 3_600_000 };
     let vault = Arc::new(vault);
@@ -170,6 +173,8 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let stop = serving.stop();
     let (sweeper, every) = (Arc::clone(&vault), Duration::from_secs(config.store.sweep_seconds));
     let sweeping = rt::spawn(async move { sweep::keep_sweeping(&sweeper, every).await });
+    let opener = Arc::clone(&vault);
+    let opening = rt::spawn(async move { auto::keep_open(&opener).await });
     let signals = Signals::catch()?;
     announce(&config, addresses)?;
     let stopping = rt::spawn(async move {
@@ -179,8 +184,9 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     serving.ended().await?;
     stopping.abort();
     sweeping.abort();
+    opening.abort();
     // Awaited, so that nothing else holds the vault when it is dropped below.
-    let _ = (stopping.await, sweeping.await);
+    let _ = (stopping.await, sweeping.await, opening.await);
     // Sealed and signed at the end; an order to stop is followed even if the log cannot be written.
     let _ = vault.audit.checkpoint().await;
     let _ = vault.audit.record_own(OwnAct::Stopped, Own::noting(Note::none())).await;

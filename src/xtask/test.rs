@@ -61,13 +61,14 @@ impl Test {
 }
 
 /// Programs that the build or a test calls, and the Debian package that has each.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("cc", "build-essential"),
     ("c++", "build-essential"),
     ("git", "git"),
     ("python3", "python3 and python3-venv"),
     ("node", "nodejs (18.20.1 or later)"),
     ("npm", "npm"),
+    ("softhsm2-util", "softhsm2"),
 ];
 
 fn check_tools() -> Result<()> {

@@ -14,6 +14,8 @@ mod log_tamper;
 mod nodes;
 mod orchestrator;
 mod retry;
+mod roots;
+mod roots_time;
 mod rotation;
 mod shred;
 mod store_tamper;

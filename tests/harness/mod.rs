@@ -2,8 +2,10 @@
 
 mod binary;
 mod client;
+mod elsewhere;
 mod fault;
 mod handshake;
+mod kms_proxy;
 mod orchestrator;
 mod peer;
 mod pki;
@@ -17,8 +19,10 @@ mod world;
 
 pub use binary::{Binary, path_of as binary_path, take_from as take_binaries_from};
 pub use client::{Answer, Client};
+pub use elsewhere::{Hsm, Kms, PIN};
 pub use fault::{Fault, Result, because};
 pub use handshake::{Handshake, Talk};
+pub use kms_proxy::{KmsProxy, Mood};
 pub use orchestrator::{Merchant, Orchestrator, OrchestratorPlan, SharedDatabase};
 pub use peer::{Peer, Reply};
 pub use pki::{Credentials, Pki};

@@ -1,5 +1,6 @@
 //! A development PKI made by the real `vaultctl pki`, and certificates that are wrong on purpose.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -185,7 +186,16 @@ pub(super) fn identity(role: &str, name: &str) -> String {
 /// # Errors
 /// When it fails; the fault shows what it said.
 pub(super) fn vaultctl(arguments: &[&str]) -> Result<String> {
-    let done = Command::new(binary_path(Binary::Vaultctl)?).args(arguments).output().map_err(because("vaultctl"))?;
+    vaultctl_in(&[], arguments)
+}
+
+/// The same with more variables in its environment.
+///
+/// # Errors
+/// When it fails.
+pub(super) fn vaultctl_in(environment: &[(&'static str, OsString)], arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(binary_path(Binary::Vaultctl)?);
+    let done = command.args(arguments).envs(environment.iter().cloned()).output().map_err(because("vaultctl"))?;
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }

@@ -1,5 +1,6 @@
 //! vaultd as a process, with a configuration and a policy of its own.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -27,6 +28,10 @@ pub struct VaultPlan {
     /// Whether a write beyond [`Process::limit_file_size`] is an error to vaultd, as on a full disk, and not a signal
     /// that ends it.
     pub survives_file_size_limit: bool,
+    /// More lines below `[root]`, such as how an HSM is reached.
+    pub root_lines: String,
+    /// More variables of its environment.
+    pub environment: Vec<(&'static str, OsString)>,
     /// Where it may send cards.
     pub destinations: Vec<DestinationPlan>,
 }
@@ -78,6 +83,8 @@ impl Default for VaultPlan {
             intake_requests_per_minute: 100_000,
             dev_root: true,
             survives_file_size_limit: false,
+            root_lines: String::new(),
+            environment: Vec::new(),
             // Nobody listens there; a dry run does not mind.
             destinations: vec![DestinationPlan::new("psp", "https://localhost:1")],
         }
@@ -327,7 +334,7 @@ async fn launch(folder: &Path, plan: &VaultPlan) -> Result<(Process, Listening)>
     } else {
         Command::new(vaultd)
     };
-    command.arg("--config").arg(folder.join(CONFIG));
+    command.arg("--config").arg(folder.join(CONFIG)).envs(plan.environment.iter().cloned());
     let mut process = Process::start("vaultd", &mut command, &folder.join("vaultd.log"))?;
     let at = serde_json::from_str(&process.ready(&ready).await?).map_err(because("vaultd's ready file"))?;
     Ok((process, at))
@@ -341,7 +348,7 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
         "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\n\
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
-         [root]\nfile = \"root/root.json\"\n{dev}\n\
+         [root]\nfile = \"root/root.json\"\n{dev}{}\n\
          [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
          [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
         at.intake,
@@ -349,6 +356,7 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
         at.admin,
         plan.keep_alive_seconds,
         pki.ca().display(),
+        plan.root_lines,
         plan.sweep_seconds,
         plan.intake_requests_per_minute,
     )

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::pki::{text, vaultctl};
 use super::{
-    Client, Credentials, DestinationPlan, Fault, Orchestrator, OrchestratorPlan, Pki, Policy, Psp, Result, Rule, Vault,
-    VaultPlan, because, eventually,
+    Client, Credentials, DestinationPlan, Fault, Hsm, Kms, Orchestrator, OrchestratorPlan, Pki, Policy, Psp, Result,
+    Rule, Vault, VaultPlan, because, eventually,
 };
 
 /// Where the Root comes from.
@@ -18,6 +18,10 @@ use super::{
 pub enum Root {
     /// A development key in a file.
     Dev,
+    /// A key in a token of SoftHSM.
+    Hsm,
+    /// A key in moto's KMS.
+    Kms,
     /// Shares of custodians: how many, and how many are needed.
     Custodians(u8, u8),
 }
@@ -60,6 +64,10 @@ pub struct World {
     pub psp: Option<Psp>,
     /// The vault.
     pub vault: Vault,
+    /// The HSM that holds the Root, where one does.
+    pub hsm: Option<Hsm>,
+    /// The KMS that holds the Root, where one does.
+    pub kms: Option<Kms>,
     /// The certificates.
     pub pki: Pki,
     /// The policy that vaultd was started with.
@@ -114,6 +122,16 @@ impl World {
         let server = pki.server("server")?;
         deal_root(&path.join("root"), plan.root)?;
         let mut wanted = VaultPlan { dev_root: plan.root == Root::Dev, ..plan.vault };
+        let hsm = if plan.root == Root::Hsm { Some(Hsm::make(&path.join("hsm"))?) } else { None };
+        let kms = if plan.root == Root::Kms { Some(Kms::start(&path).await?) } else { None };
+        if let Some(hsm) = &hsm {
+            hsm.init(&path.join("root"), &[])?;
+            (wanted.root_lines, wanted.environment) = (hsm.lines()?, hsm.environment());
+        }
+        if let Some(kms) = &kms {
+            kms.init(&kms.key()?, &path.join("root"), &[])?;
+            (wanted.root_lines, wanted.environment) = (kms.lines(), kms.environment());
+        }
         let psp = if plan.payments { Some(Psp::start(path.clone(), &pki, &server).await?) } else { None };
         if let Some(psp) = &psp {
             // Under the names of the orchestrator's connectors, so that it can have its requests forwarded.
@@ -123,9 +141,21 @@ impl World {
             }
         }
         let vault = Vault::start(&path, wanted, &plan.policy, &server, &pki).await?;
-        let mut world =
-            Self { orchestrator: None, psp: None, vault, pki, policy: plan.policy, tenant: TENANT.to_owned(), folder };
-        if plan.root == Root::Dev {
+        let mut world = Self {
+            orchestrator: None,
+            psp: None,
+            vault,
+            hsm,
+            kms,
+            pki,
+            policy: plan.policy,
+            tenant: TENANT.to_owned(),
+            folder,
+        };
+        if matches!(plan.root, Root::Hsm | Root::Kms) {
+            world.opened().await?;
+        }
+        if !matches!(plan.root, Root::Custodians(..)) {
             world.register(TENANT).await?;
         }
         if let (Root::Custodians(_, threshold), true) = (plan.root, plan.payments) {
@@ -145,6 +175,17 @@ impl World {
             world.orchestrator = Some(orchestrator);
         }
         Ok(world)
+    }
+
+    /// Waits until the vault has opened by itself; says how long that took.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn opened(&self) -> Result<std::time::Duration> {
+        let (began, release) = (std::time::Instant::now(), self.release().await?);
+        let ready = || async { Ok((release.get("/health/ready").await?.status == 200).then_some(())) };
+        eventually("the vault to open by itself", std::time::Duration::from_secs(90), ready).await?;
+        Ok(began.elapsed())
     }
 
     /// One more orchestrator, in a folder of its own with this name. To share a database both need a plan that says so.
@@ -322,6 +363,8 @@ pub fn standard_policy() -> Policy {
 fn deal_root(folder: &Path, root: Root) -> Result<()> {
     let out = text(folder)?;
     match root {
+        // Made by the part itself, once it runs.
+        Root::Hsm | Root::Kms => Ok(()),
         Root::Dev => vaultctl(&["init", "--dev", "--out", out]).map(drop),
         Root::Custodians(shares, threshold) => {
             let (count, needed) = (shares.to_string(), threshold.to_string());
@@ -340,7 +383,7 @@ fn deal_root(folder: &Path, root: Root) -> Result<()> {
 }
 
 /// A file that only its owner may read, as `vaultctl` demands of passphrases.
-fn secret_file(path: &Path, words: &str) -> Result<()> {
+pub(super) fn secret_file(path: &Path, words: &str) -> Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(true)

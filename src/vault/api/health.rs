@@ -12,7 +12,8 @@ pub(super) async fn live() -> Answer {
     json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
 }
 
-/// `GET /health/ready`: unsealed, and the audit log takes entries. 503 otherwise, with what is missing.
+/// `GET /health/ready`: unsealed, and the audit log takes entries. 503 otherwise, with what is missing. `root` says how
+/// the HSM or KMS is, where one holds the Root.
 pub(super) async fn ready(state: web::Data<State>) -> Answer {
     let vault = &state.vault;
     let missing = if !vault.barrier_is_unsealed() {
@@ -22,13 +23,15 @@ pub(super) async fn ready(state: web::Data<State>) -> Answer {
     } else {
         None
     };
-    match missing {
-        None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
-        Some(missing) => {
-            let status = StatusCode::from_u16(503).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            json(status, &serde_json::json!({ "status": "not ready", "missing": missing }))
-        }
+    let mut said = match missing {
+        None => serde_json::json!({ "status": "ready" }),
+        Some(missing) => serde_json::json!({ "status": "not ready", "missing": missing }),
+    };
+    // Said beside and not instead: keys in memory do not need the Root.
+    if let Some(word) = vault.root_word() {
+        said["root"] = word.into();
     }
+    json(if missing.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &said)
 }
 
 /// The OpenAPI document of vaultd.

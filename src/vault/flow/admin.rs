@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use strongroom_keys::root::RootError;
 use strongroom_wire::admin::{KeyList, KeyPurpose, KeyState, Phase, Status};
 use strongroom_wire::limits;
 
@@ -55,7 +56,10 @@ fn warnings(vault: &Vault) -> Vec<String> {
     let policy = "the policy file is not the one in force: run `vaultctl reload` to ask for it, and have a second person \
                   approve it";
     let differs = vault.policy_source.differs().then(|| policy.to_owned());
-    vault.warnings.iter().cloned().chain(differs).collect()
+    let lost = vault.root.reach.fault().map(|why| format!("the root cannot be used: {why}"));
+    let stays = "an operator sealed the vault; it stays so until `vaultctl unseal --auto`";
+    let stays = vault.root.reach.stays_sealed().then(|| stays.to_owned());
+    vault.warnings.iter().cloned().chain(differs).chain(lost).chain(stays).collect()
 }
 
 /// Every term of every key that is not destroyed.
@@ -84,6 +88,7 @@ pub async fn metrics(
     let lag = vault.audit.lag();
     Ok(vault.metrics.render(&Snapshot {
         unsealed: vault.barrier.is_unsealed(),
+        root_available: vault.barrier.is_unsealed() && vault.root.reach.fault().is_none(),
         keys: keys.map(|row| key_line(&row, now)).collect(),
         audit_size: vault.audit.size(),
         audit_lag: lag.uncovered,
@@ -137,6 +142,13 @@ impl Vault {
     #[must_use]
     pub fn barrier_is_unsealed(&self) -> bool {
         self.barrier.is_unsealed()
+    }
+
+    /// How the HSM or KMS that holds the Root is, in one word; none where the Root is in memory.
+    #[must_use]
+    pub fn root_word(&self) -> Option<&'static str> {
+        let is_elsewhere = self.root.descriptor.kind().opens_by_itself();
+        is_elsewhere.then(|| self.root.reach.fault().map_or("available", RootError::word))
     }
 
     /// Whether the last write of the audit log failed.

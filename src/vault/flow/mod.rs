@@ -4,6 +4,7 @@
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod auto;
 pub mod backup;
 pub mod batch;
 pub mod check;

@@ -10,17 +10,20 @@ use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
-use super::{Asker, FlowError, Vault, acts, intake, keyring, policy_change, rotate};
+use super::{Asker, FlowError, Vault, acts, auto, intake, keyring, policy_change, rotate};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
 use crate::store::{KeyChange, KeyRow};
 use crate::telemetry::log;
 
-/// Takes one share. `body` is wiped.
+/// Takes one share, or has the HSM or KMS asked where the body says so. `body` is wiped.
 ///
 /// # Errors
-/// [`FlowError::Share`] says why a share was refused; the refusal is in the audit log.
+/// [`FlowError::Share`] says why a share was refused; the refusal is in the audit log. Those of [`auto::ask`].
 pub async fn give(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Result<UnsealProgress, FlowError> {
+    if auto::is_asked_by(body) {
+        return auto::ask(vault, asker).await;
+    }
     let share = read_submission(body);
     let permit = vault.permit::<Unseal>(asker, (), Note::words("share")).await?;
     let share = share.map_err(|bad| FlowError::Field { field: bad.field.unwrap_or("body"), why: bad.why })?;
@@ -69,6 +72,7 @@ pub async fn seal(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowEr
     let _sealed = vault.warrant(permit).await?;
     // One more checkpoint while there is a key, so that the last entries are covered. Sealing goes on without it.
     let _ = vault.audit.checkpoint().await;
+    auto::stay_sealed(vault).await;
     let mut held = vault.root.held.lock().await;
     vault.audit.detach();
     vault.barrier.seal_now();
@@ -98,10 +102,14 @@ pub async fn with_dev_root(vault: &Arc<Vault>) -> Result<(), FlowError> {
 }
 
 /// From the Root to a vault that works: keys unwrapped once and held, a way to sign, rotations taken up again.
-async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
+pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError> {
     let mut held = vault.root.held.lock().await;
     if vault.barrier.is_unsealed() {
         return Err(FlowError::Conflict("the vault is unsealed already"));
+    }
+    // An operator may have sealed the vault while the HSM or KMS was being asked.
+    if vault.root.reach.stays_sealed() {
+        return Err(FlowError::Sealed);
     }
     let root = Arc::new(root);
     let vault_id = vault.root.descriptor.vault_id().to_string();

@@ -10,6 +10,7 @@ use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, TenantId, Token};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::auto::Reach;
 use super::backup::Backups;
 use super::intake::IntakeLife;
 use super::policy_change::PolicySource;
@@ -70,6 +71,8 @@ pub struct RootSource {
     /// The Root, while unsealed: new tenants and terms are wrapped under it.
     pub(super) held: Mutex<Option<Arc<Root>>>,
     pub(super) ceremony: Mutex<Assembly>,
+    /// The way to an HSM or KMS.
+    pub reach: Reach,
 }
 
 impl RootSource {
@@ -77,7 +80,13 @@ impl RootSource {
     #[must_use]
     pub fn new(descriptor: Descriptor, dev_key: Option<PathBuf>) -> Self {
         let ceremony = Mutex::new(Assembly::new(descriptor.clone()));
-        Self { descriptor, dev_key, held: Mutex::new(None), ceremony }
+        Self { descriptor, dev_key, held: Mutex::new(None), ceremony, reach: Reach::default() }
+    }
+
+    /// With the way to an HSM or KMS.
+    #[must_use]
+    pub fn reached_by(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     /// The Root, if the vault is unsealed. It may be slow or away, so it is not asked for anything while the lock is held.

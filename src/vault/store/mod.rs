@@ -246,6 +246,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::TooLarge`] for more places than [`strongroom_wire::limits::STORE_PAGE_MAX`].
     async fn sample(&self, places: Vec<u64>) -> Result<Vec<CardRow>, StoreError>;
 
+    /// Whether an operator sealed the vault, so that it does not open by itself.
+    async fn stays_sealed(&self) -> Result<bool, StoreError>;
+
+    /// Notes that it shall, or shall not.
+    async fn set_stays_sealed(&self, stays: bool) -> Result<(), StoreError>;
+
     /// Number of the newest migration.
     fn schema(&self) -> u32;
 

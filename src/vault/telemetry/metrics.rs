@@ -59,6 +59,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     latency: Family<RouteLabels, Histogram, fn() -> Histogram>,
     unsealed: Gauge,
+    root_available: Gauge,
     key_age: Family<KeyLabels, Gauge>,
     key_wraps: Family<KeyLabels, Gauge>,
     audit_size: Gauge,
@@ -79,6 +80,8 @@ pub struct Metrics {
 pub struct Snapshot {
     /// Whether keys are in memory.
     pub unsealed: bool,
+    /// Whether the Root can be used, so that new keys can be made.
+    pub root_available: bool,
     /// Tenant (empty for the vault), purpose, term, state, age in seconds, wraps.
     pub keys: Vec<(String, &'static str, u32, &'static str, u64, u64)>,
     /// Entries in the audit log.
@@ -106,6 +109,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("strongroom");
         let requests = Family::default();
         let latency = Family::new_with_constructor(latency_buckets as fn() -> Histogram);
+        let root_available = Gauge::default();
         let (unsealed, audit_size, audit_lag, audit_failing) =
             (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
         let (key_age, key_wraps) = (Family::default(), Family::default());
@@ -114,6 +118,7 @@ impl Metrics {
         registry.register("requests", "Requests by listener, route and status", requests.clone());
         registry.register_with_unit("request_duration", "Time to answer", Unit::Seconds, latency.clone());
         registry.register("unsealed", "1 while keys are in memory", unsealed.clone());
+        registry.register("root_available", "1 while the Root can make and unwrap keys", root_available.clone());
         registry.register_with_unit("key_age", "Age of each term of each key", Unit::Seconds, key_age.clone());
         registry.register("key_wraps", "Wraps done under each Kek, at most", key_wraps.clone());
         registry.register("audit_entries", "Entries in the audit log", audit_size.clone());
@@ -134,6 +139,7 @@ impl Metrics {
             requests,
             latency,
             unsealed,
+            root_available,
             key_age,
             key_wraps,
             audit_size,
@@ -158,6 +164,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, now: &Snapshot) -> String {
         self.unsealed.set(i64::from(now.unsealed));
+        self.root_available.set(i64::from(now.root_available));
         self.audit_size.set(signed(now.audit_size));
         self.audit_lag.set(signed(now.audit_lag));
         self.audit_failing.set(i64::from(now.audit_failing));
@@ -205,6 +212,7 @@ mod tests {
         metrics.answered(ListenerLabel::Release, "/v1/payment_methods", 201, Duration::from_millis(2));
         let now = Snapshot {
             unsealed: true,
+            root_available: false,
             keys: vec![("acme".into(), "kek", 2, "active", 60, 5)],
             audit_size: 7,
             audit_lag: 1,
@@ -216,6 +224,7 @@ mod tests {
         for line in [
             "strongroom_requests_total{listener=\"Release\",route=\"/v1/payment_methods\",status=\"201\"} 1",
             "strongroom_unsealed 1",
+            "strongroom_root_available 0",
             "strongroom_audit_entries 7",
             "strongroom_certificate_not_after{role=\"intake_server\",id=\"00ff\"} 1800000000",
             "strongroom_key_wraps{tenant=\"acme\",purpose=\"kek\",term=\"2\",state=\"active\"} 5",

@@ -82,3 +82,11 @@ pub(in crate::store) async fn keys_over_the_limit_are_refused(store: Arc<dyn Sto
     assert_eq!(store.change_keys(change(long)).await, Err(StoreError::TooLarge));
     assert_eq!(store.change_keys(change(fits)).await, Ok(true));
 }
+
+pub(in crate::store) async fn what_an_operator_sealed_stays_noted(store: Arc<dyn Store>) {
+    assert!(!store.stays_sealed().await.unwrap());
+    for stays in [true, true, false, false, true] {
+        store.set_stays_sealed(stays).await.unwrap();
+        assert_eq!(store.stays_sealed().await.unwrap(), stays);
+    }
+}

@@ -32,7 +32,8 @@ macro_rules! conformance {
             of_many_at_once_one_spends);
         $crate::store::conformance::conformance!($open, keys:
             a_tenant_comes_with_its_keys, a_key_change_that_does_not_fit_changes_nothing,
-            a_destroyed_key_has_no_bytes, wraps_only_grow, keys_over_the_limit_are_refused);
+            a_destroyed_key_has_no_bytes, wraps_only_grow, keys_over_the_limit_are_refused,
+            what_an_operator_sealed_stays_noted);
         $crate::store::conformance::conformance!($open, shred:
             a_shredded_tenant_keeps_its_name_and_no_key, every_record_of_a_tenant_is_shredded_by_its_place,
             a_deleted_card_takes_the_answers_that_show_it, cards_over_age_are_counted_and_listed_oldest_first,

@@ -178,3 +178,20 @@ fn state(number: u8) -> Result<KeyState, StoreError> {
         .find(|state| *state as u8 == number)
         .ok_or(StoreError::Corrupt)
 }
+
+/// Whether an operator sealed the vault.
+pub(super) fn stays_sealed(conn: &Connection) -> Result<bool, StoreError> {
+    conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM settings WHERE name = 'stays-sealed')")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .map_err(fault)
+}
+
+/// Notes that an operator sealed the vault, or unsealed it.
+pub(super) fn set_stays_sealed(desk: &mut Desk<'_>, stays: bool) -> Result<(), StoreError> {
+    let statement = if stays {
+        "INSERT OR IGNORE INTO settings (name, value) VALUES ('stays-sealed', x'01')"
+    } else {
+        "DELETE FROM settings WHERE name = 'stays-sealed'"
+    };
+    desk.conn.execute(statement, []).map_err(fault).map(drop)
+}

@@ -361,6 +361,14 @@ impl Store for SqliteStore {
         self.readers.short(|conn| kept::list(conn, prefix))
     }
 
+    async fn stays_sealed(&self) -> Result<bool, StoreError> {
+        self.readers.short(keys::stays_sealed)
+    }
+
+    async fn set_stays_sealed(&self, stays: bool) -> Result<(), StoreError> {
+        self.writer.write(move |desk| keys::set_stays_sealed(desk, stays)).await
+    }
+
     async fn insert_act(&self, act: ActRow) -> Result<(), StoreError> {
         acts::check(&act)?;
         self.writer.write(move |desk| acts::insert(desk, &act)).await

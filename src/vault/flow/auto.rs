@@ -1,0 +1,221 @@
+//! Auto: a vault whose Root is in an HSM or KMS opens by itself, tries again for as long as that is away, and says when it
+//! is lost later. Keys that are in memory do not need it: cards go on being stored and released.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use strongroom_keys::root::place::Site;
+use strongroom_keys::root::{Root, RootError};
+use strongroom_wire::admin::{Phase, UnsealProgress};
+use strongroom_wire::entry::OwnAct;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::{Asker, FlowError, Vault, unseal};
+use crate::audit::Own;
+use crate::policy::{Note, Unseal};
+use crate::telemetry::log;
+
+/// How the HSM or KMS is reached, and how it was the last time it was asked.
+pub struct Reach {
+    site: Site,
+    every: Duration,
+    /// Why the Root could not be used the last time; none while it can, or was not asked yet.
+    fault: Mutex<Option<RootError>>,
+    /// An operator sealed the vault: it does not open by itself again.
+    stays_sealed: AtomicBool,
+    /// Another attempt is wanted now.
+    nudge: Notify,
+}
+
+impl Reach {
+    /// With the settings of this machine and the time between two probes.
+    #[must_use]
+    pub fn new(site: Site, every: Duration) -> Self {
+        let (fault, stays_sealed) = (Mutex::default(), AtomicBool::new(false));
+        Self { site, every, fault, stays_sealed, nudge: Notify::new() }
+    }
+
+    /// How it is reached.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Why the Root could not be used the last time it was asked.
+    #[must_use]
+    pub fn fault(&self) -> Option<RootError> {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, fault: Option<RootError>) -> Option<RootError> {
+        std::mem::replace(&mut *self.fault.lock().unwrap_or_else(PoisonError::into_inner), fault)
+    }
+
+    pub(super) fn stays_sealed(&self) -> bool {
+        self.stays_sealed.load(Ordering::SeqCst)
+    }
+}
+
+impl Default for Reach {
+    /// No way to an HSM or KMS.
+    fn default() -> Self {
+        Self::new(Site::default(), PROBE_DEFAULT)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    auto: bool,
+}
+
+/// Whether the body of an unseal asks for the HSM or KMS: it is empty, or `{"auto":true}`.
+#[must_use]
+pub fn is_asked_by(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty() || serde_json::from_slice::<Wish>(body).is_ok_and(|wish| wish.auto)
+}
+
+/// Opens the vault with the HSM or KMS, asked by an operator; it opens by itself again from then on.
+///
+/// # Errors
+/// [`FlowError::Root`] says why the Root cannot be used; it is tried again by itself if that may pass.
+pub async fn ask(vault: &Arc<Vault>, asker: &Asker) -> Result<UnsealProgress, FlowError> {
+    let permit = vault.permit::<Unseal>(asker, (), Note::words("auto")).await?;
+    if !vault.root.descriptor.kind().opens_by_itself() {
+        return Err(FlowError::Conflict("this vault's root is not in an HSM or KMS; custodians hand in their shares"));
+    }
+    if vault.barrier.is_unsealed() {
+        return Err(FlowError::Conflict("the vault is unsealed already; nothing was done"));
+    }
+    let _asked = vault.warrant(permit).await?;
+    vault.store.set_stays_sealed(false).await?;
+    vault.root.reach.stays_sealed.store(false, Ordering::SeqCst);
+    let opened = attempt(vault).await;
+    // The loop looks again, with its pauses from the shortest on.
+    vault.root.reach.nudge.notify_one();
+    opened?;
+    Ok(UnsealProgress { phase: Phase::Unsealed, shares_given: 0, threshold: 0 })
+}
+
+/// From now on the vault does not open by itself, not after a restart either. Sealing goes on if that cannot be written.
+pub(super) async fn stay_sealed(vault: &Vault) {
+    if !vault.root.descriptor.kind().opens_by_itself() {
+        return;
+    }
+    vault.root.reach.stays_sealed.store(true, Ordering::SeqCst);
+    if vault.store.set_stays_sealed(true).await.is_err() {
+        log::error("that the vault shall stay sealed could not be stored: a restart opens it", &[]);
+    }
+}
+
+/// Opens the vault and keeps an eye on its Root until the process ends. Nothing to do where the Root is in memory.
+pub async fn keep_open(vault: &Arc<Vault>) {
+    if !vault.root.descriptor.kind().opens_by_itself() {
+        return;
+    }
+    let reach = &vault.root.reach;
+    match vault.store.stays_sealed().await {
+        Ok(false) => {}
+        Ok(true) => {
+            log::warn("an operator sealed the vault: it stays so until `vaultctl unseal --auto`", &[]);
+            reach.stays_sealed.store(true, Ordering::SeqCst);
+        }
+        Err(_) => {
+            log::error("whether an operator sealed the vault cannot be read: it stays sealed", &[]);
+            reach.stays_sealed.store(true, Ordering::SeqCst);
+        }
+    }
+    let mut pause = RETRY_LEAST;
+    loop {
+        let wait = if vault.barrier.is_unsealed() {
+            pause = RETRY_LEAST;
+            probe(vault).await;
+            reach.every
+        } else if reach.stays_sealed() {
+            FOR_LONG
+        } else {
+            match attempt(vault).await {
+                Ok(()) => reach.every,
+                Err(FlowError::Root(why)) if !why.may_pass() => FOR_LONG,
+                Err(FlowError::Tampered) => FOR_LONG,
+                Err(_) => {
+                    let wait = pause;
+                    pause = (pause * 2).min(RETRY_MOST);
+                    wait
+                }
+            }
+        };
+        if timeout(wait, reach.nudge.notified()).await.is_ok() {
+            pause = RETRY_LEAST;
+        }
+    }
+}
+
+/// Reaches the Root, then opens the vault with it.
+async fn attempt(vault: &Arc<Vault>) -> Result<(), FlowError> {
+    let opened = match Root::reach(&vault.root.descriptor, &vault.root.reach.site).await {
+        Ok(root) => unseal::open(vault, root).await,
+        Err(why) => Err(FlowError::Root(why)),
+    };
+    match &opened {
+        Ok(()) => note(vault, None).await,
+        Err(FlowError::Root(why)) => note(vault, Some(*why)).await,
+        Err(FlowError::Tampered) => {
+            log::error("NOT UNSEALED: a wrapped key in the store does not belong to this root", &[]);
+            note(vault, Some(RootError::Unauthentic)).await;
+        }
+        Err(_) => log::error("not unsealed: the store or the audit log did not do its part", &[]),
+    }
+    opened
+}
+
+/// Asks a Root that is in use for a small thing.
+async fn probe(vault: &Arc<Vault>) {
+    let Ok(root) = vault.root.get().await else { return };
+    note(vault, root.probe().await.err()).await;
+}
+
+/// Says and records a change for the worse or the better.
+async fn note(vault: &Arc<Vault>, now: Option<RootError>) {
+    let before = vault.root.reach.set(now);
+    let (act, word) = match (before, now) {
+        (None, Some(why)) => (OwnAct::RootLost, why.word()),
+        (Some(_), None) => (OwnAct::RootBack, "available"),
+        (Some(before), Some(why)) if before.word() != why.word() => (OwnAct::RootLost, why.word()),
+        _ => return,
+    };
+    match act {
+        OwnAct::RootBack => log::info("the HSM or KMS that holds the root can be used again", &[]),
+        _ if vault.barrier.is_unsealed() => {
+            log::error("the root cannot be used: cards go on, new keys cannot be made", &[("why", &word)])
+        }
+        _ => log::error("the root cannot be used: the vault stays sealed", &[("why", &word)]),
+    }
+    if vault.audit.record_own(act, Own::noting(Note::words(word))).await.is_err() {
+        log::error("the change could not be recorded", &[]);
+    }
+}
+
+const PROBE_DEFAULT: Duration = Duration::from_secs(10);
+const RETRY_LEAST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(60);
+/// Until somebody asks.
+const FOR_LONG: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_body_or_the_wish_itself_asks_for_the_hsm() {
+        for body in ["", " \n", "{\"auto\":true}", "{ \"auto\" : true }"] {
+            assert!(is_asked_by(body.as_bytes()), "{body}");
+        }
+        for body in ["{}", "{\"auto\":false}", "{\"auto\":true,\"index\":1}", "{\"share\":\"\"}", "true", "auto"] {
+            assert!(!is_asked_by(body.as_bytes()), "{body}");
+        }
+    }
+}
