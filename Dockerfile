@@ -8,6 +8,9 @@
 #
 # Inside a container listeners bind 0.0.0.0, which a development root refuses. There is no HEALTHCHECK: health is asked for
 # on the admin listener with a client certificate, by whoever watches the vault.
+#
+# A static vaultd cannot load the PKCS#11 library of an HSM, and says so at the start: a vault whose Root is in one takes a
+# build that is linked dynamically, in an image that has the vendor's library.
 
 # Debian's glibc of this release has its name resolution built in, so that a static binary can look up hosts by itself.
 FROM rust:1.95.0-bookworm AS builder

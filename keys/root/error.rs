@@ -20,7 +20,7 @@ pub enum RootError {
     Denied,
     /// The HSM refused the PIN. It is not tried again by itself, because some wrong PINs lock a token.
     #[error(
-        "the HSM refused the PIN; put the right one into [root.pkcs11] pin_file, see that the token is not locked, then unseal with `vaultctl unseal --auto`"
+        "the HSM refused the PIN; put the right one into [root.pkcs11] pin_file, see that the token is not locked, then run `vaultctl unseal --auto`"
     )]
     PinRefused,
     /// The key is not there, or disabled.

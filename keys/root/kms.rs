@@ -146,7 +146,7 @@ async fn client(site: &KmsSite, region: &str) -> Result<Client, RootError> {
 /// By the code alone: a message of KMS may hold names that belong to nobody's log.
 fn fault<E: ProvideErrorMetadata>(error: &SdkError<E>) -> RootError {
     match error {
-        SdkError::ServiceError(refused) => of_code(refused.err().code().unwrap_or_default()),
+        answered if answered.code().is_some() => of_code(answered.code().unwrap_or_default()),
         // No credentials were found, or the request could not be signed.
         SdkError::ConstructionFailure(_) => RootError::Denied,
         // That none of the standard places had any is told from a failed connection by its type's name alone.

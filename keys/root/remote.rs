@@ -75,7 +75,10 @@ pub async fn found_in_kms(_: Uuid, _: &Site, _: &str, _: &str) -> Result<Descrip
 pub fn can_reach(descriptor: &Descriptor, site: &Site) -> Result<(), RootError> {
     match descriptor.kind() {
         RootKind::Custodians | RootKind::Dev => Ok(()),
-        RootKind::Pkcs11 if cfg!(not(feature = "pkcs11")) => Err(RootError::LeftOut),
+        // A static program cannot load the HSM's library.
+        RootKind::Pkcs11 if cfg!(any(not(feature = "pkcs11"), target_feature = "crt-static")) => {
+            Err(RootError::LeftOut)
+        }
         RootKind::Kms if cfg!(not(feature = "kms")) => Err(RootError::LeftOut),
         RootKind::Pkcs11 => site.hsm.as_ref().map(|_| ()).ok_or(RootError::Setting(NO_HSM)),
         RootKind::Kms => site.kms.as_ref().ok_or(RootError::Setting(NO_KMS))?.check(),

@@ -197,6 +197,27 @@ async fn a_wrong_pin_is_not_tried_until_somebody_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pin_that_changed_while_the_vault_runs_is_taken_up_when_somebody_asks() {
+    let world = world(HSM).await;
+    let token = store(&world.release().await.unwrap()).await.unwrap();
+    let (hsm, pin) = (world.hsm.as_ref().unwrap(), world.hsm.as_ref().unwrap().pin());
+    hsm.take_away().unwrap();
+    health(&world, 200, |root| root != "available").await;
+    std::fs::write(&pin, "11111111\n").unwrap();
+    hsm.bring_back().unwrap();
+    health(&world, 200, |root| root == "pin-refused").await;
+    std::fs::write(&pin, format!("{PIN}\n")).unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    health(&world, 200, |root| root == "pin-refused").await;
+    reveal(&world, &token).await;
+    let custodian = world.credentials("custodian", "c1").unwrap();
+    world.vaultctl(&custodian, &["unseal", "--auto"]).unwrap();
+    health(&world, 200, |root| root == "available").await;
+    world.register("late").await.unwrap();
+    reveal(&world, &token).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vault_that_an_operator_sealed_stays_so_over_a_restart() {
     let mut world = world(HSM).await;
     let token = store(&world.release().await.unwrap()).await.unwrap();

@@ -70,17 +70,11 @@ impl Line {
         }
         let mut nonce = *nonce;
         let gcm = Mechanism::AesGcm(GcmParams::new(&mut nonce, associated, TAG_BITS.into())?);
-        match self.session.decrypt(&gcm, self.key, rest) {
-            Ok(opened) => Ok(Zeroizing::new(opened)),
-            Err(Error::Pkcs11(
-                RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange | RvError::SignatureInvalid,
-                _,
-            )) => Err(UNAUTHENTIC),
-            Err(Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed | RvError::ArgumentsBad, _)) => {
-                Err(Fault::Unclear)
-            }
-            Err(other) => Err(other.into()),
-        }
+        self.session.decrypt(&gcm, self.key, rest).map(Zeroizing::new).map_err(|error| match error.into() {
+            // Tokens have many words for a tag that does not fit, some of which mean other things too.
+            Fault::Lost => Fault::Unclear,
+            other => other,
+        })
     }
 
     /// Whether the key seals and opens on this line, which tells a bad ciphertext from a bad line.

@@ -31,7 +31,8 @@ pub(super) async fn ready(state: web::Data<State>) -> Answer {
     if let Some(word) = vault.root_word() {
         said["root"] = word.into();
     }
-    json(if missing.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &said)
+    let status = StatusCode::from_u16(if missing.is_none() { 200 } else { 503 });
+    json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &said)
 }
 
 /// The OpenAPI document of vaultd.

@@ -78,7 +78,8 @@ pub fn is_asked_by(body: &[u8]) -> bool {
     body.trim_ascii().is_empty() || serde_json::from_slice::<Wish>(body).is_ok_and(|wish| wish.auto)
 }
 
-/// Opens the vault with the HSM or KMS, asked by an operator; it opens by itself again from then on.
+/// Opens the vault with the HSM or KMS, asked by an operator; it opens by itself again from then on. A vault that is open
+/// and has lost its Root reaches for it anew, with the settings and the PIN as they are now.
 ///
 /// # Errors
 /// [`FlowError::Root`] says why the Root cannot be used; it is tried again by itself if that may pass.
@@ -87,17 +88,42 @@ pub async fn ask(vault: &Arc<Vault>, asker: &Asker) -> Result<UnsealProgress, Fl
     if !vault.root.descriptor.kind().opens_by_itself() {
         return Err(FlowError::Conflict("this vault's root is not in an HSM or KMS; custodians hand in their shares"));
     }
-    if vault.barrier.is_unsealed() {
+    let is_open = vault.barrier.is_unsealed();
+    if is_open && vault.root.reach.fault().is_none() {
         return Err(FlowError::Conflict("the vault is unsealed already; nothing was done"));
     }
     let _asked = vault.warrant(permit).await?;
+    if is_open {
+        reach_anew(vault).await?;
+        return Ok(OPEN);
+    }
     vault.store.set_stays_sealed(false).await?;
     vault.root.reach.stays_sealed.store(false, Ordering::SeqCst);
     let opened = attempt(vault).await;
-    // The loop looks again, with its pauses from the shortest on.
-    vault.root.reach.nudge.notify_one();
+    // The loop looks again, with its pauses from the shortest on, unless that would be the same try once more.
+    if !matches!(opened, Err(FlowError::Root(why)) if !why.may_pass()) {
+        vault.root.reach.nudge.notify_one();
+    }
     opened?;
-    Ok(UnsealProgress { phase: Phase::Unsealed, shares_given: 0, threshold: 0 })
+    Ok(OPEN)
+}
+
+/// Keys stay as they are; only the way to the Root is a new one. It opens the check text of the same root.json, so it is the
+/// same Root.
+async fn reach_anew(vault: &Arc<Vault>) -> Result<(), FlowError> {
+    match Root::reach(&vault.root.descriptor, &vault.root.reach.site).await {
+        Ok(root) => {
+            let mut held = vault.root.held.lock().await;
+            *held.as_mut().ok_or(FlowError::Sealed)? = Arc::new(root);
+            drop(held);
+            note(vault, None).await;
+            Ok(())
+        }
+        Err(why) => {
+            note(vault, Some(why)).await;
+            Err(FlowError::Root(why))
+        }
+    }
 }
 
 /// From now on the vault does not open by itself, not after a restart either. Sealing goes on if that cannot be written.
@@ -129,18 +155,27 @@ pub async fn keep_open(vault: &Arc<Vault>) {
         }
     }
     let mut pause = RETRY_LEAST;
+    // What does not pass by itself is not tried by itself: a wrong PIN would lock the token sooner or later.
+    let mut gave_up = false;
     loop {
         let wait = if vault.barrier.is_unsealed() {
             pause = RETRY_LEAST;
+            gave_up = false;
             probe(vault).await;
             reach.every
-        } else if reach.stays_sealed() {
-            FOR_LONG
+        } else if reach.stays_sealed() || gave_up {
+            reach.every
         } else {
             match attempt(vault).await {
                 Ok(()) => reach.every,
-                Err(FlowError::Root(why)) if !why.may_pass() => FOR_LONG,
-                Err(FlowError::Tampered) => FOR_LONG,
+                Err(FlowError::Root(why)) if !why.may_pass() => {
+                    gave_up = true;
+                    reach.every
+                }
+                Err(FlowError::Tampered) => {
+                    gave_up = true;
+                    reach.every
+                }
                 Err(_) => {
                     let wait = pause;
                     pause = (pause * 2).min(RETRY_MOST);
@@ -149,7 +184,7 @@ pub async fn keep_open(vault: &Arc<Vault>) {
             }
         };
         if timeout(wait, reach.nudge.notified()).await.is_ok() {
-            pause = RETRY_LEAST;
+            (pause, gave_up) = (RETRY_LEAST, false);
         }
     }
 }
@@ -202,8 +237,7 @@ async fn note(vault: &Arc<Vault>, now: Option<RootError>) {
 const PROBE_DEFAULT: Duration = Duration::from_secs(10);
 const RETRY_LEAST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
-/// Until somebody asks.
-const FOR_LONG: Duration = Duration::from_secs(3600);
+const OPEN: UnsealProgress = UnsealProgress { phase: Phase::Unsealed, shares_given: 0, threshold: 0 };
 
 #[cfg(test)]
 mod tests {
