@@ -1,6 +1,6 @@
 //! Where a stream of entries goes: standard output, TCP, TLS, a unix socket; as JSON Lines or as syslog (RFC 5424).
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,10 @@ pub(super) struct Sink {
 }
 
 enum Open {
-    Bytes(Box<dyn Write>),
+    Stdout(io::Stdout),
+    Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Unix(UnixStream),
     Datagrams(UnixDatagram),
 }
 
@@ -94,7 +97,8 @@ impl Sink {
     }
 
     fn try_write(&mut self, entries: &[EntryView]) -> io::Result<()> {
-        let mut open = match self.open.take() {
+        // What is written to a receiver that hung up is lost without an error, so it is asked first.
+        let mut open = match self.open.take().and_then(|mut open| (!open.is_over()).then_some(open)) {
             Some(open) => open,
             None => self.connect()?,
         };
@@ -104,23 +108,28 @@ impl Sink {
                     socket.send(self.message(entry).as_bytes())?;
                 }
             }
-            Open::Bytes(to) => {
-                let mut bytes = Vec::new();
-                for entry in entries {
-                    let message = self.message(entry);
-                    // Standard output has lines; a syslog receiver is told how long each message is.
-                    if self.format == Format::Syslog && self.target.is_some() {
-                        write!(bytes, "{} {message}", message.len())?;
-                    } else {
-                        writeln!(bytes, "{message}")?;
-                    }
-                }
-                to.write_all(&bytes)?;
-                to.flush()?;
-            }
+            Open::Stdout(to) => self.hand_over(to, entries)?,
+            Open::Tcp(to) => self.hand_over(to, entries)?,
+            Open::Tls(to) => self.hand_over(to, entries)?,
+            Open::Unix(to) => self.hand_over(to, entries)?,
         }
         self.open = Some(open);
         Ok(())
+    }
+
+    fn hand_over(&self, to: &mut impl Write, entries: &[EntryView]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        for entry in entries {
+            let message = self.message(entry);
+            // Standard output has lines; a syslog receiver is told how long each message is.
+            if self.format == Format::Syslog && self.target.is_some() {
+                write!(bytes, "{} {message}", message.len())?;
+            } else {
+                writeln!(bytes, "{message}")?;
+            }
+        }
+        to.write_all(&bytes)?;
+        to.flush()
     }
 
     fn message(&self, entry: &EntryView) -> String {
@@ -137,8 +146,8 @@ impl Sink {
             io::Result::Ok(socket)
         };
         Ok(match &self.target {
-            None => Open::Bytes(Box::new(io::stdout())),
-            Some(Target::Tcp(to)) => Open::Bytes(Box::new(tcp(to)?)),
+            None => Open::Stdout(io::stdout()),
+            Some(Target::Tcp(to)) => Open::Tcp(tcp(to)?),
             Some(Target::Tls(to)) => {
                 let host = to.rsplit_once(':').map_or(to.as_str(), |(host, _)| host).to_owned();
                 let host = host.trim_matches(['[', ']']).to_owned();
@@ -150,17 +159,51 @@ impl Sink {
                 while tls.conn.is_handshaking() {
                     tls.conn.complete_io(&mut tls.sock)?;
                 }
-                Open::Bytes(Box::new(tls))
+                Open::Tls(Box::new(tls))
             }
             Some(Target::Unix(path)) => {
                 let socket = UnixDatagram::unbound()?;
                 match socket.connect(path) {
                     Ok(()) => Open::Datagrams(socket),
                     // A socket of the other kind.
-                    Err(_) => Open::Bytes(Box::new(UnixStream::connect(path)?)),
+                    Err(_) => Open::Unix(UnixStream::connect(path)?),
                 }
             }
         })
+    }
+}
+
+impl Open {
+    /// Whether the other end hung up. Receivers of a log say nothing; whatever they say is read and passed over.
+    fn is_over(&mut self) -> bool {
+        match self {
+            Open::Stdout(_) | Open::Datagrams(_) => false,
+            Open::Tcp(socket) => {
+                let over = socket.set_nonblocking(true).is_err() || ended(socket);
+                over || socket.set_nonblocking(false).is_err()
+            }
+            Open::Unix(socket) => {
+                let over = socket.set_nonblocking(true).is_err() || ended(socket);
+                over || socket.set_nonblocking(false).is_err()
+            }
+            Open::Tls(tls) => {
+                let over = tls.sock.set_nonblocking(true).is_err() || ended(tls);
+                over || tls.sock.set_nonblocking(false).is_err()
+            }
+        }
+    }
+}
+
+/// Reads what there is without waiting for more.
+fn ended(from: &mut impl Read) -> bool {
+    let mut bytes = [0; 1024];
+    loop {
+        match from.read(&mut bytes) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 }
 
@@ -202,85 +245,5 @@ const FACILITY: u32 = 13;
 const WRITE_MAX: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read as _;
-    use std::net::TcpListener;
-
-    use strongroom_wire::entry::{Act, Entry, OwnAct, Reason, Subject};
-    use strongroom_wire::{RequestId, Scope};
-
-    use super::*;
-
-    fn entry(index: u64, outcome: Outcome) -> EntryView {
-        let entry = Entry {
-            at_ms: 1_764_000_000_123,
-            act: if outcome == Outcome::Allowed { Act::Own(OwnAct::Started) } else { Act::Asked(Scope::Reveal) },
-            outcome,
-            reason: Reason::None,
-            request: RequestId::fresh(),
-            subject: Subject::None,
-            origin: None,
-            tenant: None,
-            who: "spiffe://strongroom/orchestrator/main".to_owned(),
-            note: "a \"quoted\"\nnote".to_owned(),
-        };
-        EntryView::of(index, &entry, "AA==".to_owned())
-    }
-
-    #[test]
-    fn a_message_has_the_fields_of_rfc_5424_and_one_line() {
-        let message = syslog("strongroom/v1", &entry(41, Outcome::Allowed));
-        let head = "<110>1 2025-11-24T16:00:00.123Z strongroom/v1 vaultd - started [meta sequenceId=\"42\"] {";
-        assert!(message.starts_with(head), "{message}");
-        assert!(!message.contains('\n'));
-        let json: EntryView = serde_json::from_str(&message[head.len() - 1..]).unwrap();
-        assert_eq!(json.index, 41);
-        assert!(syslog("o", &entry(0, Outcome::Refused)).starts_with("<108>1 "));
-        assert!(syslog("o", &entry(0, Outcome::Failed)).starts_with("<107>1 "));
-        assert!(syslog("o", &entry(0x7fff_ffff, Outcome::Ended)).contains("sequenceId=\"1\""));
-    }
-
-    #[test]
-    fn an_address_of_another_form_is_refused() {
-        assert_eq!("tcp://log:601".parse(), Ok(Target::Tcp("log:601".to_owned())));
-        assert_eq!("tls://[::1]:6514".parse(), Ok(Target::Tls("[::1]:6514".to_owned())));
-        assert_eq!("unix:/dev/log".parse(), Ok(Target::Unix("/dev/log".into())));
-        for bad in ["", "log:601", "tcp:log:601", "tcp://log", "tcp://:601", "tls://log:0", "udp://log:514", "unix:log"]
-        {
-            assert!(bad.parse::<Target>().is_err(), "{bad}");
-        }
-        assert!(Sink::new(Format::Jsonl, "o", Some(Target::Tls("log:1".to_owned())), None).is_err());
-    }
-
-    #[test]
-    fn over_tcp_each_message_stands_behind_its_length() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let to = Target::Tcp(listener.local_addr().unwrap().to_string());
-        let mut sink = Sink::new(Format::Syslog, "o", Some(to), None).unwrap();
-        sink.write(&[entry(0, Outcome::Allowed), entry(1, Outcome::Refused)]).unwrap();
-        drop(sink);
-        let mut text = String::new();
-        listener.accept().unwrap().0.read_to_string(&mut text).unwrap();
-        for index in [0, 1] {
-            let (length, rest) = text.split_once(' ').unwrap();
-            let (message, rest) = rest.split_at(length.parse().unwrap());
-            assert!(message.ends_with('}') && message.contains(&format!("\"index\":{index}")), "{message}");
-            text = rest.to_owned();
-        }
-        assert_eq!(text, "");
-    }
-
-    #[test]
-    fn a_unix_socket_gets_a_datagram_for_each() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let socket = UnixDatagram::bind(&path).unwrap();
-        let mut sink = Sink::new(Format::Syslog, "o", Some(Target::Unix(path)), None).unwrap();
-        sink.write(&[entry(0, Outcome::Allowed), entry(1, Outcome::Allowed)]).unwrap();
-        for index in [0, 1] {
-            let mut bytes = [0; 4096];
-            let count = socket.recv(&mut bytes).unwrap();
-            assert!(String::from_utf8_lossy(&bytes[..count]).contains(&format!("sequenceId=\"{}\"", index + 1)));
-        }
-    }
-}
+#[path = "sink_tests.rs"]
+mod tests;
