@@ -55,7 +55,7 @@ async fn an_update_changes_what_it_names_and_never_the_number() -> Result<()> {
     let path = format!("/v1/payment_methods/{}", id(&stored));
     let patch = |body| {
         let (release, path) = (release.clone(), path.clone());
-        async move { release.send(reqwest::Method::PATCH, &path, Some(&body), &[]).await }
+        async move { release.send(Method::PATCH, &path, Some(&body), &[]).await }
     };
     let changed = patch(json!({"card": {"exp_month": 1, "exp_year": 2033}})).await?.expect(200)?;
     assert_eq!((changed["card"]["exp_month"].as_u64(), changed["card"]["exp_year"].as_u64()), (Some(1), Some(2033)));
@@ -75,8 +75,8 @@ async fn a_deleted_card_is_gone_for_every_request() -> Result<()> {
     let (_world, release) = vault().await?;
     let token = id(&release.post("/v1/payment_methods", &card(VISA, json!({}))).await?.expect(201)?);
     let path = format!("/v1/payment_methods/{token}");
-    release.send(reqwest::Method::DELETE, &path, None, &[]).await?.must_be(204)?;
-    release.send(reqwest::Method::DELETE, &path, None, &[]).await?.must_be(404)?;
+    release.send(Method::DELETE, &path, None, &[]).await?.must_be(204)?;
+    release.send(Method::DELETE, &path, None, &[]).await?.must_be(404)?;
     release.get(&path).await?.must_be(404)?;
     let asked = json!({"purpose": "authorize", "reference": "pay_1"});
     release.post(&format!("{path}/reveal"), &asked).await?.must_be(404)?;
