@@ -174,6 +174,18 @@ async fn the_inventory_has_every_certificate_and_no_path() {
     let alice = world.credentials("security", "alice").unwrap();
     let table = world.vaultctl(&alice, &["certs"]).unwrap();
     assert!(table.contains("client_crl") && table.contains("internal_server"), "{table}");
+    let inventory = world.vaultctl(&alice, &["inventory"]).unwrap();
+    for word in ["AES-256-GCM", "Argon2id", "X25519MLKEM768", "TLSv1_3", "fingerprint", "Root (dev)"] {
+        assert!(inventory.contains(word), "{word} is missing from the inventory:\n{inventory}");
+    }
+    let bom = world.vaultctl(&alice, &["inventory", "--format", "cyclonedx"]).unwrap();
+    let bom: serde_json::Value = serde_json::from_str(&bom).unwrap();
+    assert_eq!((bom["bomFormat"].as_str(), bom["specVersion"].as_str()), (Some("CycloneDX"), Some("1.6")));
+    let refs: Vec<&str> =
+        bom["components"].as_array().unwrap().iter().map(|one| one["bom-ref"].as_str().unwrap()).collect();
+    let unique: std::collections::BTreeSet<&str> = refs.iter().copied().collect();
+    assert_eq!(unique.len(), refs.len(), "{refs:?}");
+    assert!(unique.contains("key/acme/kek/1"), "{refs:?}");
     let soon = world.vaultctl(&alice, &["certs", "--within", "30"]).unwrap_err().to_string();
     assert!(soon.contains("1 of them ends within 30 days"), "{soon}");
 }

@@ -12,7 +12,13 @@ pub(super) fn document(whole: &Whole) -> Value {
     components.extend(whole.certificates.iter().map(|one| {
         json!({
             "type": "cryptographic-asset",
-            "bom-ref": format!("certificate/{}/{}", one.role.as_str(), one.sha256),
+            // One CA may be that of several destinations.
+            "bom-ref": format!(
+                "certificate/{}/{}{}",
+                one.role.as_str(),
+                one.destination.as_ref().map(|name| format!("{name}/")).unwrap_or_default(),
+                one.sha256
+            ),
             "name": if one.names.is_empty() { one.subject.clone() } else { one.names.join(" ") },
             "cryptoProperties": {
                 "assetType": "certificate",
