@@ -1,12 +1,13 @@
 //! The Root in an HSM, with tokens of SoftHSM: every law, and what tokens do that memory does not.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
+use tokio::time::timeout;
 
 use super::parts::{PIN, SoftHsm, module};
 use super::{Pair, every_law, many_at_a_time, place, used_everywhere};
@@ -77,6 +78,11 @@ async fn a_descriptor_that_was_changed_opens_nothing() {
     let unknown = json.replace(&id(&json), "00");
     let found = Root::reach(&Descriptor::parse(unknown.as_bytes()).unwrap(), &hsm.site()).await;
     assert_eq!(found.err(), Some(RootError::NoKey));
+    for (from, to) in
+        [("\"mechanism\"", "\"more\": 1, \"mechanism\""), ("CKM_AES_GCM", "CKM_AES_CBC"), ("\"pkcs11\"", "\"kms\"")]
+    {
+        assert!(Descriptor::parse(json.replace(from, to).as_bytes()).is_err(), "{to}");
+    }
     let nowhere = json.replace("\"one\"", "\"none\"");
     let found = Root::reach(&Descriptor::parse(nowhere.as_bytes()).unwrap(), &hsm.site()).await;
     assert_eq!(found.err(), Some(RootError::Unavailable));
@@ -144,6 +150,36 @@ async fn a_token_that_was_taken_away_is_unavailable_and_comes_back() {
         assert!(root.unwrap_key::<Kek>(&at, 1, &wrapped).await.is_ok());
         used_everywhere(&root).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_hangs_holds_nobody_up_for_long() {
+    let Some(hsm) = SoftHsm::of("hsm::a_token_that_hangs_holds_nobody_up_for_long") else { return };
+    let mut site = hsm.site();
+    site.hsm.as_mut().unwrap().timeout = Duration::from_secs(1);
+    let root = made(&site, "one").await;
+    used_everywhere(&root).await;
+    let hung = hsm.hang();
+    let (began, mut refused) = (Instant::now(), 0);
+    // More than there may be calls at a time.
+    for _ in 0..4 {
+        for _ in 0..5 {
+            refused += u32::from(timeout(Duration::from_millis(1), root.probe()).await.is_err());
+        }
+        assert_eq!(root.probe().await, Err(RootError::Unavailable));
+    }
+    let took = began.elapsed();
+    // It hung, and nobody waited much longer than the time that is set.
+    assert!((Duration::from_secs(4)..Duration::from_secs(12)).contains(&took), "{took:?}");
+    assert!(refused > 0);
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
+    assert!(threads < 40, "{threads} threads wait for a token that hangs");
+    hsm.go_on(hung);
+    let end = Instant::now() + Duration::from_secs(20);
+    while root.probe().await.is_err() {
+        assert!(Instant::now() < end, "it did not come back");
+    }
+    used_everywhere(&root).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,6 +62,28 @@ impl SoftHsm {
     pub(super) fn bring_back(&self) {
         fs::rename(self.folder.join("away"), self.folder.join("tokens")).unwrap();
     }
+
+    /// Makes every file of the tokens one whose reader waits for a writer that does not come; the files.
+    pub(super) fn hang(&self) -> Vec<PathBuf> {
+        let tokens = fs::read_dir(self.folder.join("tokens")).unwrap().map(|entry| entry.unwrap().path());
+        let files = tokens.flat_map(|token| fs::read_dir(token).unwrap()).map(|entry| entry.unwrap().path());
+        let files: Vec<PathBuf> = files.filter(|path| path.extension().is_none_or(|ending| ending != "lock")).collect();
+        for file in &files {
+            fs::rename(file, file.with_extension("kept")).unwrap();
+            assert!(Command::new("mkfifo").arg(file).status().unwrap().success());
+        }
+        files
+    }
+
+    /// Lets those who wait read nothing, and puts the files back.
+    pub(super) fn go_on(&self, hung: Vec<PathBuf>) {
+        for file in &hung {
+            let kept = file.with_extension("kept");
+            let writer = fs::OpenOptions::new().read(true).write(true).open(file).unwrap();
+            fs::rename(&kept, file).unwrap();
+            drop(writer);
+        }
+    }
 }
 
 pub(super) fn module() -> PathBuf {
