@@ -1,6 +1,6 @@
 //! Where a Root in an HSM or KMS is: public facts that stand in `root.json`, and settings of one machine that do not.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ impl KmsSite {
 /// # Errors
 /// [`RootError::Setting`] says what is wrong with the file.
 #[cfg(feature = "pkcs11")]
-pub(super) fn read_pin(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, RootError> {
+pub(super) fn read_pin(path: &std::path::Path) -> Result<zeroize::Zeroizing<Vec<u8>>, RootError> {
     use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
 
