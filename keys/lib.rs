@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod intake;
 pub mod inventory;
 pub mod key;
+pub mod lineage;
 pub mod mac;
 pub mod note;
 pub mod root;

@@ -10,7 +10,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rusqlite::{Connection as Db, OpenFlags};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use strongroom_keys::note::Checkpoint;
 use strongroom_wire::backup::{BackupFile, BackupMade, Verified, VerifyRequest};
 use strongroom_wire::limits;
 
@@ -111,7 +110,7 @@ impl Make {
 
 impl Verify {
     fn run(self, say: &Say) -> Result<(), Failure> {
-        let key = audit::public_key(&self.public_key)?;
+        let key = audit::public_keys(&self.public_key)?;
         let manifest = file::read_text(&self.folder.join("manifest.json"), limits::NOTE_BYTES_MAX)?;
         let made: BackupMade = serde_json::from_str(&manifest)
             .map_err(|_| broken("manifest.json is not one of a backup", "name the folder of one backup"))?;
@@ -119,7 +118,7 @@ impl Verify {
             check_file(&self.folder, file)?;
         }
         let cards = check_store(&self.folder.join("vault.db"), &made)?;
-        let checkpoint = Checkpoint::open(&made.checkpoint, &key).map_err(Failure::of)?;
+        let checkpoint = key.open(&made.checkpoint).map_err(Failure::of)?;
         let log = audit::log::open(&self.folder.join("audit.db"))?;
         let findings = audit::log::read(&log, &key, Some(checkpoint))?;
         if let Some(fault) = findings.faults.first() {

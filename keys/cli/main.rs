@@ -17,6 +17,7 @@ mod passphrase;
 mod pki;
 mod proof;
 mod retention;
+mod rotate;
 mod say;
 mod scan;
 mod seal;

@@ -6,11 +6,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom_keys::completion::Completion;
 use strongroom_keys::destruction::{Destruction, Shredding};
+use strongroom_keys::lineage::Handover;
 use strongroom_keys::note::BadNote;
 use strongroom_keys::sign::PublicKey;
-use strongroom_wire::admin::rfc3339_ms;
+use strongroom_wire::admin::{KeyPurpose, rfc3339_ms};
 
-use crate::audit::{public_key, read_small};
+use crate::audit::{public_keys, read_small};
 use crate::failure::Failure;
 use crate::keys::purpose;
 use crate::say::Say;
@@ -50,10 +51,17 @@ impl Proof {
 
 impl Verify {
     fn run(self, say: &Say) -> Result<(), Failure> {
-        let key = public_key(&self.public_key)?;
+        let keys = public_keys(&self.public_key)?;
         let note = read_small(&self.file)?;
         let kind = note.lines().next().unwrap_or_default();
-        let says = read(kind, &note, &key).map_err(|bad| {
+        // Any of the keys may have signed it: a note says when it was made and not beside which entry of the log.
+        let mut says = Err(BadNote::Unsigned);
+        for (key, _) in keys.keys() {
+            if says == Err(BadNote::Unsigned) {
+                says = read(kind, &note, key);
+            }
+        }
+        let says = says.map_err(|bad| {
             Failure::new(
                 format!("{}: {bad}", self.file.display()),
                 match bad {
@@ -66,7 +74,7 @@ impl Verify {
             )
         })?;
         let said = Said { kind: kind.to_owned(), says };
-        say.result(&said, &format!("the signature of {} is right\n{}", key.name(), said.says));
+        say.result(&said, &format!("the signature of {} is right\n{}", keys.newest().name(), said.says));
         Ok(())
     }
 }
@@ -74,13 +82,29 @@ impl Verify {
 /// Each kind of note is known by its first line.
 fn read(kind: &str, note: &str, key: &PublicKey) -> Result<String, BadNote> {
     match kind {
-        "strongroom-completion/1" => {
+        Completion::HEAD => {
             let done = Completion::open(note, key)?;
+            let what = match done.key {
+                KeyPurpose::Fingerprint => "card and secret",
+                KeyPurpose::Session => "session",
+                _ => "record",
+            };
             Ok(format!(
-                "{}: every record is on term {} of the kek, 0 on older terms, at {}",
+                "{}: every {what} is on term {} of the {} key, 0 on older terms, at {}",
                 done.tenant,
                 done.term,
+                done.key,
                 rfc3339_ms(done.at_ms)
+            ))
+        }
+        Handover::HEAD => {
+            let next = Handover::open(note, key)?;
+            Ok(format!(
+                "term {} of the sign key is {}, and signs checkpoints over more than {} entries, at {}",
+                next.term,
+                next.key,
+                next.from_entry,
+                rfc3339_ms(next.at_ms)
             ))
         }
         Destruction::HEAD => {

@@ -56,8 +56,8 @@ pub(crate) struct Shred {
 
 /// `GET /v1/tenants`.
 #[derive(Serialize, Deserialize)]
-struct TenantList {
-    tenants: Vec<Tenant>,
+pub(crate) struct TenantList {
+    pub(crate) tenants: Vec<Tenant>,
 }
 
 impl Tenants {

@@ -13,6 +13,11 @@ use strongroom_wire::limits;
 
 use crate::egress::Plan;
 
+#[path = "config_keys.rs"]
+mod keys;
+
+pub use keys::{Keys, Period};
+
 /// The whole file. It holds paths and numbers, never a secret, and is still never logged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +34,9 @@ pub struct Config {
     pub audit: AuditAt,
     /// Who may do what.
     pub policy: PolicyAt,
+    /// How long keys live.
+    #[serde(default)]
+    pub keys: Keys,
     /// Limits of the browser-facing listener.
     #[serde(default)]
     pub intake: Intake,
@@ -340,6 +348,7 @@ impl Config {
         range("store.bytes_max", least, STORE_BYTES_LEAST, u64::MAX, "give at least 16777216 bytes (16 MiB)")?;
         let destinations = self.destination.len() as u64;
         range("destination", destinations, 0, limits::DESTINATIONS_MAX as u64, "give at most 100 destinations")?;
+        self.keys.check()?;
         range(
             "intake.requests_per_minute_per_address",
             u64::from(self.intake.requests_per_minute_per_address),

@@ -14,14 +14,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsError};
 use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
-use crate::barrier::Barrier;
+use crate::barrier::{Barrier, Cryptoperiods};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, PlanError};
 use crate::flow::auto::{self, Reach};
 use crate::flow::intake::IntakeLife;
 use crate::flow::policy_change::{self, NoPolicy};
-use crate::flow::{FlowError, RootSource, Vault, admin, backup, sweep, unseal};
+use crate::flow::{FlowError, RootSource, Vault, admin, backup, lifetime, sweep, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
 use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
@@ -144,7 +144,15 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     }
     let policy = Policy::new(rules);
     restore_quotas(&policy, &audit, clock.now_ms())?;
-    let rooms = (policy, audit, Barrier::new(Arc::clone(&clock)), Arc::new(store) as Arc<dyn Store>);
+    let periods = Cryptoperiods {
+        kek_ms: config.keys.kek.ms(),
+        fingerprint_ms: config.keys.fingerprint.ms(),
+        session_ms: config.keys.session.ms(),
+        sign_ms: config.keys.sign.ms(),
+        warn_ms: config.keys.warn.ms(),
+    };
+    let barrier = Barrier::with_periods(Arc::clone(&clock), periods);
+    let rooms = (policy, audit, barrier, Arc::new(store) as Arc<dyn Store>);
     let reach = Reach::new(config.root.site(), Duration::from_secs(config.root.probe_seconds));
     let root = RootSource::new(descriptor, config.root.dev_key.clone()).reached_by(reach);
     let mut vault = Vault::new(rooms, source, egress, clock, root, warnings(&config, is_dev, hardened));
@@ -175,6 +183,9 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let sweeping = rt::spawn(async move { sweep::keep_sweeping(&sweeper, every).await });
     let opener = Arc::clone(&vault);
     let opening = rt::spawn(async move { auto::keep_open(&opener).await });
+    let (keeper, look_every, automatic) =
+        (Arc::clone(&vault), config.keys.look_every(), config.keys.rotate_automatically);
+    let keeping = rt::spawn(async move { lifetime::keep_keys(&keeper, look_every, automatic).await });
     let signals = Signals::catch()?;
     announce(&config, addresses)?;
     let stopping = rt::spawn(async move {
@@ -185,8 +196,10 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     stopping.abort();
     sweeping.abort();
     opening.abort();
+    keeping.abort();
+    vault.rotations.end().await;
     // Awaited, so that nothing else holds the vault when it is dropped below.
-    let _ = (stopping.await, sweeping.await, opening.await);
+    let _ = (stopping.await, sweeping.await, opening.await, keeping.await);
     // Sealed and signed at the end; an order to stop is followed even if the log cannot be written.
     let _ = vault.audit.checkpoint().await;
     let _ = vault.audit.record_own(OwnAct::Stopped, Own::noting(Note::none())).await;

@@ -1,6 +1,9 @@
 //! The admin listener's API: what `vaultctl` and vaultd say to each other. A share is a secret and is not among these
 //! types; `strongroom-keys` has it.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::TenantId;
@@ -101,6 +104,41 @@ pub enum KeyPurpose {
     Intake = 5,
 }
 
+impl KeyPurpose {
+    const WORDS: [(KeyPurpose, &'static str); 5] = [
+        (KeyPurpose::Kek, "kek"),
+        (KeyPurpose::Fingerprint, "fingerprint"),
+        (KeyPurpose::Session, "session"),
+        (KeyPurpose::Sign, "sign"),
+        (KeyPurpose::Intake, "intake"),
+    ];
+
+    /// The word in JSON, notes and commands.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(purpose, _)| *purpose == self).map_or("", |(_, word)| word)
+    }
+}
+
+impl fmt::Display for KeyPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No key is called that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key that rotates is kek, fingerprint, session or sign")]
+pub struct BadKeyPurpose;
+
+impl FromStr for KeyPurpose {
+    type Err = BadKeyPurpose;
+
+    fn from_str(text: &str) -> Result<Self, BadKeyPurpose> {
+        Self::WORDS.iter().find(|(_, word)| *word == text).map(|(purpose, _)| *purpose).ok_or(BadKeyPurpose)
+    }
+}
+
 /// Where a term of a key is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -135,6 +173,11 @@ pub struct KeyInfo {
     pub age_days: u64,
     /// Wraps done under it since it was made, as far as is known (counted in blocks, so never too low).
     pub wraps: u64,
+    /// When it stops making anything new, RFC 3339, UTC; null for a term that makes nothing, and for intake keys, which live
+    /// a day at most.
+    pub expires_at: Option<String>,
+    /// Whether its end or its use limit is near or past.
+    pub due: bool,
 }
 
 /// `GET /v1/keys`.
@@ -148,41 +191,80 @@ pub struct KeyList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RotateRequest {
-    /// Whose Kek.
-    pub tenant: TenantId,
-    /// At most so many records a second; no limit when absent.
+    /// Which key.
+    #[serde(default = "kek", skip_serializing_if = "is_kek")]
+    pub key: KeyPurpose,
+    /// Whose; none for the Sign key, which is the vault's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// At most so many records a second. When absent there is no limit, and one that is in force stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records_per_second_max: Option<u32>,
+    /// The key may be known to somebody: without a limit, before all other rotations, and at once where it can be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
 }
 
-/// A rotation, running or done. One tenant has at most one that runs.
+fn kek() -> KeyPurpose {
+    KeyPurpose::Kek
+}
+
+fn is_kek(key: &KeyPurpose) -> bool {
+    *key == KeyPurpose::Kek
+}
+
+/// A rotation, running or done. One key has at most one that runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
-    /// Whose Kek.
-    pub tenant: TenantId,
-    /// The term that records move to.
+    /// Which key.
+    pub key: KeyPurpose,
+    /// Whose; null for the vault's own.
+    pub tenant: Option<TenantId>,
+    /// The term that takes the place of the older ones.
     pub to_term: u32,
     /// Running, done, or stopped by the fault in `fault` (it resumes by itself or when asked again).
     pub state: RotationState,
-    /// Records rewrapped so far.
+    /// Records moved so far.
     pub done: u64,
-    /// Records that were there to rewrap when this process began or resumed.
+    /// Records that were there to move.
     pub total: u64,
+    /// Records a second, as of late; null when it does not run.
+    pub records_per_second: Option<u64>,
+    /// Seconds that it will take yet at this rate; null when it does not run or has no rate yet.
+    pub seconds_left: Option<u64>,
+    /// At most so many records a second; null for no limit.
+    pub records_per_second_max: Option<u32>,
+    /// Whether it goes before all others.
+    pub emergency: bool,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// What stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// When done: a signed note that says no record is left on the older terms.
+    /// When done: a signed note that says that nothing is left on the older terms; of the Sign key, the handover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+}
+
+/// `GET /v1/rotations`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationList {
+    /// The newest of each key, oldest first.
+    pub rotations: Vec<Rotation>,
+}
+
+/// `GET /v1/audit/handovers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandoverList {
+    /// Signed notes, one for each change of the Sign key, in their order.
+    pub handovers: Vec<String>,
 }
 
 /// See [`Rotation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RotationState {
-    /// Records are being rewrapped.
+    /// Records are being moved, or old sessions are running out.
     Running,
     /// None is left on an older term.
     Done,
@@ -288,6 +370,18 @@ pub fn rfc3339_ms(at_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_names_no_key_is_about_the_kek() {
+        let request: RotateRequest = serde_json::from_str(r#"{"tenant":"acme"}"#).unwrap();
+        assert_eq!((request.key, request.emergency), (KeyPurpose::Kek, false));
+        assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"tenant":"acme"}"#);
+        for (purpose, word) in KeyPurpose::WORDS {
+            assert_eq!(serde_json::to_value(purpose).unwrap(), word);
+            assert_eq!((word.parse(), purpose.to_string()), (Ok(purpose), word.to_owned()));
+        }
+        assert_eq!("root".parse::<KeyPurpose>(), Err(BadKeyPurpose));
+    }
 
     #[test]
     fn times_are_rfc_3339_in_utc() {

@@ -105,6 +105,8 @@ kinds! {
     NotRecorded = "not-recorded", 503, "The audit log cannot be written";
     /// The store does not answer.
     Unavailable = "unavailable", 503, "The store is not available";
+    /// A key is over its cryptoperiod: nothing new is sealed, what is stored still opens.
+    KeyExpired = "key-expired", 503, "A key is over its cryptoperiod";
     /// A stored record failed authentication.
     Tampered = "integrity", 500, "A stored record failed its integrity check";
     /// A fault of ours.

@@ -63,14 +63,19 @@ async fn a_changed_column_of_the_store_is_found_or_shows_no_other_card() {
 }
 
 /// Columns whose change shows and is not found, and why no card is the worse for it.
-const UNBOUND: [(&str, &str); 12] = [
+const UNBOUND: [(&str, &str); 14] = [
     ("answers.name", "the kept answer of an idempotency key is not there, as if it had been deleted"),
     ("answers.tenant", "the same"),
-    ("keys.created_ms", "the age that is shown; the key itself is bound to its tenant, purpose and term"),
+    (
+        "keys.created_ms",
+        "the age and the end that follows from it; the key itself is bound to its tenant, purpose and term",
+    ),
     ("keys.state", "a retired term that is called destroyed is not loaded, and opens nothing"),
     ("rotations.done", "progress that is shown; the proof is a signed note and says the number itself"),
+    ("rotations.emergency", "a word that is shown; one that runs goes before others"),
     ("rotations.fault", "words that are shown"),
     ("rotations.proof", "a signed note, which does not verify when it was changed"),
+    ("rotations.records_per_second_max", "a limit that is shown, and kept by one that runs"),
     ("rotations.started_ms", "a time that is shown"),
     ("rotations.state", "a rotation that is taken up again finds nothing to move and ends"),
     ("rotations.to_term", "a term that is shown; the proof names the right one"),

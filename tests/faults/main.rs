@@ -17,5 +17,6 @@ mod retry;
 mod roots;
 mod roots_time;
 mod rotation;
+mod rotation_steps;
 mod shred;
 mod store_tamper;

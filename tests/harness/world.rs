@@ -276,6 +276,14 @@ impl World {
         verify_log(&self.vault.audit_file(), public_key, kept)
     }
 
+    /// Verifies a note that the vault signed, offline, with the real `vaultctl`; answers what it said.
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub fn verify_note(&self, note: &Path, public_keys: &Path) -> Result<String> {
+        vaultctl(&["proof", "verify", text(note)?, "--public-key", text(public_keys)?])
+    }
+
     /// The audit log's public key and a checkpoint that covers everything so far, kept in a file.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
-use strongroom_keys::sign::PublicKey;
 use strongroom_keys::tlog::{Frontier, Hash, leaf_hash, verify_inclusion};
 use strongroom_wire::Kind;
 use strongroom_wire::admin::{EntryPage, EntryView, InclusionProof};
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// Reads one log from an entry on.
 pub(super) struct Follower<'a> {
     client: &'a Client,
-    keys: Vec<PublicKey>,
+    keys: Vec<Lineage>,
     /// The tree over everything that was handed on.
     tree: Frontier,
     /// Read, and not shown to be in a checkpoint yet.
@@ -52,7 +52,7 @@ impl From<Failure> for Trouble {
 
 impl<'a> Follower<'a> {
     /// Goes on after the entries of this tree; `keys` sign the log's checkpoints.
-    pub(super) fn new(client: &'a Client, keys: Vec<PublicKey>, tree: Frontier) -> Self {
+    pub(super) fn new(client: &'a Client, keys: Vec<Lineage>, tree: Frontier) -> Self {
         Self { client, keys, tree, ahead: Vec::new() }
     }
 
@@ -132,7 +132,7 @@ impl<'a> Follower<'a> {
     }
 
     fn open(&self, note: &str) -> Result<Checkpoint, Trouble> {
-        let opened = self.keys.iter().find_map(|key| Checkpoint::open(note, key).ok());
+        let opened = self.keys.iter().find_map(|keys| keys.open(note).ok());
         opened.ok_or_else(|| {
             Trouble::Final(Failure::new(
                 "the checkpoint is not signed by a key of this log",

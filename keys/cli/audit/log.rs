@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
-use strongroom_keys::sign::PublicKey;
 use strongroom_keys::tlog::{Frontier, Hash, leaf_hash};
 use strongroom_wire::Entry;
 
@@ -105,11 +105,11 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
 }
 
 /// Reads the whole log and compares it with everything that was signed.
-pub(crate) fn read(log: &Connection, key: &PublicKey, kept: Option<Checkpoint>) -> Result<Findings, Failure> {
+pub(crate) fn read(log: &Connection, keys: &Lineage, kept: Option<Checkpoint>) -> Result<Findings, Failure> {
     // One read transaction, so that a vault that goes on writing does not change the log underneath.
     let log = log.unchecked_transaction().map_err(unreadable)?;
     let mut findings = Findings::default();
-    let mut promises = promises(&log, key, &mut findings)?;
+    let mut promises = promises(&log, keys, &mut findings)?;
     promises.extend(kept.map(|Checkpoint { size, root }| Promise { size, root, kind: PromiseKind::Kept }));
     promises.sort_by_key(|promise| promise.size);
     let mut promises = promises.into_iter().peekable();
@@ -223,7 +223,7 @@ fn changed(from: u64, to: u64, kind: PromiseKind) -> Fault {
     Fault { kind: FaultKind::Changed, from, to, what }
 }
 
-fn promises(log: &Connection, key: &PublicKey, findings: &mut Findings) -> Result<Vec<Promise>, Failure> {
+fn promises(log: &Connection, keys: &Lineage, findings: &mut Findings) -> Result<Vec<Promise>, Failure> {
     let mut rows = log.prepare("SELECT size, root, note FROM checkpoints ORDER BY size").map_err(unreadable)?;
     let mut rows = rows.query([]).map_err(unreadable)?;
     let mut promises = Vec::new();
@@ -233,7 +233,8 @@ fn promises(log: &Connection, key: &PublicKey, findings: &mut Findings) -> Resul
         let note: Option<String> = row.get(2).map_err(unreadable)?;
         let promise = match (root, note) {
             (Some(root), None) => Some(Promise { size, root, kind: PromiseKind::Unsigned }),
-            (Some(root), Some(note)) => Checkpoint::open(&note, key)
+            (Some(root), Some(note)) => keys
+                .open(&note)
                 .ok()
                 .filter(|signed| *signed == Checkpoint { size, root })
                 .map(|_| Promise { size, root, kind: PromiseKind::Signed }),

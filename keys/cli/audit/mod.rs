@@ -3,6 +3,7 @@
 mod cursor;
 mod entries;
 mod follow;
+mod handovers;
 pub(crate) mod log;
 mod proof;
 mod sink;
@@ -13,7 +14,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use strongroom_keys::sign::PublicKey;
+use strongroom_keys::lineage::Lineage;
 use strongroom_wire::limits;
 
 use crate::failure::Failure;
@@ -25,6 +26,7 @@ pub(crate) enum Audit {
     Show(entries::Show),
     Checkpoint(proof::FetchCheckpoint),
     PublicKey(proof::FetchPublicKey),
+    Handovers(handovers::Fetch),
     Proof(proof::FetchProof),
     Verify(verify::Verify),
     Stream(stream::Stream),
@@ -38,6 +40,7 @@ impl Audit {
             Audit::Show(show) => show.run(say),
             Audit::Checkpoint(checkpoint) => checkpoint.run(say),
             Audit::PublicKey(key) => key.run(say),
+            Audit::Handovers(handovers) => handovers.run(say),
             Audit::Proof(proof) => proof.run(say),
             Audit::Verify(verify) => verify.run(say),
             Audit::Stream(stream) => stream.run(say),
@@ -47,11 +50,11 @@ impl Audit {
     }
 }
 
-/// The key that a flag names, as text or as a file that holds it.
-pub(crate) fn public_key(text: &str) -> Result<PublicKey, Failure> {
+/// The keys that a flag names: one as text, or a file that holds one, or what `vaultctl audit public-key` said later.
+pub(crate) fn public_keys(text: &str) -> Result<Lineage, Failure> {
     // A key has two plus signs, and a path hardly any.
     if let Ok(key) = text.parse() {
-        return Ok(key);
+        return Ok(Lineage::of(key));
     }
     let path = PathBuf::from(text);
     if !path.exists() {
@@ -60,7 +63,16 @@ pub(crate) fn public_key(text: &str) -> Result<PublicKey, Failure> {
             "name what `vaultctl audit public-key` answers, or a file that holds it",
         ));
     }
-    read_small(&path)?.parse().map_err(Failure::of)
+    let lines = read_small(&path)?;
+    if lines.lines().count() == 1 {
+        return lines.parse().map(Lineage::of).map_err(Failure::of);
+    }
+    Lineage::parse(&lines).ok_or_else(|| {
+        Failure::new(
+            format!("{} holds no public key", path.display()),
+            "name a file that holds what `vaultctl audit public-key` answered, and nothing else",
+        )
+    })
 }
 
 /// A note or key in a file.

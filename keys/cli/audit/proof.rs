@@ -6,13 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::Serialize;
-use strongroom_keys::note::Checkpoint;
-use strongroom_keys::sign::PublicKey;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::tlog::{Hash, leaf_hash, verify_inclusion};
 use strongroom_wire::Entry;
 use strongroom_wire::admin::{EntryView, InclusionProof};
 
-use super::public_key;
+use super::public_keys;
 use crate::client::{Client, Connection, converse};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
@@ -37,7 +36,7 @@ pub(crate) struct FetchCheckpoint {
     connection: Connection,
 }
 
-/// Fetch the key that the log's checkpoints are signed with
+/// Fetch the key that the log's checkpoints are signed with, and those of before
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  vaultctl audit public-key --url https://vault:8402 --ca ca.pem \\\n      --cert ada.pem --key ada.key > audit.pub"
@@ -87,14 +86,14 @@ impl FetchCheckpoint {
             let key = key(&client, self.public_key.as_deref(), say).await?;
             Ok((key, client.get_text("/v1/audit/checkpoint").await?))
         })?;
-        let checkpoint = Checkpoint::open(&note, &key).map_err(forged)?;
+        let checkpoint = key.open(&note).map_err(forged)?;
         if let Some(path) = &self.out {
             file::replace(path, Mode::Public, note.as_bytes())?;
         }
         let signed = Signed {
             size: checkpoint.size,
             root: STANDARD.encode(checkpoint.root),
-            public_key: key.to_string(),
+            public_key: key.newest().to_string(),
             checkpoint: note.clone(),
         };
         say.result(&signed, note.trim_end());
@@ -105,8 +104,14 @@ impl FetchCheckpoint {
 impl FetchPublicKey {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
-        let key = converse(fetch_key(&client))?.to_string();
-        say.result(&serde_json::json!({ "public_key": key }), &key);
+        let keys = converse(fetch_key(&client))?;
+        let all: Vec<_> = keys
+            .keys()
+            .iter()
+            .map(|(key, from)| serde_json::json!({ "public_key": key.to_string(), "from_entry": from }))
+            .collect();
+        let json = serde_json::json!({ "public_key": keys.newest().to_string(), "public_keys": all });
+        say.result(&json, keys.text().trim_end());
         Ok(())
     }
 }
@@ -133,8 +138,8 @@ impl FetchProof {
 }
 
 /// Every step from the entry's bytes up to the signature, trusting nothing of the answer.
-fn check(index: u64, proof: InclusionProof, key: &PublicKey) -> Result<Proved, Failure> {
-    let checkpoint = Checkpoint::open(&proof.checkpoint, key).map_err(forged)?;
+fn check(index: u64, proof: InclusionProof, key: &Lineage) -> Result<Proved, Failure> {
+    let checkpoint = key.open(&proof.checkpoint).map_err(forged)?;
     let broken = || {
         Failure::new(
             format!("the proof does not show that entry {index} is in the log"),
@@ -157,14 +162,14 @@ fn check(index: u64, proof: InclusionProof, key: &PublicKey) -> Result<Proved, F
         entry: EntryView::of(index, &entry, proof.entry),
         size: checkpoint.size,
         root: STANDARD.encode(checkpoint.root),
-        public_key: key.to_string(),
+        public_key: key.newest().to_string(),
         checkpoint: proof.checkpoint,
     })
 }
 
-async fn key(client: &Client, named: Option<&str>, say: &Say) -> Result<PublicKey, Failure> {
+async fn key(client: &Client, named: Option<&str>, say: &Say) -> Result<Lineage, Failure> {
     if let Some(text) = named {
-        return public_key(text);
+        return public_keys(text);
     }
     say.note(
         "no --public-key: the key is the vault's own word; compare it with the one that was kept when the vault began",
@@ -172,8 +177,9 @@ async fn key(client: &Client, named: Option<&str>, say: &Say) -> Result<PublicKe
     fetch_key(client).await
 }
 
-pub(super) async fn fetch_key(client: &Client) -> Result<PublicKey, Failure> {
-    client.get_text("/v1/audit/public-key").await?.parse().map_err(Failure::of)
+pub(super) async fn fetch_key(client: &Client) -> Result<Lineage, Failure> {
+    Lineage::parse(&client.get_text("/v1/audit/public-key").await?)
+        .ok_or_else(|| Failure::of("the vault answered no public key"))
 }
 
 fn forged(error: strongroom_keys::note::BadNote) -> Failure {
@@ -186,6 +192,7 @@ fn forged(error: strongroom_keys::note::BadNote) -> Failure {
 #[cfg(test)]
 mod tests {
     use strongroom_keys::Key;
+    use strongroom_keys::note::Checkpoint;
     use strongroom_keys::sign::Signer;
     use strongroom_keys::tlog::{Leaves, inclusion_proof, tree_root};
     use strongroom_wire::RequestId;
@@ -225,11 +232,11 @@ mod tests {
                 .collect(),
             checkpoint: checkpoint.clone(),
         };
-        let key = signer.public_key();
+        let key = &Lineage::of(signer.public_key().clone());
         assert_eq!(check(4, answer(4, &bodies[4]), key).unwrap().entry.index, 4);
         assert!(check(4, answer(4, &bodies[5]), key).is_err());
         assert!(check(4, answer(5, &bodies[5]), key).is_err());
         let another = Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap();
-        assert!(check(4, answer(4, &bodies[4]), another.public_key()).is_err());
+        assert!(check(4, answer(4, &bodies[4]), &Lineage::of(another.public_key().clone())).is_err());
     }
 }

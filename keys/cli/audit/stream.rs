@@ -8,13 +8,13 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use strongroom_keys::sign::PublicKey;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::tlog::Frontier;
 
 use super::follow::{Follower, Trouble};
 use super::proof::fetch_key;
 use super::sink::{Format, Sink, Target, json};
-use super::{cursor, public_key};
+use super::{cursor, public_keys};
 use crate::client::{Client, Connection, converse};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
@@ -88,7 +88,7 @@ impl Stream {
         let client = self.connection.open()?;
         converse(async {
             let keys = keys(&client, &self.public_key, say).await?;
-            let origin = keys[0].name().to_owned();
+            let origin = keys[0].newest().name().to_owned();
             let tree = match &self.cursor {
                 Some(path) => cursor::read(path, &origin)?,
                 None => Frontier::new(),
@@ -182,14 +182,14 @@ impl Export {
     }
 }
 
-async fn keys(client: &Client, named: &[String], say: &Say) -> Result<Vec<PublicKey>, Failure> {
+async fn keys(client: &Client, named: &[String], say: &Say) -> Result<Vec<Lineage>, Failure> {
     if named.is_empty() {
         say.note(
             "no --public-key: the key is the vault's own word; compare it with the one that was kept when the vault began",
         );
         return Ok(vec![fetch_key(client).await?]);
     }
-    named.iter().map(|text| public_key(text)).collect()
+    named.iter().map(|text| public_keys(text)).collect()
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Failure {

@@ -8,11 +8,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rusqlite::{Connection, params};
 use serde::Serialize;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
-use strongroom_keys::sign::PublicKey;
 use strongroom_keys::tlog::{Frontier, Hash, Tile, TileKind, leaf_hash};
 
-use super::{log, public_key};
+use super::{log, public_keys};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
 use crate::say::Say;
@@ -47,7 +47,7 @@ struct Written {
 
 impl Tiles {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
-        let key = public_key(&self.public_key)?;
+        let key = public_keys(&self.public_key)?;
         let db = log::open(&self.log)?;
         let findings = log::read(&db, &key, None)?;
         if let Some(fault) = findings.faults.first() {
@@ -156,10 +156,10 @@ impl Work<'_> {
     }
 }
 
-fn newest(db: &Connection, key: &PublicKey) -> Result<(Checkpoint, String), Failure> {
+fn newest(db: &Connection, keys: &Lineage) -> Result<(Checkpoint, String), Failure> {
     let sql = "SELECT note FROM checkpoints WHERE note IS NOT NULL ORDER BY size DESC LIMIT 1";
     let note: String = db.query_row(sql, [], |row| row.get(0)).map_err(|_| unreadable())?;
-    Checkpoint::open(&note, key).map(|checkpoint| (checkpoint, note)).map_err(Failure::of)
+    keys.open(&note).map(|checkpoint| (checkpoint, note)).map_err(Failure::of)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use strongroom_keys::note::Checkpoint;
-
 use super::log::{self, Findings};
-use super::{public_key, read_small};
+use super::{handovers, public_keys, read_small};
 use crate::failure::Failure;
 use crate::say::Say;
+use clap::Args;
 
 /// Verify a whole audit log offline
 ///
@@ -23,9 +21,12 @@ pub(crate) struct Verify {
     /// The vault's audit.db or a copy of it; it is only read
     #[arg(long, value_name = "FILE")]
     log: PathBuf,
-    /// The log's public key, or a file that holds it
+    /// The log's public key, or a file that holds it or several, as `vaultctl audit public-key` answers
     #[arg(long, value_name = "KEY|FILE")]
     public_key: String,
+    /// Handovers that lead from that key to those of later sign keys, as `vaultctl audit handovers --out` wrote them
+    #[arg(long, value_name = "FILE")]
+    handovers: Option<PathBuf>,
     /// A checkpoint that was kept away from the vault
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -33,10 +34,13 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
-        let key = public_key(&self.public_key)?;
+        let mut key = public_keys(&self.public_key)?;
+        if let Some(path) = &self.handovers {
+            key = handovers::follow(key, path)?;
+        }
         let kept = match &self.checkpoint {
             None => None,
-            Some(path) => Some(Checkpoint::open(&read_small(path)?, &key).map_err(|error| {
+            Some(path) => Some(key.open(&read_small(path)?).map_err(|error| {
                 Failure::new(
                     format!("the kept checkpoint cannot be used: {error}"),
                     "name a file that `vaultctl audit checkpoint --out` wrote, and the public key of the same log",
@@ -77,7 +81,9 @@ fn describe(findings: &Findings, kept: bool) -> String {
 mod tests {
     use rusqlite::{Connection, params};
     use strongroom_keys::Key;
-    use strongroom_keys::sign::{PublicKey, Signer};
+    use strongroom_keys::lineage::Lineage;
+    use strongroom_keys::note::Checkpoint;
+    use strongroom_keys::sign::Signer;
     use strongroom_keys::tlog::{Frontier, leaf_hash};
     use strongroom_wire::entry::{Act, Entry, Outcome, OwnAct, Reason, Subject};
     use strongroom_wire::{RequestId, Scope, Token};
@@ -105,7 +111,7 @@ mod tests {
     }
 
     /// A log as vaultd writes it: `entries` entries, a checkpoint after each of `at`.
-    fn log(entries: u64, at: &[u64]) -> (Connection, PublicKey, Checkpoint) {
+    fn log(entries: u64, at: &[u64]) -> (Connection, Lineage, Checkpoint) {
         let signer = Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap();
         let log = Connection::open_in_memory().unwrap();
         log.execute_batch(SCHEMA).unwrap();
@@ -126,7 +132,7 @@ mod tests {
                 log.execute("INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4)", row).unwrap();
             }
         }
-        (log, signer.public_key().clone(), newest)
+        (log, Lineage::of(signer.public_key().clone()), newest)
     }
 
     fn only_fault(findings: &Findings) -> &Fault {
@@ -221,6 +227,16 @@ mod tests {
         let (log, key, _) = log(50, &[20, 40]);
         log.execute("UPDATE checkpoints SET root = zeroblob(32) WHERE size = 20", []).unwrap();
         let findings = read(&log, &key, None).unwrap();
+        assert_eq!(only_fault(&findings).kind, FaultKind::Forged);
+    }
+
+    #[test]
+    fn a_checkpoint_by_a_key_that_was_let_go_before_it_is_forged() {
+        let (log, key, _) = log(50, &[20, 40]);
+        let next = Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap();
+        let keys = |from| key.clone().with(next.public_key().clone(), from).unwrap();
+        assert!(read(&log, &keys(40), None).unwrap().faults.is_empty());
+        let findings = read(&log, &keys(30), None).unwrap();
         assert_eq!(only_fault(&findings).kind, FaultKind::Forged);
     }
 

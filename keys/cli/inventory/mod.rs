@@ -236,6 +236,8 @@ mod tests {
             created_at: "2025-11-24T16:00:00.123Z".to_owned(),
             age_days: 12,
             wraps: 5,
+            expires_at: None,
+            due: false,
         };
         let certificate = CertificateInfo {
             role: CertificateRole::IntakeServer,

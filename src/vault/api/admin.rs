@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use strongroom_wire::admin::{Reloaded, RotateRequest};
+use strongroom_wire::admin::{KeyPurpose, Reloaded, RotateRequest};
 use strongroom_wire::backup::VerifyRequest;
 use strongroom_wire::payment_method::TenantRequest;
 use strongroom_wire::{Kind, TenantId};
@@ -51,18 +51,31 @@ pub(super) async fn keys(call: Call) -> Answer {
     json(StatusCode::OK, &admin::keys(&call.state.vault, &call.asker).await?)
 }
 
-/// `POST /v1/rotations`: start the rotation of a tenant's Kek, or join the one that runs.
+/// `POST /v1/rotations`: start the rotation of a key, or join the one that runs.
 pub(super) async fn rotate(call: Call, body: Body) -> Answer {
     let asked: RotateRequest = body.json()?;
     let started = async move { rotate::start(&call.state.vault, &call.asker, asked).await };
     json(StatusCode::ACCEPTED, &whole(started).await?)
 }
 
-/// `GET /v1/rotations/{tenant}`: the newest rotation of a tenant.
+/// `GET /v1/rotations`: the newest rotation of every key that the asker may rotate.
+pub(super) async fn rotations(call: Call) -> Answer {
+    json(StatusCode::OK, &rotate::list(&call.state.vault, &call.asker).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotationQuery {
+    key: Option<KeyPurpose>,
+}
+
+/// `GET /v1/rotations/{tenant}?key=`: the newest rotation of a tenant's key.
 pub(super) async fn rotation(call: Call, request: HttpRequest) -> Answer {
     let text = request.match_info().get("tenant").unwrap_or_default();
     let tenant: TenantId = text.parse().map_err(|bad| Refusal::from(bad).at("tenant"))?;
-    json(StatusCode::OK, &rotate::show(&call.state.vault, &call.asker, tenant).await?)
+    let query: RotationQuery = serde_urlencoded::from_str(request.query_string())
+        .map_err(|_| Refusal::new(Kind::InvalidField, "the query takes key: kek, fingerprint or session").at("key"))?;
+    json(StatusCode::OK, &rotate::show(&call.state.vault, &call.asker, tenant, query.key).await?)
 }
 
 /// `GET /v1/tenants`.
@@ -122,10 +135,15 @@ pub(super) async fn tiles(call: Call, request: HttpRequest) -> Answer {
     })
 }
 
-/// `GET /v1/audit/public-key`.
+/// `GET /v1/audit/public-key`: a line for each Sign key.
 pub(super) async fn public_key(call: Call) -> Answer {
-    let key = audit::public_key(&call.state.vault, &call.asker).await?;
-    Ok(start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(format!("{key}\n")))
+    let keys = audit::public_keys(&call.state.vault, &call.asker).await?;
+    Ok(start(StatusCode::OK).content_type("text/plain; charset=utf-8").body(keys))
+}
+
+/// `GET /v1/audit/handovers`: the notes in which each Sign key names the next.
+pub(super) async fn handovers(call: Call) -> Answer {
+    json(StatusCode::OK, &audit::handovers(&call.state.vault, &call.asker).await?)
 }
 
 #[derive(Deserialize)]

@@ -164,6 +164,11 @@ impl From<FlowError> for Refusal {
             FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why.to_string()),
             FlowError::Root(why) => Refusal::new(Kind::Unavailable, why.to_string()).retry_after(10),
             FlowError::Backup(why) => Refusal::new(Kind::Unavailable, why),
+            FlowError::KeyExpired => Refusal::new(
+                Kind::KeyExpired,
+                "nothing new is sealed under it; the security team rotates it with `vaultctl keys rotate`",
+            )
+            .retry_after(30),
             FlowError::Crypto(why) => Refusal::new(Kind::Unavailable, why).retry_after(30),
         }
     }

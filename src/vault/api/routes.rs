@@ -91,7 +91,11 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Admin, "/v1/acts", &[("GET", || web::get().to(acts::list))]),
     (Admin, "/v1/acts/{act}", &[("DELETE", || web::delete().to(acts::withdraw))]),
     (Admin, "/v1/acts/{act}/approve", &[("POST", || web::post().to(acts::approve))]),
-    (Admin, "/v1/rotations", &[("POST", || web::post().to(admin::rotate))]),
+    (
+        Admin,
+        "/v1/rotations",
+        &[("POST", || web::post().to(admin::rotate)), ("GET", || web::get().to(admin::rotations))],
+    ),
     (Admin, "/v1/rotations/{tenant}", &[("GET", || web::get().to(admin::rotation))]),
     (
         Admin,
@@ -108,6 +112,7 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Admin, "/v1/audit/checkpoint", &[("GET", || web::get().to(admin::checkpoint))]),
     (Admin, "/v1/audit/tiles/{path}", &[("GET", || web::get().to(admin::tiles))]),
     (Admin, "/v1/audit/public-key", &[("GET", || web::get().to(admin::public_key))]),
+    (Admin, "/v1/audit/handovers", &[("GET", || web::get().to(admin::handovers))]),
     (Admin, "/v1/audit/entries", &[("GET", || web::get().to(admin::entries))]),
     (Admin, "/v1/audit/proofs/{index}", &[("GET", || web::get().to(admin::proof))]),
     (Admin, "/openapi.json", &[("GET", || web::get().to(health::openapi))]),

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
-use strongroom_keys::sign::PublicKey;
 use strongroom_wire::entry::{Act, Entry, Outcome, OwnAct, Reason, Subject};
 use strongroom_wire::{RequestId, TenantId};
 use tokio::sync::oneshot;
@@ -152,17 +152,16 @@ impl AuditLog {
     }
 
     /// Gives the log a way to have checkpoints signed, from now until the vault is sealed (then `notary` answers none).
-    /// `keys` are the public keys of every term of the Sign key: one of them must have signed the newest stored
-    /// checkpoint, or the log was replaced.
+    /// `keys` are the public keys of every term of the Sign key: the one that counts for the newest stored checkpoint must
+    /// have signed it, or the log was replaced.
     ///
     /// # Errors
     /// [`AuditError::ForeignCheckpoint`]; then nothing is signed.
-    pub fn attach(&self, keys: &[PublicKey], notary: Notary) -> Result<(), AuditError> {
-        if let Some((checkpoint, note)) = &*lock(&self.shared.signed) {
-            let known = keys.iter().any(|key| Checkpoint::open(note, key).is_ok_and(|signed| signed == *checkpoint));
-            if !known {
-                return Err(AuditError::ForeignCheckpoint);
-            }
+    pub fn attach(&self, keys: &Lineage, notary: Notary) -> Result<(), AuditError> {
+        if let Some((checkpoint, note)) = &*lock(&self.shared.signed)
+            && !keys.open(note).is_ok_and(|signed| signed == *checkpoint)
+        {
+            return Err(AuditError::ForeignCheckpoint);
         }
         *lock(&self.shared.notary) = Some(notary);
         Ok(())

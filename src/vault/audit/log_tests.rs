@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
+use strongroom_keys::sign::PublicKey;
 use strongroom_keys::tlog::{Hash, leaf_hash, verify_inclusion};
 use strongroom_wire::admin::InclusionProof;
 use strongroom_wire::{SecretId, Token, limits};
@@ -32,7 +34,7 @@ fn verified(proof: &InclusionProof, key: &PublicKey) -> Checkpoint {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn recorders_at_once_get_indexes_of_their_own_and_proofs_that_verify() {
     let rig = Arc::new(Rig::new());
-    rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
+    rig.log.attach(&Lineage::of(rig.key.clone()), rig.notary.clone()).unwrap();
     let recorders: Vec<_> = (0..64)
         .map(|_| {
             let rig = Arc::clone(&rig);
@@ -60,7 +62,7 @@ async fn recorders_at_once_get_indexes_of_their_own_and_proofs_that_verify() {
         let entry = Entry::decode(&STANDARD.decode(&proof.entry).unwrap()).unwrap();
         assert_eq!((entry.subject, entry.who.as_str()), (Subject::Card(token), RELEASE));
     }
-    assert_eq!(rig.log.check(std::slice::from_ref(&rig.key)).unwrap().size(), 1280);
+    assert_eq!(rig.log.check(&Lineage::of(rig.key.clone())).unwrap().size(), 1280);
     assert_eq!(rig.log.lag().uncovered, 0);
 }
 
@@ -82,14 +84,14 @@ async fn a_recorder_that_goes_away_leaves_its_entry_and_no_warrant() {
 #[tokio::test]
 async fn a_restart_goes_on_where_the_log_was() {
     let mut rig = Rig::new();
-    let keys = [rig.key.clone()];
+    let key = rig.key.clone();
     let mut sizes = Vec::new();
     for round in 0..4u64 {
-        rig.log.attach(&keys, rig.notary.clone()).unwrap();
+        rig.log.attach(&Lineage::of(key.clone()), rig.notary.clone()).unwrap();
         for n in 0..130 {
             assert_eq!(rig.warrant::<ReadMasked>("acme", None).await.index(), round * 130 + n);
         }
-        sizes.push(Checkpoint::open(&rig.log.checkpoint().await.unwrap(), &keys[0]).unwrap());
+        sizes.push(Checkpoint::open(&rig.log.checkpoint().await.unwrap(), &key).unwrap());
         rig = rig.reopen(|_| {}).unwrap();
         assert_eq!((rig.log.size(), rig.log.covered()), ((round + 1) * 130, (round + 1) * 130));
         assert!(rig.log.newest_checkpoint().is_some());
@@ -130,7 +132,7 @@ async fn a_full_disk_gives_no_warrant_and_the_log_heals_when_there_is_room() {
     let turns = turns.lock().unwrap().clone();
     assert!(matches!(turns[..], [Turn::Failing { code: rusqlite::ffi::SQLITE_FULL }, Turn::Healed]));
     let rig = rig.reopen(|_| {}).unwrap();
-    assert_eq!(rig.log.check(&[]).unwrap().size(), recorded + 1);
+    assert_eq!(rig.log.check(&Lineage::of(rig.key.clone())).unwrap().size(), recorded + 1);
 }
 
 #[tokio::test]
@@ -153,7 +155,7 @@ async fn a_sealed_vault_signs_nothing_and_an_unsealed_one_catches_up() {
     assert_eq!((rig.log.newest_checkpoint(), rig.log.lag().uncovered), (None, 1));
     rig.clock.advance_ms(700);
     assert_eq!(rig.log.lag().uncovered_ms, 700);
-    rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
+    rig.log.attach(&Lineage::of(rig.key.clone()), rig.notary.clone()).unwrap();
     assert_eq!(verified(&rig.log.proof(0).await.unwrap(), &rig.key).size, 1);
     rig.log.detach();
     let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
@@ -166,7 +168,7 @@ async fn a_sealed_vault_signs_nothing_and_an_unsealed_one_catches_up() {
 #[tokio::test]
 async fn checkpoints_are_signed_by_the_clock_without_being_asked_for() {
     let rig = Rig::new();
-    rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
+    rig.log.attach(&Lineage::of(rig.key.clone()), rig.notary.clone()).unwrap();
     let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     rig.clock.advance_ms(60_000);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -179,21 +181,41 @@ async fn checkpoints_are_signed_by_the_clock_without_being_asked_for() {
 #[tokio::test]
 async fn a_checkpoint_of_another_key_is_noticed_when_the_vault_is_unsealed() {
     let rig = Rig::new();
-    rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
+    rig.log.attach(&Lineage::of(rig.key.clone()), rig.notary.clone()).unwrap();
     let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     rig.log.checkpoint().await.unwrap();
     let rig = rig.reopen(|_| {}).unwrap();
     let other = Rig::new();
-    let keys = std::slice::from_ref(&other.key);
+    let keys = &Lineage::of(other.key.clone());
     assert!(matches!(rig.log.attach(keys, other.notary.clone()), Err(AuditError::ForeignCheckpoint)));
     assert!(matches!(rig.log.check(keys), Err(AuditError::ForeignCheckpoint)));
-    assert!(rig.log.attach(&[other.key.clone(), rig.key.clone()], rig.notary.clone()).is_ok());
+    // The vault's own key, which signed no more than this one entry: the other took over from there.
+    let mut own = Lineage::of(rig.key.clone());
+    assert!(rig.log.attach(&own, rig.notary.clone()).is_ok());
+    own = own.with(other.key.clone(), 1).unwrap();
+    assert!(rig.log.attach(&own, rig.notary.clone()).is_ok());
+    assert!(rig.log.check(&own).is_ok());
+}
+
+#[tokio::test]
+async fn a_checkpoint_by_a_key_that_was_let_go_before_it_is_foreign() {
+    let rig = Rig::new();
+    rig.log.attach(&Lineage::of(rig.key.clone()), rig.notary.clone()).unwrap();
+    for _ in 0..3 {
+        let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    }
+    rig.log.checkpoint().await.unwrap();
+    let rig = rig.reopen(|_| {}).unwrap();
+    let next = Rig::new();
+    let handed = Lineage::of(rig.key.clone()).with(next.key.clone(), 2).unwrap();
+    assert!(matches!(rig.log.attach(&handed, next.notary.clone()), Err(AuditError::ForeignCheckpoint)));
+    assert!(matches!(rig.log.check(&handed), Err(AuditError::ForeignCheckpoint)));
 }
 
 #[tokio::test]
 async fn one_checkpoint_an_hour_is_kept_beside_the_newest() {
     let rig = Rig::new();
-    rig.log.attach(std::slice::from_ref(&rig.key), rig.notary.clone()).unwrap();
+    rig.log.attach(&Lineage::of(rig.key.clone()), rig.notary.clone()).unwrap();
     for _ in 0..6 {
         let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
         rig.log.checkpoint().await.unwrap();

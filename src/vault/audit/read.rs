@@ -6,8 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::Connection;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
-use strongroom_keys::sign::PublicKey;
 use strongroom_keys::tlog::{Frontier, ProofError, inclusion_proof};
 use strongroom_wire::admin::{EntryPage, EntryView, InclusionProof};
 use strongroom_wire::{Entry, limits};
@@ -62,18 +62,18 @@ impl AuditLog {
     }
 
     /// Recomputes the whole tree, compares it with every stored root and checks the signature of every stored checkpoint
-    /// against `keys` (all terms of the Sign key). It reads the whole file on a connection of its own, beside the writer,
+    /// by the term of the Sign key that counts for it. It reads the whole file on a connection of its own, beside the writer,
     /// and blocks: about a second for a million entries.
     ///
     /// # Errors
     /// [`AuditError::Broken`] or [`AuditError::ForeignCheckpoint`].
-    pub fn check(&self, keys: &[PublicKey]) -> Result<Frontier, AuditError> {
+    pub fn check(&self, keys: &Lineage) -> Result<Frontier, AuditError> {
         let conn = LogFile::reader(self.path())?;
         let mut select = conn.prepare("SELECT size, root, at_ms, note FROM checkpoints WHERE note IS NOT NULL")?;
         for head in select.query_map([], read_head)? {
             let head = head?;
             let note = head.note.unwrap_or_default();
-            if !keys.iter().any(|key| Checkpoint::open(&note, key).is_ok_and(|signed| signed == head.checkpoint)) {
+            if !keys.open(&note).is_ok_and(|signed| signed == head.checkpoint) {
                 return Err(AuditError::ForeignCheckpoint);
             }
         }

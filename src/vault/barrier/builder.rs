@@ -6,15 +6,17 @@ use strongroom_keys::intake::IntakeKey;
 use strongroom_keys::sign::Signer;
 use strongroom_keys::{Kek, Key, Mac};
 use strongroom_wire::TenantId;
+use strongroom_wire::admin::KeyState;
 
 use super::intake::IntakeKeys;
 use super::keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
+use super::mac_terms::{MacTerm, MacTerms};
 
 /// Gathers keys one by one, in any order, as an unseal reads them.
 #[derive(Default)]
 pub struct KeyringBuilder {
     tenants: HashMap<TenantId, Gathered>,
-    signer: Option<(KeyFacts, Signer)>,
+    signers: Vec<(KeyFacts, Signer)>,
     intake: IntakeKeys,
     /// The first fault of an intake key.
     fault: Option<KeyringError>,
@@ -23,8 +25,8 @@ pub struct KeyringBuilder {
 #[derive(Default)]
 struct Gathered {
     keks: Vec<KekTerm>,
-    fingerprint: Option<(KeyFacts, Key<Mac>)>,
-    session: Option<(KeyFacts, Key<Mac>)>,
+    fingerprint: Vec<MacTerm>,
+    session: Vec<MacTerm>,
 }
 
 impl Keyring {
@@ -43,24 +45,24 @@ impl KeyringBuilder {
         self
     }
 
-    /// Takes a tenant's fingerprint key.
+    /// Takes one term of a tenant's fingerprint key.
     #[must_use]
     pub fn fingerprint(mut self, tenant: &TenantId, facts: KeyFacts, key: Key<Mac>) -> Self {
-        self.of(tenant).fingerprint = Some((facts, key));
+        self.of(tenant).fingerprint.push(MacTerm::new(facts, key));
         self
     }
 
-    /// Takes a tenant's session key.
+    /// Takes one term of a tenant's session key.
     #[must_use]
     pub fn session(mut self, tenant: &TenantId, facts: KeyFacts, key: Key<Mac>) -> Self {
-        self.of(tenant).session = Some((facts, key));
+        self.of(tenant).session.push(MacTerm::new(facts, key));
         self
     }
 
-    /// Takes the vault's signer.
+    /// Takes one term of the vault's signer.
     #[must_use]
     pub fn signer(mut self, facts: KeyFacts, signer: Signer) -> Self {
-        self.signer = Some((facts, signer));
+        self.signers.push((facts, signer));
         self
     }
 
@@ -78,16 +80,24 @@ impl KeyringBuilder {
     /// [`KeyringError::NoSigner`], what is wrong with an intake key, or what [`TenantKeys::new`] answers for a tenant: a vault with a tenant whose keys are
     /// not complete does not unseal by halves.
     pub fn build(self) -> Result<Keyring, KeyringError> {
-        let (facts, signer) = self.signer.ok_or(KeyringError::NoSigner)?;
-        facts.check()?;
+        let mut signer = None;
+        let mut former = Vec::new();
+        for (facts, key) in self.signers {
+            facts.check()?;
+            match facts.state {
+                KeyState::Active if signer.is_some() => return Err(KeyringError::TwoActive),
+                KeyState::Active => signer = Some((facts, key)),
+                _ => former.push((facts, key.public_key().clone())),
+            }
+        }
+        former.sort_unstable_by_key(|(facts, _): &(KeyFacts, _)| facts.term);
+        let signer = signer.ok_or(KeyringError::NoSigner)?;
         self.fault.map_or(Ok(()), Err)?;
         let complete = |(tenant, Gathered { keks, fingerprint, session })| {
-            let fingerprint = fingerprint.ok_or(KeyringError::Incomplete)?;
-            let session = session.ok_or(KeyringError::Incomplete)?;
-            Ok((tenant, TenantKeys::new(keks, fingerprint, session)?))
+            Ok((tenant, TenantKeys::new(keks, MacTerms::new(fingerprint)?, MacTerms::new(session)?)?))
         };
         let tenants = self.tenants.into_iter().map(complete).collect::<Result<Vec<_>, KeyringError>>()?;
-        Ok(Keyring::of(facts, signer, self.intake, tenants))
+        Ok(Keyring::of(signer, former, self.intake, tenants))
     }
 
     fn of(&mut self, tenant: &TenantId) -> &mut Gathered {
@@ -97,8 +107,6 @@ impl KeyringBuilder {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_wire::admin::KeyState;
-
     use super::super::rig::{NOW_MS, signer};
     use super::*;
 
@@ -123,6 +131,8 @@ mod tests {
         assert_eq!(two.build().err(), Some(KeyringError::TwoActive));
         let twice = full().signer(facts, signer()).kek(&acme, facts, &Key::generate().unwrap());
         assert_eq!(twice.build().err(), Some(KeyringError::Exists));
+        let two_signers = full().signer(facts, signer()).signer(KeyFacts::fresh(2, 0), signer());
+        assert_eq!(two_signers.build().err(), Some(KeyringError::TwoActive));
         let gone = KeyFacts { state: KeyState::Destroyed, ..KeyFacts::fresh(2, 0) };
         let destroyed = full().signer(facts, signer()).kek(&acme, gone, &Key::generate().unwrap());
         assert_eq!(destroyed.build().err(), Some(KeyringError::Facts));

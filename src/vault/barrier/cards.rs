@@ -3,13 +3,15 @@
 use strongroom_keys::context::Purpose;
 use strongroom_keys::mac::{Use, mac};
 use strongroom_keys::{Context, Envelope};
+use strongroom_wire::admin::KeyPurpose;
 use strongroom_wire::{TenantId, Token};
 
 use super::keyring::TenantKeys;
+use super::marks::fingerprint;
 use super::{Barrier, BarrierError};
 use crate::audit::Warrant;
 use crate::card::{Card, Glance};
-use crate::policy::{Action, Backup, Forward, Opens, ReadMasked, Retain, Tokenize, Update};
+use crate::policy::{Action, Backup, Forward, Opens, ReadMasked, Retain, Rotate, Tokenize, Update};
 
 /// Acts that may see the masked part of a card.
 pub trait Glances: Action {}
@@ -35,7 +37,7 @@ impl Barrier {
         let ring = self.unsealed()?;
         let keys = ring.tenant(warrant.tenant())?;
         let token = warrant.token().ok_or(BarrierError::Unauthentic)?;
-        seal_card(keys, &place(warrant.tenant(), &token, &mut [0; 16])?, card)
+        self.seal_card(keys, &place(warrant.tenant(), &token, &mut [0; 16])?, card)
     }
 
     /// Opens the card that the Warrant names, lends it to `with` and wipes it. The number leaves only through what
@@ -75,13 +77,14 @@ impl Barrier {
         let place = place(warrant.tenant(), &token, &mut record)?;
         let before = open_card(keys, &place, envelope)?;
         // Compared as fingerprints, so that no second copy of the number is made.
-        let number = |card: &Card| mac(keys.fingerprint(), Use::Fingerprint, &[card.pan.digits().as_bytes()]);
+        let key = keys.fingerprint().active().1;
+        let number = |card: &Card| mac(key, Use::Fingerprint, &[card.pan.digits().as_bytes()]);
         let number_before = number(&before);
         let after = change(before);
         if number(&after) != number_before {
             return Err(BarrierError::Unauthentic);
         }
-        Ok((seal_card(keys, &place, &after)?, Glance::of(&after)))
+        Ok((self.seal_card(keys, &place, &after)?, Glance::of(&after)))
     }
 
     /// Whether a stored card opens, glance and record. Both are wiped at once, and nothing of them is answered.
@@ -119,6 +122,36 @@ impl Barrier {
         }
         open_glance(keys, warrant.tenant().ok_or(BarrierError::NoSuchTenant)?, token, envelope)
     }
+
+    /// The fingerprint under the active key of a stored card of the Warrant's tenant, whose fingerprint is `old` under term
+    /// `old_term`. The card is opened, read and wiped in here: nothing of it leaves but the fingerprint.
+    ///
+    /// # Errors
+    /// [`BarrierError::Unauthentic`] for the envelope of any other card, tenant or term, and if `old` is not the
+    /// fingerprint of the number in it: a row that was tampered with is not made good.
+    pub fn new_fingerprint(
+        &self,
+        warrant: &Warrant<Rotate>,
+        token: &Token,
+        envelope: &Envelope,
+        (old, old_term): (&[u8; 16], u32),
+    ) -> Result<[u8; 16], BarrierError> {
+        let ring = self.unsealed()?;
+        let keys = ring.tenant(warrant.tenant())?;
+        let card = open_card(keys, &place(warrant.tenant(), token, &mut [0; 16])?, envelope)?;
+        if fingerprint(keys.fingerprint().key(old_term)?, &card.pan) != *old {
+            return Err(BarrierError::Unauthentic);
+        }
+        Ok(fingerprint(keys.fingerprint().active().1, &card.pan))
+    }
+
+    fn seal_card(&self, keys: &TenantKeys, place: &Context<'_>, card: &Card) -> Result<Envelope, BarrierError> {
+        let kek = keys.active();
+        self.in_period(KeyPurpose::Kek, kek.facts())?;
+        kek.wraps().take()?;
+        let glance = Glance::of(card).encode();
+        Ok(Envelope::seal(kek.cipher(), kek.facts().term, place, &glance, &card.encode())?)
+    }
 }
 
 /// What may be shown of a card; the number stays sealed.
@@ -143,13 +176,6 @@ fn place<'a>(
     Ok(Context { tenant, record, purpose: Purpose::Card })
 }
 
-fn seal_card(keys: &TenantKeys, place: &Context<'_>, card: &Card) -> Result<Envelope, BarrierError> {
-    let kek = keys.active();
-    kek.wraps().take()?;
-    let glance = Glance::of(card).encode();
-    Ok(Envelope::seal(kek.cipher(), kek.facts().term, place, &glance, &card.encode())?)
-}
-
 fn open_card(keys: &TenantKeys, place: &Context<'_>, envelope: &Envelope) -> Result<Card, BarrierError> {
     let record = envelope.open(keys.kek(envelope.term())?.cipher(), place)?;
     Card::decode(&record).map_err(|_| BarrierError::Unauthentic)
@@ -159,7 +185,9 @@ fn open_card(keys: &TenantKeys, place: &Context<'_>, envelope: &Envelope) -> Res
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::rig::{Rig, visa};
+    use strongroom_wire::admin::KeyState;
+
+    use super::super::rig::{Rig, mac_term, visa};
     use super::*;
     use crate::card::{Expiry, HolderName, Pan};
     use crate::policy::Reveal;
@@ -277,6 +305,32 @@ mod tests {
             card
         });
         assert_eq!(refused.err(), Some(BarrierError::Unauthentic));
+    }
+
+    #[test]
+    fn a_new_fingerprint_is_that_of_the_same_number_and_made_for_no_tampered_row() {
+        let rig = Rig::new(&["acme", "globex"]);
+        let (envelope, token) = sealed(&rig, "acme");
+        let acme: TenantId = "acme".parse().unwrap();
+        let before = rig.barrier.fingerprints(&rig.permit("acme"), &visa().pan).unwrap();
+        let next = mac_term(2, KeyState::Active);
+        rig.barrier.update(|ring| ring.add_mac_term(&acme, KeyPurpose::Fingerprint, next)).unwrap();
+        let after = rig.barrier.fingerprints(&rig.permit("acme"), &visa().pan).unwrap();
+        let rotate = rig.rotate("acme");
+        let made = |warrant, token: &Token, old: &[u8; 16], term| {
+            rig.barrier.new_fingerprint(warrant, token, &envelope, (old, term))
+        };
+        assert_eq!(made(&rotate, &token, &before.active, 1), Ok(after.active));
+        assert_ne!(before.active, after.active);
+        for refused in [
+            made(&rotate, &Token::fresh(), &before.active, 1),
+            made(&rotate, &token, &[7; 16], 1),
+            made(&rotate, &token, &before.active, 2),
+            made(&rotate, &token, &before.active, 3),
+            made(&rig.rotate("globex"), &token, &before.active, 1),
+        ] {
+            assert_eq!(refused, Err(BarrierError::Unauthentic));
+        }
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use strongroom_keys::sign::Signer;
-use strongroom_keys::{Cipher, Kek, Key, Mac};
+use strongroom_keys::sign::{PublicKey, Signer};
+use strongroom_keys::{Cipher, Kek, Key};
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyInfo, KeyPurpose, KeyState, rfc3339_ms};
 
 use super::BarrierError;
 use super::intake::IntakeKeys;
+use super::mac_terms::{MacTerm, MacTerms};
+use super::period::Cryptoperiods;
 use super::wraps::Wraps;
 
 /// The keys of the vault: each tenant's, and the one that signs. Cloning shares the keys and copies none.
@@ -18,6 +20,8 @@ pub struct Keyring {
     tenants: HashMap<TenantId, Arc<TenantKeys>>,
     signer: Arc<(KeyFacts, Signer)>,
     pub(super) intake: IntakeKeys,
+    /// Terms of the Sign key that sign nothing any more, the newest last; their secret halves are wiped.
+    former_signers: Vec<(KeyFacts, PublicKey)>,
 }
 
 /// The keys of one tenant.
@@ -25,8 +29,8 @@ pub struct Keyring {
 pub struct TenantKeys {
     /// Exactly one is active; no two have the same term.
     keks: Vec<KekTerm>,
-    fingerprint: Arc<(KeyFacts, Key<Mac>)>,
-    session: Arc<(KeyFacts, Key<Mac>)>,
+    fingerprint: MacTerms,
+    session: MacTerms,
 }
 
 /// One term of a Kek, expanded. Cloning shares the key.
@@ -62,11 +66,11 @@ pub enum KeyringError {
     /// The vault has no Sign key.
     #[error("the vault's Sign key is missing")]
     NoSigner,
-    /// A tenant lacks its fingerprint or session key, or an active Kek.
+    /// A tenant lacks an active Kek, fingerprint or session key.
     #[error("a tenant's keys are not complete")]
     Incomplete,
-    /// Two of a tenant's Keks are active.
-    #[error("two Keks of a tenant are active")]
+    /// Two terms of one key are active.
+    #[error("two terms of one key are active")]
     TwoActive,
     /// The tenant, or the term of the key, is there already.
     #[error("the tenant or the term is there already")]
@@ -124,14 +128,8 @@ impl TenantKeys {
     /// # Errors
     /// [`KeyringError::Incomplete`], [`KeyringError::TwoActive`], [`KeyringError::Exists`] for two Keks of one term, or
     /// [`KeyringError::Facts`].
-    pub fn new(
-        keks: Vec<KekTerm>,
-        fingerprint: (KeyFacts, Key<Mac>),
-        session: (KeyFacts, Key<Mac>),
-    ) -> Result<Self, KeyringError> {
-        for facts in keks.iter().map(KekTerm::facts).chain([&fingerprint.0, &session.0]) {
-            facts.check()?;
-        }
+    pub fn new(keks: Vec<KekTerm>, fingerprint: MacTerms, session: MacTerms) -> Result<Self, KeyringError> {
+        keks.iter().try_for_each(|kek| kek.facts.check())?;
         for (place, kek) in keks.iter().enumerate() {
             if keks[..place].iter().any(|earlier| earlier.facts.term == kek.facts.term) {
                 return Err(KeyringError::Exists);
@@ -139,7 +137,7 @@ impl TenantKeys {
         }
         match keks.iter().filter(|kek| kek.facts.state == KeyState::Active).count() {
             0 => Err(KeyringError::Incomplete),
-            1 => Ok(Self { keks, fingerprint: Arc::new(fingerprint), session: Arc::new(session) }),
+            1 => Ok(Self { keks, fingerprint, session }),
             _ => Err(KeyringError::TwoActive),
         }
     }
@@ -157,12 +155,20 @@ impl TenantKeys {
         self.keks.iter().find(may_open).ok_or(BarrierError::Unauthentic)
     }
 
-    pub(super) fn fingerprint(&self) -> &Key<Mac> {
-        &self.fingerprint.1
+    pub(super) fn fingerprint(&self) -> &MacTerms {
+        &self.fingerprint
     }
 
-    pub(super) fn session(&self) -> &Key<Mac> {
-        &self.session.1
+    pub(super) fn session(&self) -> &MacTerms {
+        &self.session
+    }
+
+    fn mac_mut(&mut self, purpose: KeyPurpose) -> Result<&mut MacTerms, KeyringError> {
+        match purpose {
+            KeyPurpose::Fingerprint => Ok(&mut self.fingerprint),
+            KeyPurpose::Session => Ok(&mut self.session),
+            KeyPurpose::Kek | KeyPurpose::Sign | KeyPurpose::Intake => Err(KeyringError::Missing),
+        }
     }
 }
 
@@ -170,17 +176,17 @@ impl Keyring {
     /// A keyring without tenants.
     #[must_use]
     pub fn new(facts: KeyFacts, signer: Signer) -> Self {
-        Self::of(facts, signer, IntakeKeys::default(), Vec::new())
+        Self::of((facts, signer), Vec::new(), IntakeKeys::default(), Vec::new())
     }
 
     pub(super) fn of(
-        facts: KeyFacts,
-        signer: Signer,
+        signer: (KeyFacts, Signer),
+        former_signers: Vec<(KeyFacts, PublicKey)>,
         intake: IntakeKeys,
         tenants: Vec<(TenantId, TenantKeys)>,
     ) -> Self {
         let tenants = tenants.into_iter().map(|(tenant, keys)| (tenant, Arc::new(keys))).collect();
-        Self { tenants, signer: Arc::new((facts, signer)), intake }
+        Self { tenants, signer: Arc::new(signer), former_signers, intake }
     }
 
     /// With one more tenant.
@@ -252,6 +258,70 @@ impl Keyring {
         Ok(self.with(tenant.clone(), keys))
     }
 
+    /// With a new term of a tenant's fingerprint or session key. An active one takes the place of the one that was active,
+    /// which retires; a pending one is known and makes nothing yet.
+    ///
+    /// # Errors
+    /// As [`Keyring::add_term`].
+    pub fn add_mac_term(&self, tenant: &TenantId, purpose: KeyPurpose, term: MacTerm) -> Result<Self, KeyringError> {
+        self.with_mac(tenant, purpose, |terms| terms.add(term))
+    }
+
+    /// Makes a pending term of a tenant's fingerprint or session key the active one; the one that was active retires.
+    ///
+    /// # Errors
+    /// [`KeyringError::Missing`] tenant or pending term.
+    pub fn activate_mac_term(&self, tenant: &TenantId, purpose: KeyPurpose, term: u32) -> Result<Self, KeyringError> {
+        self.with_mac(tenant, purpose, |terms| terms.activate(term))
+    }
+
+    /// Without the keys of retired terms before this one, whose work counts no more. The terms stay listed.
+    ///
+    /// # Errors
+    /// [`KeyringError::Missing`] tenant.
+    pub fn close_mac_terms(&self, tenant: &TenantId, purpose: KeyPurpose, before: u32) -> Result<Self, KeyringError> {
+        self.with_mac(tenant, purpose, |terms| Ok(terms.close_before(before)))
+    }
+
+    /// Without a term of a tenant's fingerprint or session key that nothing needs any more.
+    ///
+    /// # Errors
+    /// [`KeyringError::Missing`]; [`KeyringError::Active`].
+    pub fn remove_mac_term(&self, tenant: &TenantId, purpose: KeyPurpose, term: u32) -> Result<Self, KeyringError> {
+        self.with_mac(tenant, purpose, |terms| terms.remove(term))
+    }
+
+    /// With another signer; the key of the one that was there is wiped when its last user ends.
+    ///
+    /// # Errors
+    /// [`KeyringError::Facts`] for a term that is not above the one that is there, or is not active.
+    pub fn replace_signer(&self, facts: KeyFacts, signer: Signer) -> Result<Self, KeyringError> {
+        facts.check()?;
+        if facts.term <= self.signer.0.term || facts.state != KeyState::Active {
+            return Err(KeyringError::Facts);
+        }
+        let mut next = self.clone();
+        let former = KeyFacts { state: KeyState::Retiring, ..self.signer.0 };
+        next.former_signers.push((former, self.signer.1.public_key().clone()));
+        next.signer = Arc::new((facts, signer));
+        Ok(next)
+    }
+
+    /// Without a term of the Sign key that signs nothing any more.
+    ///
+    /// # Errors
+    /// [`KeyringError::Missing`]; [`KeyringError::Active`].
+    pub fn remove_former_signer(&self, term: u32) -> Result<Self, KeyringError> {
+        if self.signer.0.term == term {
+            return Err(KeyringError::Active);
+        }
+        let mut next = self.clone();
+        let place =
+            next.former_signers.iter().position(|(facts, _)| facts.term == term).ok_or(KeyringError::Missing)?;
+        next.former_signers.remove(place);
+        Ok(next)
+    }
+
     pub(super) fn tenants(&self) -> Vec<TenantId> {
         self.tenants.keys().cloned().collect()
     }
@@ -266,26 +336,57 @@ impl Keyring {
         &self.signer.1
     }
 
-    /// Every term of every key, in a fixed order.
-    pub(super) fn key_infos(&self, now_ms: u64) -> Vec<KeyInfo> {
-        let mut infos = vec![info(KeyPurpose::Sign, None, &self.signer.0, 0, now_ms)];
-        infos.extend(self.intake.facts().map(|facts| info(KeyPurpose::Intake, None, facts, 0, now_ms)));
+    /// The public halves of every term of the Sign key that is not destroyed, the newest first.
+    #[must_use]
+    pub fn sign_keys(&self) -> Vec<PublicKey> {
+        let former = self.former_signers.iter().rev().map(|(_, key)| key.clone());
+        std::iter::once(self.signer.1.public_key().clone()).chain(former).collect()
+    }
+
+    pub(super) fn sign_term(&self) -> u32 {
+        self.signer.0.term
+    }
+
+    /// What is known of every term of every key, in a fixed order; of a Kek with the wraps that are counted by now.
+    pub(super) fn facts(&self) -> Vec<(KeyPurpose, Option<TenantId>, KeyFacts)> {
+        let signers = self.former_signers.iter().map(|(facts, _)| facts).chain([&self.signer.0]);
+        let mut all: Vec<_> = signers.map(|facts| (KeyPurpose::Sign, None, *facts)).collect();
+        all.extend(self.intake.facts().map(|facts| (KeyPurpose::Intake, None, *facts)));
         let mut tenants: Vec<_> = self.tenants.iter().collect();
         tenants.sort_unstable_by_key(|(tenant, _)| *tenant);
         for (tenant, keys) in tenants {
             let mut keks: Vec<&KekTerm> = keys.keks.iter().collect();
             keks.sort_unstable_by_key(|kek| kek.facts.term);
-            for kek in keks {
-                infos.push(info(KeyPurpose::Kek, Some(tenant), &kek.facts, kek.wraps.total(), now_ms));
-            }
-            infos.push(info(KeyPurpose::Fingerprint, Some(tenant), &keys.fingerprint.0, 0, now_ms));
-            infos.push(info(KeyPurpose::Session, Some(tenant), &keys.session.0, 0, now_ms));
+            let keks = keks.iter().map(|kek| (KeyPurpose::Kek, KeyFacts { wraps: kek.wraps.total(), ..kek.facts }));
+            let mac = |purpose, terms: &MacTerms| terms.facts().into_iter().map(move |facts| (purpose, facts));
+            let macs = mac(KeyPurpose::Fingerprint, &keys.fingerprint).chain(mac(KeyPurpose::Session, &keys.session));
+            all.extend(keks.chain(macs).map(|(purpose, facts)| (purpose, Some(tenant.clone()), facts)));
         }
-        infos
+        all
+    }
+
+    /// The same as people see it.
+    pub(super) fn key_infos(&self, periods: &Cryptoperiods, now_ms: u64) -> Vec<KeyInfo> {
+        self.facts()
+            .into_iter()
+            .map(|(purpose, tenant, facts)| info(purpose, tenant, &facts, periods, now_ms))
+            .collect()
     }
 
     fn keys(&self, tenant: &TenantId) -> Result<&TenantKeys, KeyringError> {
         self.tenants.get(tenant).map(|keys| &**keys).ok_or(KeyringError::Missing)
+    }
+
+    fn with_mac(
+        &self,
+        tenant: &TenantId,
+        purpose: KeyPurpose,
+        change: impl FnOnce(&MacTerms) -> Result<MacTerms, KeyringError>,
+    ) -> Result<Self, KeyringError> {
+        let mut keys = self.keys(tenant)?.clone();
+        let terms = keys.mac_mut(purpose)?;
+        *terms = change(terms)?;
+        Ok(self.with(tenant.clone(), keys))
     }
 
     fn with(&self, tenant: TenantId, keys: TenantKeys) -> Self {
@@ -301,7 +402,13 @@ fn retire_active(keks: &mut [KekTerm]) {
     }
 }
 
-fn info(purpose: KeyPurpose, tenant: Option<&TenantId>, facts: &KeyFacts, wraps: u64, now_ms: u64) -> KeyInfo {
+fn info(
+    purpose: KeyPurpose,
+    tenant: Option<TenantId>,
+    facts: &KeyFacts,
+    periods: &Cryptoperiods,
+    now_ms: u64,
+) -> KeyInfo {
     let algorithm = match purpose {
         KeyPurpose::Kek => "AES-256-GCM",
         KeyPurpose::Fingerprint | KeyPurpose::Session => "HMAC-SHA-256",
@@ -310,109 +417,20 @@ fn info(purpose: KeyPurpose, tenant: Option<&TenantId>, facts: &KeyFacts, wraps:
     };
     KeyInfo {
         purpose,
-        tenant: tenant.cloned(),
+        tenant,
         term: facts.term,
         state: facts.state,
         algorithm: algorithm.to_owned(),
         created_at: rfc3339_ms(facts.created_ms),
         age_days: now_ms.saturating_sub(facts.created_ms) / DAY_MS,
-        wraps,
+        wraps: facts.wraps,
+        expires_at: periods.end_ms(purpose, facts).map(rfc3339_ms),
+        due: periods.is_due(purpose, facts, now_ms),
     }
 }
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 #[cfg(test)]
-mod tests {
-    use super::super::rig::{NOW_MS, keks, keys, signer};
-    use super::*;
-
-    fn acme() -> TenantId {
-        "acme".parse().unwrap()
-    }
-
-    fn ring() -> Keyring {
-        Keyring::new(KeyFacts::fresh(1, NOW_MS), signer()).add_tenant(acme(), keys(1)).unwrap()
-    }
-
-    fn states(ring: &Keyring) -> Vec<(u32, KeyState)> {
-        ring.key_infos(NOW_MS)
-            .into_iter()
-            .filter(|info| info.purpose == KeyPurpose::Kek)
-            .map(|info| (info.term, info.state))
-            .collect()
-    }
-
-    fn kek(term: u32, state: KeyState) -> KekTerm {
-        KekTerm::new(KeyFacts { state, ..KeyFacts::fresh(term, NOW_MS) }, &Key::generate().unwrap())
-    }
-
-    #[test]
-    fn the_active_key_cannot_be_removed() {
-        let ring = ring();
-        assert_eq!(ring.remove_term(&acme(), 1).err(), Some(KeyringError::Active));
-        let next = ring.add_term(&acme(), keks(2)).unwrap();
-        assert_eq!(next.remove_term(&acme(), 2).err(), Some(KeyringError::Active));
-        assert_eq!(states(&next.remove_term(&acme(), 1).unwrap()), [(2, KeyState::Active)]);
-    }
-
-    #[test]
-    fn a_new_term_retires_the_old_one_and_leaves_the_old_ring_alone() {
-        let before = ring();
-        let after = before.add_term(&acme(), keks(2)).unwrap();
-        assert_eq!(states(&before), [(1, KeyState::Active)]);
-        assert_eq!(states(&after), [(1, KeyState::Retiring), (2, KeyState::Active)]);
-    }
-
-    #[test]
-    fn a_pending_term_neither_seals_nor_opens_until_it_is_activated() {
-        let ring = ring().add_term(&acme(), kek(2, KeyState::Pending)).unwrap();
-        let keys = ring.tenant(&acme()).unwrap();
-        assert_eq!(keys.active().facts().term, 1);
-        assert!(keys.kek(1).is_ok() && keys.kek(2).is_err() && keys.kek(3).is_err());
-        let after = ring.activate_term(&acme(), 2).unwrap();
-        assert_eq!(states(&after), [(1, KeyState::Retiring), (2, KeyState::Active)]);
-        assert_eq!(ring.activate_term(&acme(), 1).err(), Some(KeyringError::Missing));
-    }
-
-    #[test]
-    fn terms_only_grow_and_never_repeat() {
-        let ring = ring().add_term(&acme(), keks(5)).unwrap();
-        assert_eq!(ring.add_term(&acme(), keks(5)).err(), Some(KeyringError::Exists));
-        assert_eq!(ring.add_term(&acme(), keks(4)).err(), Some(KeyringError::Facts));
-        assert_eq!(ring.add_term(&acme(), keks(0)).err(), Some(KeyringError::Facts));
-        assert_eq!(ring.add_term(&acme(), kek(6, KeyState::Retiring)).err(), Some(KeyringError::Facts));
-        assert_eq!(ring.add_term(&"other".parse().unwrap(), keks(6)).err(), Some(KeyringError::Missing));
-    }
-
-    #[test]
-    fn a_tenant_is_not_replaced() {
-        assert_eq!(ring().add_tenant(acme(), keys(1)).err(), Some(KeyringError::Exists));
-    }
-
-    #[test]
-    fn the_inventory_names_every_key_with_its_age_and_use() {
-        let ring = ring().add_term(&acme(), keks(2)).unwrap();
-        let infos = ring.key_infos(NOW_MS + 3 * DAY_MS);
-        let rows: Vec<_> = infos.iter().map(|info| (info.purpose, info.term, info.age_days)).collect();
-        assert_eq!(
-            rows,
-            [
-                (KeyPurpose::Sign, 1, 3),
-                (KeyPurpose::Kek, 1, 3),
-                (KeyPurpose::Kek, 2, 3),
-                (KeyPurpose::Fingerprint, 1, 3),
-                (KeyPurpose::Session, 1, 3),
-            ]
-        );
-        assert!(infos[0].tenant.is_none() && infos[1..].iter().all(|info| info.tenant == Some(acme())));
-    }
-
-    #[test]
-    fn a_change_shares_the_use_count_of_a_term() {
-        let before = ring();
-        let after = before.add_term(&acme(), kek(2, KeyState::Pending)).unwrap();
-        let (one, two) = (before.tenant(&acme()).unwrap(), after.tenant(&acme()).unwrap());
-        assert!(std::ptr::eq(one.active().wraps(), two.active().wraps()));
-    }
-}
+#[path = "keyring_tests.rs"]
+mod tests;

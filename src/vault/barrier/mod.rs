@@ -8,7 +8,9 @@ mod cards;
 mod cvc;
 mod intake;
 mod keyring;
+mod mac_terms;
 mod marks;
+mod period;
 mod records;
 mod session;
 mod wraps;
@@ -21,15 +23,18 @@ pub use cards::{Glances, Reseals};
 pub use cvc::{CvcGone, TakesCvc};
 pub use intake::SealedCardError;
 pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
+pub use mac_terms::{MacTerm, MacTerms};
+pub use marks::{Fingerprints, SlotMark};
+pub use period::{Cryptoperiods, KEK_WRAPS_DUE};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
 use strongroom_keys::envelope::{RewrapError, SealError};
-use strongroom_keys::sign::Signer;
+use strongroom_keys::sign::{PublicKey, Signer};
 use strongroom_keys::{NoRandomness, Unauthentic};
 use strongroom_wire::TenantId;
-use strongroom_wire::admin::{KeyInfo, Phase};
+use strongroom_wire::admin::{KeyInfo, KeyPurpose, Phase};
 
 use crate::clock::Clock;
 use cvc::Epochs;
@@ -41,6 +46,7 @@ pub struct Barrier {
     changing: Mutex<()>,
     epochs: Mutex<Epochs>,
     clock: Arc<dyn Clock>,
+    periods: Cryptoperiods,
 }
 
 /// Why nothing was sealed or opened.
@@ -55,6 +61,9 @@ pub enum BarrierError {
     /// It is not what was sealed for this place; nothing more is said, on purpose.
     #[error("authentication failed")]
     Unauthentic,
+    /// The key that would make it is over its cryptoperiod.
+    #[error("the key is over its cryptoperiod")]
+    Expired,
     /// The wraps that were granted to the tenant's active Kek are used up.
     #[error("the tenant's key may not wrap any more now")]
     WrapsSpent,
@@ -67,10 +76,16 @@ pub enum BarrierError {
 }
 
 impl Barrier {
-    /// A sealed barrier.
+    /// A sealed barrier whose keys live as long as [`Cryptoperiods::default`] says.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { keyring: ArcSwapOption::empty(), changing: Mutex::default(), epochs: Mutex::default(), clock }
+        Self::with_periods(clock, Cryptoperiods::default())
+    }
+
+    /// A sealed barrier.
+    #[must_use]
+    pub fn with_periods(clock: Arc<dyn Clock>, periods: Cryptoperiods) -> Self {
+        Self { keyring: ArcSwapOption::empty(), changing: Mutex::default(), epochs: Mutex::default(), clock, periods }
     }
 
     /// Sealed or unsealed. Between the two is a ceremony that this room does not see.
@@ -136,11 +151,29 @@ impl Barrier {
         Some(self.keyring.load().as_ref()?.tenant(tenant).ok()?.active().facts().term)
     }
 
+    /// The term of the tenant's fingerprint key under which rows are written now.
+    #[must_use]
+    pub fn mac_term(&self, tenant: &TenantId) -> Option<u32> {
+        Some(self.keyring.load().as_ref()?.tenant(tenant).ok()?.fingerprint().active().0.term)
+    }
+
+    /// The term of the Sign key that signs now.
+    #[must_use]
+    pub fn sign_term(&self) -> Option<u32> {
+        Some(self.keyring.load().as_ref()?.sign_term())
+    }
+
     /// Every term of every key in memory, with its age and use.
     #[must_use]
     pub fn key_infos(&self) -> Vec<KeyInfo> {
         let now_ms = self.clock.now_ms();
-        self.keyring.load().as_ref().map_or_else(Vec::new, |ring| ring.key_infos(now_ms))
+        self.keyring.load().as_ref().map_or_else(Vec::new, |ring| ring.key_infos(&self.periods, now_ms))
+    }
+
+    /// What is known of every term of every key in memory; of a Kek with the wraps that are counted by now.
+    #[must_use]
+    pub fn key_facts(&self) -> Vec<(KeyPurpose, Option<TenantId>, KeyFacts)> {
+        self.keyring.load().as_ref().map_or_else(Vec::new, |ring| ring.facts())
     }
 
     /// Lends the vault's signer, for audit checkpoints and completion proofs.
@@ -149,6 +182,14 @@ impl Barrier {
     /// [`BarrierError::Sealed`].
     pub fn sign<T>(&self, with: impl FnOnce(&Signer) -> T) -> Result<T, BarrierError> {
         Ok(with(self.unsealed()?.get()?.signer()))
+    }
+
+    /// The public halves of every term of the Sign key that is not destroyed, the newest first.
+    ///
+    /// # Errors
+    /// [`BarrierError::Sealed`].
+    pub fn sign_keys(&self) -> Result<Vec<PublicKey>, BarrierError> {
+        Ok(self.unsealed()?.get()?.sign_keys())
     }
 
     fn unsealed(&self) -> Result<Ring, BarrierError> {
@@ -221,16 +262,16 @@ mod tests {
         assert!(rig.barrier.tenants().is_empty() && rig.barrier.key_infos().is_empty());
         assert_eq!(rig.barrier.sign(|_| ()), Err(BarrierError::Sealed));
         assert_eq!(rig.barrier.wraps_left(&"acme".parse().unwrap()), 0);
-        assert_eq!(rig.barrier.binding(&"acme".parse().unwrap(), &[b"x"]), Err(BarrierError::Sealed));
+        assert_eq!(rig.barrier.binding(&"acme".parse().unwrap(), 1, &[b"x"]), Err(BarrierError::Sealed));
     }
 
     #[test]
     fn unsealed_it_refuses_other_keys_and_keeps_its_own() {
         let rig = Rig::new(&["acme"]);
-        let before = rig.barrier.binding(&"acme".parse().unwrap(), &[b"x"]).unwrap();
+        let before = rig.barrier.binding(&"acme".parse().unwrap(), 1, &[b"x"]).unwrap();
         let other = Keyring::new(KeyFacts::fresh(1, 0), signer());
         assert_eq!(rig.barrier.install(other), Err(KeyringError::AlreadyUnsealed));
-        assert_eq!(rig.barrier.binding(&"acme".parse().unwrap(), &[b"x"]).unwrap(), before);
+        assert_eq!(rig.barrier.binding(&"acme".parse().unwrap(), 1, &[b"x"]).unwrap(), before);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use strongroom_keys::context::Purpose;
 use strongroom_keys::{Context, Envelope, Unsealed};
+use strongroom_wire::admin::KeyPurpose;
 use strongroom_wire::{SecretId, TenantId, Token};
 
 use super::{Barrier, BarrierError};
@@ -91,6 +92,7 @@ impl Barrier {
             return Ok(envelope.clone());
         }
         let old = keys.kek(envelope.term())?;
+        self.in_period(KeyPurpose::Kek, new.facts())?;
         new.wraps().take()?;
         let place = Context { tenant: tenant_of(warrant.tenant())?, record, purpose };
         Ok(envelope.rewrap(old.cipher(), new.cipher(), new.facts().term, &place)?)
@@ -105,6 +107,7 @@ impl Barrier {
     ) -> Result<Envelope, BarrierError> {
         let ring = self.unsealed()?;
         let kek = ring.tenant(tenant)?.active();
+        self.in_period(KeyPurpose::Kek, kek.facts())?;
         kek.wraps().take()?;
         let place = Context { tenant: tenant_of(tenant)?, record, purpose };
         Ok(Envelope::seal(kek.cipher(), kek.facts().term, &place, NO_GLANCE, plaintext)?)

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use strongroom_keys::Key;
 use strongroom_keys::sign::Signer;
+use strongroom_wire::admin::KeyState;
 use strongroom_wire::{RequestId, Scope, SecretId, TenantId, Token};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::{Barrier, KekTerm, KeyFacts, Keyring, TenantKeys};
+use super::{Barrier, KekTerm, KeyFacts, Keyring, MacTerm, MacTerms, TenantKeys};
 use crate::audit::{AuditLog, Warrant};
 use crate::card::{Card, Expiry, HolderName, Pan};
 use crate::clock::MockClock;
@@ -129,8 +130,13 @@ impl Rig {
 
 /// The keys of a tenant, fresh, with the Kek on this term.
 pub(super) fn keys(term: u32) -> TenantKeys {
-    let mac = || (KeyFacts::fresh(1, NOW_MS), Key::generate().unwrap());
+    let mac = || MacTerms::new(vec![mac_term(1, KeyState::Active)]).unwrap();
     TenantKeys::new(vec![keks(term)], mac(), mac()).unwrap()
+}
+
+/// A fresh term of a Mac key.
+pub(super) fn mac_term(term: u32, state: KeyState) -> MacTerm {
+    MacTerm::new(KeyFacts { state, ..KeyFacts::fresh(term, NOW_MS) }, Key::generate().unwrap())
 }
 
 /// A fresh active Kek.

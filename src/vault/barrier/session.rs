@@ -6,6 +6,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use strongroom_keys::mac::{Use, mac, verify};
+use strongroom_keys::{Key, Mac};
+use strongroom_wire::admin::KeyPurpose;
 use strongroom_wire::limits;
 
 use super::{Barrier, BarrierError};
@@ -28,14 +30,16 @@ impl Barrier {
         if !is_within_limits(&claims, self.clock.now_ms()) {
             return Err(BarrierError::TooLong);
         }
+        let (facts, key) = keys.session().active();
+        self.in_period(KeyPurpose::Session, facts)?;
         let json = serde_json::to_vec(&claims).map_err(|_| BarrierError::TooLong)?;
         let payload = BASE64_URL_SAFE_NO_PAD.encode(json);
-        let tag = mac(keys.session(), Use::Session, &[payload.as_bytes()]);
+        let tag = mac(key, Use::Session, &[payload.as_bytes()]);
         let text = [PREFIX, &payload, ".", &BASE64_URL_SAFE_NO_PAD.encode(tag)].concat();
         if text.len() > limits::SESSION_CHARS_MAX { Err(BarrierError::TooLong) } else { Ok(text) }
     }
 
-    /// The claims of a session that this vault made and that has not ended. The tenant that the claims name chooses the
+    /// The claims of a session that this vault made and that has not ended, also under a key that retires. The tenant that the claims name chooses the
     /// key, so that a session of one tenant is never good for another.
     #[must_use]
     pub fn verify_session(&self, text: &str, now_ms: u64) -> Option<SessionClaims> {
@@ -48,7 +52,13 @@ impl Barrier {
         let claims: SessionClaims = serde_json::from_slice(&json).ok()?;
         let ring = self.unsealed().ok()?;
         let keys = ring.tenant(Some(&claims.tenant)).ok()?;
-        let authentic = verify(keys.session(), Use::Session, &[payload.as_bytes()], &tag);
+        let (facts, key) = keys.session().active();
+        let is_by = |key: &Key<Mac>| verify(key, Use::Session, &[payload.as_bytes()], &tag);
+        // A key that retires counts for what it can have made: a session that ends later than any that was made before the
+        // active key was is a forgery by somebody who has the old one.
+        let last_ms = facts.created_ms.saturating_add(limits::SESSION_TTL_MAX_S * 1000 + HANDOVER_MS);
+        let is_old = || claims.expires_ms <= last_ms && keys.session().others().any(|(_, key)| is_by(key));
+        let authentic = is_by(key) || is_old();
         (authentic && now_ms < claims.expires_ms && is_within_limits(&claims, now_ms)).then_some(claims)
     }
 }
@@ -60,13 +70,17 @@ fn is_within_limits(claims: &SessionClaims, now_ms: u64) -> bool {
 }
 
 const PREFIX: &str = "ss_";
+/// What may pass between the making of a key and its first use.
+const HANDOVER_MS: u64 = 60_000;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::super::rig::{NOW_MS, Rig};
+    use strongroom_wire::admin::KeyState;
+
+    use super::super::rig::{NOW_MS, Rig, mac_term};
     use super::*;
 
     fn claims(tenant: &str) -> SessionClaims {
@@ -103,6 +117,29 @@ mod tests {
         let tag = text.split_once('.').unwrap().1;
         let forged = BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims("globex")).unwrap());
         assert!(rig.barrier.verify_session(&format!("ss_{forged}.{tag}"), NOW_MS).is_none());
+    }
+
+    #[test]
+    fn a_session_outlives_its_key_s_active_days_and_a_forgery_under_an_old_key_does_not() {
+        let rig = Rig::new(&["acme"]);
+        let acme = "acme".parse().unwrap();
+        let hour_ms = limits::SESSION_TTL_MAX_S * 1000;
+        let make = |expires_ms| {
+            rig.barrier.make_session(&rig.session("acme"), SessionClaims { expires_ms, ..claims("acme") }).unwrap()
+        };
+        let honest = make(NOW_MS + hour_ms);
+        rig.clock.advance_ms(hour_ms);
+        // Somebody who has the old key goes on making sessions with it.
+        let forged = make(NOW_MS + 2 * hour_ms);
+        let next = mac_term(2, KeyState::Active);
+        rig.barrier.update(|ring| ring.add_mac_term(&acme, KeyPurpose::Session, next)).unwrap();
+        let fresh = make(NOW_MS + 2 * hour_ms);
+        assert!(rig.barrier.verify_session(&honest, NOW_MS + hour_ms - 1).is_some());
+        assert!(rig.barrier.verify_session(&forged, NOW_MS + hour_ms).is_none());
+        assert!(rig.barrier.verify_session(&fresh, NOW_MS + hour_ms).is_some());
+        rig.barrier.update(|ring| ring.close_mac_terms(&acme, KeyPurpose::Session, 2)).unwrap();
+        assert!(rig.barrier.verify_session(&honest, NOW_MS + hour_ms - 1).is_none());
+        assert!(rig.barrier.verify_session(&fresh, NOW_MS + hour_ms).is_some());
     }
 
     #[test]

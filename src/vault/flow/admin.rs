@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use strongroom_keys::root::RootError;
+use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyList, KeyPurpose, KeyState, Phase, Status};
 use strongroom_wire::limits;
 
-use super::{Asker, FlowError, Vault};
+use super::{Asker, FlowError, Vault, lifetime};
+use crate::barrier::KeyFacts;
 use crate::policy::{Note, ReadKeys, ReadMetrics, ReadStatus, Reload, Rules, SessionClaims};
 use crate::store::KeyRow;
 use crate::telemetry::metrics::Snapshot;
@@ -59,7 +61,7 @@ fn warnings(vault: &Vault) -> Vec<String> {
     let lost = vault.root.reach.fault().map(|why| format!("the root cannot be used: {why}"));
     let stays = "an operator sealed the vault; it stays so until `vaultctl unseal --auto`";
     let stays = vault.root.reach.stays_sealed().then(|| stays.to_owned());
-    vault.warnings.iter().cloned().chain(differs).chain(lost).chain(stays).collect()
+    vault.warnings.iter().cloned().chain(differs).chain(lost).chain(stays).chain(lifetime::warnings(vault)).collect()
 }
 
 /// Every term of every key that is not destroyed.
@@ -90,6 +92,7 @@ pub async fn metrics(
         unsealed: vault.barrier.is_unsealed(),
         root_available: vault.barrier.is_unsealed() && vault.root.reach.fault().is_none(),
         keys: keys.map(|row| key_line(&row, now)).collect(),
+        key_ends: vault.barrier.key_facts().into_iter().filter_map(|known| end_line(vault, known, now)).collect(),
         audit_size: vault.audit.size(),
         audit_lag: lag.uncovered,
         audit_failing: lag.failing,
@@ -109,14 +112,19 @@ pub async fn metrics(
     }))
 }
 
+/// Tenant, purpose, term, and seconds until an active key's end, less than 0 after it.
+fn end_line(
+    vault: &Vault,
+    (purpose, tenant, facts): (KeyPurpose, Option<TenantId>, KeyFacts),
+    now_ms: u64,
+) -> Option<(String, &'static str, u32, i64)> {
+    let left_ms = i128::from(vault.barrier.periods().end_ms(purpose, &facts)?) - i128::from(now_ms);
+    let tenant = tenant.map_or(String::new(), |tenant| tenant.as_str().to_owned());
+    Some((tenant, purpose.as_str(), facts.term, i64::try_from(left_ms / 1000).unwrap_or(i64::MAX)))
+}
+
 fn key_line(row: &KeyRow, now_ms: u64) -> (String, &'static str, u32, &'static str, u64, u64) {
-    let purpose = match row.name.purpose {
-        KeyPurpose::Kek => "kek",
-        KeyPurpose::Fingerprint => "fingerprint",
-        KeyPurpose::Session => "session",
-        KeyPurpose::Sign => "sign",
-        KeyPurpose::Intake => "intake",
-    };
+    let purpose = row.name.purpose.as_str();
     let state = match row.state {
         KeyState::Pending => "pending",
         KeyState::Active => "active",

@@ -1,11 +1,13 @@
 //! The audit log, for those who may read it, and proofs for those whose act an entry is.
 
-use strongroom_wire::admin::{EntryPage, InclusionProof};
+use strongroom_keys::lineage::Lineage;
+use strongroom_wire::admin::{EntryPage, HandoverList, InclusionProof};
 use strongroom_wire::limits;
 
 use super::{Asker, FlowError, StoreFault, Vault};
 use crate::audit::AuditError;
 use crate::policy::{Note, ReadAudit};
+use crate::store::SignTerm;
 
 /// A page of entries.
 ///
@@ -56,7 +58,11 @@ pub async fn own_proof(vault: &Vault, asker: &Asker, index: u64) -> Result<Inclu
 /// [`FlowError::NotFound`] if none was ever signed.
 pub async fn checkpoint(vault: &Vault) -> Result<String, FlowError> {
     if vault.barrier.is_unsealed() && vault.audit.covered() < vault.audit.size() {
-        return Ok(vault.audit.checkpoint().await?);
+        match vault.audit.checkpoint().await {
+            // One Sign key hands over to the next in this moment, or the vault was sealed.
+            Err(AuditError::NoNotary) => {}
+            signed => return Ok(signed?),
+        }
     }
     vault.audit.newest_checkpoint().ok_or(FlowError::NotFound)
 }
@@ -83,14 +89,37 @@ pub async fn tiled(vault: &Vault, asker: &Asker, path: &str) -> Result<Tiled, Fl
     Ok(Tiled::Tile(vault.audit.tile(tile).await?))
 }
 
-/// The key that checkpoints are verified with, as a C2SP verifier key.
+/// The keys that checkpoints are verified with, as C2SP verifier keys, a line each, with the entry from which each but the
+/// first counts.
 ///
 /// # Errors
-/// [`FlowError::Sealed`] and those of policy.
-pub async fn public_key(vault: &Vault, asker: &Asker) -> Result<String, FlowError> {
+/// [`FlowError::Sealed`], those of policy and of the store.
+pub async fn public_keys(vault: &Vault, asker: &Asker) -> Result<String, FlowError> {
     let permit = vault.permit_unsealed::<ReadAudit>(asker, (), Note::words("public key")).await?;
     let _read = vault.warrant(permit).await?;
-    Ok(vault.barrier.sign(|signer| signer.public_key().to_string())?)
+    Ok(lineage(vault).await?.text())
+}
+
+/// The notes in which each Sign key names the next.
+///
+/// # Errors
+/// As [`public_keys`].
+pub async fn handovers(vault: &Vault, asker: &Asker) -> Result<HandoverList, FlowError> {
+    let permit = vault.permit_unsealed::<ReadAudit>(asker, (), Note::words("handovers")).await?;
+    let _read = vault.warrant(permit).await?;
+    let terms = vault.store.sign_terms().await?;
+    Ok(HandoverList { handovers: terms.into_iter().filter_map(|term| term.handover).collect() })
+}
+
+/// The Sign keys of this log, as the store has them: each but the first with the handover by the one before it.
+pub(super) async fn lineage(vault: &Vault) -> Result<Lineage, FlowError> {
+    let mut terms = vault.store.sign_terms().await?.into_iter();
+    let first = terms.next().ok_or(FlowError::Tampered)?;
+    let first = first.public_key.parse().map_err(|_| FlowError::Tampered)?;
+    let follow = |lineage: Lineage, term: SignTerm| {
+        lineage.follow(term.handover.as_deref().unwrap_or_default()).map_err(|_| FlowError::Tampered)
+    };
+    terms.try_fold(Lineage::of(first), follow)
 }
 
 impl From<AuditError> for FlowError {

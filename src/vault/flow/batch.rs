@@ -39,6 +39,7 @@ pub async fn tokenize(
     if let Some(key) = key {
         Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])?.claim(vault).await?;
     }
+    let _round = vault.rounds.enter();
     let batch = Batch { vault, asker, tenant, key };
     let mut results: Vec<Option<Stored>> = Vec::new();
     let mut ready = Vec::new();
@@ -97,8 +98,8 @@ impl<'a> Batch<'a> {
             return Ok(Step::Done(Story::replayed(vault, permit, &kept, None).await?));
         }
         let permit = self.spend(permit, sealing.as_ref(), slot.as_ref()).await?;
-        let fingerprint = vault.barrier.fingerprint(&permit, &body.card.pan)?;
-        let story = Story { vault, tenant: self.tenant.clone(), fingerprint, body, slot };
+        let prints = vault.barrier.fingerprints(&permit, &body.card.pan)?;
+        let story = Story { vault, tenant: self.tenant.clone(), prints, body, slot };
         Ok(Step::Ready(permit, Box::new(story)))
     }
 
@@ -127,7 +128,7 @@ impl<'a> Batch<'a> {
         let (mut fresh, mut known): (Ready<'a>, Ready<'a>) = (Vec::new(), Vec::new());
         let mut seen: HashSet<(CustomerId, [u8; 16])> = HashSet::new();
         for (place, permit, story) in ready {
-            let is_first = story.body.customer.as_ref().is_none_or(|c| seen.insert((c.clone(), story.fingerprint)));
+            let is_first = story.body.customer.as_ref().is_none_or(|c| seen.insert((c.clone(), story.prints.active)));
             match if is_first { story.duplicate().await } else { Ok(None) } {
                 Ok(None) if is_first => fresh.push((place, permit, story)),
                 Ok(_) => known.push((place, permit, story)),
@@ -195,7 +196,7 @@ impl<'a> Batch<'a> {
     async fn meet(&self, known: Ready<'a>) -> Results {
         let mut lines: HashMap<(Option<CustomerId>, [u8; 16]), Ready<'a>> = HashMap::new();
         for one in known {
-            lines.entry((one.2.body.customer.clone(), one.2.fingerprint)).or_default().push(one);
+            lines.entry((one.2.body.customer.clone(), one.2.prints.active)).or_default().push(one);
         }
         let lines = lines.into_values().map(|line| async move {
             let mut results = Vec::with_capacity(line.len());

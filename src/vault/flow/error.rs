@@ -80,6 +80,9 @@ pub enum FlowError {
     /// A custodian's share was refused.
     #[error(transparent)]
     Share(#[from] ShareRefused),
+    /// The key that would make something new is over its cryptoperiod; what it made before still opens.
+    #[error("the key is over its cryptoperiod")]
+    KeyExpired,
     /// A Kek reached its use limit or there is no randomness: nothing is encrypted.
     #[error("{0}")]
     Crypto(&'static str),
@@ -125,6 +128,7 @@ impl From<BarrierError> for FlowError {
             BarrierError::Sealed => FlowError::Sealed,
             BarrierError::NoSuchTenant => FlowError::NotFound,
             BarrierError::Unauthentic => FlowError::Tampered,
+            BarrierError::Expired => FlowError::KeyExpired,
             BarrierError::WrapsSpent => FlowError::Crypto("the tenant's key reached its use limit; rotate it"),
             BarrierError::NoRandomness => FlowError::Crypto("the operating system gave no random numbers"),
             BarrierError::TooLong => FlowError::Crypto("the record is too long to be sealed"),

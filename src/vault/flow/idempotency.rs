@@ -11,7 +11,9 @@ use strongroom_keys::Envelope;
 use strongroom_wire::{BadId, TenantId, Token, limits};
 use zeroize::Zeroizing;
 
+use super::rounds::Round;
 use super::{Asker, FlowError, Vault};
+use crate::barrier::SlotMark;
 use crate::store::AnswerRow;
 
 /// What the header of that name holds: 1 to 128 printable ASCII characters.
@@ -36,11 +38,13 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// A key in its place: who used it where, for which request.
+/// A key in its place: who used it where, for which request. While the tenant's fingerprint key rotates it has a name under
+/// each term that is known; an answer is kept under the active one and looked for under all.
 pub(super) struct Slot {
     tenant: TenantId,
-    name: [u8; 32],
-    digest: [u8; 32],
+    mark: SlotMark,
+    others: Vec<SlotMark>,
+    _round: Round,
 }
 
 /// A kept answer: the JSON that was answered then.
@@ -80,25 +84,35 @@ impl Slot {
         route: &'static str,
         request: &[&[u8]],
     ) -> Result<Self, FlowError> {
-        let name = vault.barrier.idempotency_name(tenant, name)?;
+        // Entered before the terms are looked at: see `Rounds`.
+        let round = vault.rounds.enter();
         let parts: Vec<&[u8]> = std::iter::once(route.as_bytes()).chain(request.iter().copied()).collect();
-        let digest = vault.barrier.body_digest(tenant, &parts)?;
-        Ok(Self { tenant: tenant.clone(), name, digest })
+        let mut marks = vault.barrier.slot_marks(tenant, name, &parts)?;
+        let others = marks.split_off(1);
+        let mark = marks.pop().ok_or(FlowError::NotFound)?;
+        Ok(Self { tenant: tenant.clone(), mark, others, _round: round })
     }
 
     /// Ties a key to its request where the answer itself may not be kept, because it is a card or a secret: the same
     /// request runs again, another one is refused.
     pub(super) async fn claim(&self, vault: &Vault) -> Result<(), FlowError> {
-        if self.find(vault).await?.is_none() {
-            let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
-            self.keep(vault, b"").await?;
+        if self.find(vault).await?.is_some() {
+            return Ok(());
         }
-        Ok(())
+        let claimed = async {
+            let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
+            self.keep(vault, b"").await
+        };
+        match claimed.await {
+            // What is stored opens under an expired key too, so a release goes on; it is only not tied to its key.
+            Ok(_) | Err(FlowError::KeyExpired) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Its name in the store.
-    pub(super) fn name(&self) -> &[u8; 32] {
-        &self.name
+    /// Its names in the store, the one that is used now first.
+    pub(super) fn names(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.marks().map(|mark| mark.name)
     }
 
     /// Whose.
@@ -112,37 +126,43 @@ impl Slot {
     /// [`FlowError::Running`] if somebody has it.
     pub(super) fn turn<'a>(&self, vault: &'a Vault) -> Result<Turn<'a>, FlowError> {
         let mut running = lock(&vault.turns);
-        if running.insert(self.name) {
-            Ok(Turn { turns: &vault.turns, name: self.name })
-        } else {
-            Err(FlowError::Running)
+        let names: Vec<[u8; 32]> = self.names().collect();
+        if names.iter().any(|name| running.contains(name)) {
+            return Err(FlowError::Running);
         }
+        running.extend(&names);
+        Ok(Turn { turns: &vault.turns, names })
     }
 
     /// The answer that was given before, if there was one.
     pub(super) async fn find(&self, vault: &Vault) -> Result<Option<Kept>, FlowError> {
-        match vault.store.answer(&self.tenant, &self.name, vault.now_ms()).await? {
-            Some(row) => self.replay(vault, &row).map(Some),
-            None => Ok(None),
+        for mark in self.marks() {
+            if let Some(row) = vault.store.answer(&self.tenant, &mark.name, vault.now_ms()).await? {
+                return self.replay(vault, &row).map(Some);
+            }
         }
+        Ok(None)
     }
 
     /// The answer in a row, if the row is for the same request.
     pub(super) fn replay(&self, vault: &Vault, row: &AnswerRow) -> Result<Kept, FlowError> {
-        if row.digest != self.digest {
+        let mark = self.marks().find(|mark| mark.name == row.name).ok_or(FlowError::Tampered)?;
+        if row.digest != mark.digest {
             return Err(FlowError::OtherRequest);
         }
         let envelope = Envelope::parse(&row.envelope).map_err(|_| FlowError::Tampered)?;
-        Ok(vault.barrier.open_answer(&self.tenant, &self.name, &envelope)?)
+        Ok(vault.barrier.open_answer(&self.tenant, &mark.name, &envelope)?)
     }
 
     /// The row that keeps an answer, which goes with the card that it shows.
     pub(super) fn row(&self, vault: &Vault, answer: &[u8], card: Option<Token>) -> Result<AnswerRow, FlowError> {
-        let envelope = vault.barrier.seal_answer(&self.tenant, &self.name, answer)?;
+        let envelope = vault.barrier.seal_answer(&self.tenant, &self.mark.name, answer)?;
         Ok(AnswerRow {
             tenant: self.tenant.clone(),
-            name: self.name,
-            digest: self.digest,
+            name: self.mark.name,
+            digest: self.mark.digest,
+            mac_term: self.mark.term,
+            other_names: self.others.iter().map(|mark| mark.name).collect(),
             envelope: envelope.as_bytes().to_vec(),
             expires_ms: vault.now_ms() + limits::IDEMPOTENCY_TTL_S * 1000,
             card,
@@ -169,18 +189,27 @@ impl Slot {
     }
 }
 
+impl Slot {
+    fn marks(&self) -> impl Iterator<Item = &SlotMark> {
+        std::iter::once(&self.mark).chain(&self.others)
+    }
+}
+
 /// Keys whose requests run now.
 pub(super) type Turns = Mutex<HashSet<[u8; 32]>>;
 
 /// See [`Slot::turn`].
 pub(super) struct Turn<'a> {
     turns: &'a Turns,
-    name: [u8; 32],
+    names: Vec<[u8; 32]>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        lock(self.turns).remove(&self.name);
+        let mut running = lock(self.turns);
+        for name in &self.names {
+            running.remove(name);
+        }
     }
 }
 

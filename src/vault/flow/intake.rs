@@ -114,13 +114,16 @@ pub(super) async fn spend(
     sealing: &Sealing,
     slot: Option<&Slot>,
 ) -> Result<Permit<Tokenize>, FlowError> {
-    let request = match slot {
-        Some(slot) => *slot.name(),
-        None => random()?,
+    // Its request may have come under the term of the fingerprint key before this one.
+    let requests: Vec<[u8; 32]> = match slot {
+        Some(slot) => slot.names().collect(),
+        None => vec![random()?],
     };
-    let spent = SpentRow { term: sealing.term, enc: sealing.enc, request, at_ms: vault.now_ms() };
-    if vault.store.spend(spent).await? {
-        return Ok(permit);
+    for request in requests {
+        let spent = SpentRow { term: sealing.term, enc: sealing.enc, request, at_ms: vault.now_ms() };
+        if vault.store.spend(spent).await? {
+            return Ok(permit);
+        }
     }
     refuse(vault, permit, "sealed card used before").await?;
     Err(FlowError::SealedTwice)

@@ -43,6 +43,7 @@ impl WrapCount {
         tenant: &TenantId,
         need: u64,
     ) -> Result<Leave<'_>, FlowError> {
+        vault.barrier.kek_in_period(tenant)?;
         // First the leave, then the look at the active term: a term that becomes active in between waits for this.
         let leave = Leave { _sealing: self.sealing.read().await };
         if vault.barrier.wraps_left(tenant) >= need {

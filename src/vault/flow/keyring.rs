@@ -13,7 +13,7 @@ use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 
 use super::FlowError;
-use crate::barrier::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
+use crate::barrier::{KekTerm, KeyFacts, Keyring, KeyringError, MacTerm, MacTerms, TenantKeys};
 use crate::store::{KeyName, KeyRow};
 
 /// A fresh key and the row that keeps it.
@@ -54,7 +54,8 @@ pub(super) async fn make_tenant(
     let session = make::<Mac>(root, KeyPurpose::Session, Some(tenant), 1, now_ms).await?;
     let rows = vec![kek.row.clone(), fingerprint.row.clone(), session.row.clone()];
     let keks = vec![KekTerm::new(kek.facts(), &kek.key)];
-    let keys = TenantKeys::new(keks, (fingerprint.facts(), fingerprint.key), (session.facts(), session.key))?;
+    let first = |made: Made<Mac>| MacTerms::new(vec![MacTerm::new(made.facts(), made.key)]);
+    let keys = TenantKeys::new(keks, first(fingerprint)?, first(session)?)?;
     Ok((rows, keys))
 }
 
@@ -102,12 +103,17 @@ async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowEr
     Ok((row, opened))
 }
 
-async fn unwrap_as<R: Role>(root: &Root, row: &KeyRow) -> Result<Key<R>, FlowError> {
+/// The key that a row holds.
+///
+/// # Errors
+/// Why it does not open under the Root in its place.
+pub(super) async fn unwrap_as<R: Role>(root: &Root, row: &KeyRow) -> Result<Key<R>, FlowError> {
     let place = place::<R>(row.name.purpose, row.name.tenant.as_ref());
     Ok(root.unwrap_key(&place, row.name.term, &row.wrapped).await?)
 }
 
-fn signer(vault_id: &str, key: &Key<SignRole>) -> Result<Signer, FlowError> {
+/// The signer that a Sign key seeds.
+pub(super) fn signer(vault_id: &str, key: &Key<SignRole>) -> Result<Signer, FlowError> {
     // A vault's id is a UUID, which fits a signer's name.
     Signer::new(&note::origin(vault_id), key).map_err(|_| FlowError::Crypto("the vault's id cannot name a signer"))
 }
@@ -123,7 +129,8 @@ fn place<R: Role>(purpose: KeyPurpose, tenant: Option<&TenantId>) -> Context<'_>
     Context { tenant: tenant.map_or("", TenantId::as_str), record, purpose: Purpose::Key(R::NAME) }
 }
 
-fn facts(row: &KeyRow) -> KeyFacts {
+/// What is known of a key besides its bytes.
+pub(super) fn facts(row: &KeyRow) -> KeyFacts {
     KeyFacts { term: row.name.term, state: row.state, created_ms: row.created_ms, wraps: row.wraps }
 }
 

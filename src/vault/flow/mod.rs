@@ -19,6 +19,7 @@ pub mod intake;
 mod kek;
 mod kept;
 mod keyring;
+pub mod lifetime;
 pub mod policy_change;
 pub mod read;
 pub mod retain;
@@ -27,6 +28,7 @@ pub mod reveal;
 #[cfg(test)]
 mod rig;
 pub mod rotate;
+mod rounds;
 mod row;
 pub mod secret;
 pub mod session;

@@ -81,16 +81,21 @@ impl Rig {
 
     /// Gives `acme` a new Kek; the term before it is retired and empty afterwards.
     pub(super) async fn rotated(&self) -> DestroyKey {
-        let request = RotateRequest { tenant: acme(), records_per_second_max: None };
+        let request = RotateRequest {
+            key: KeyPurpose::Kek,
+            tenant: Some(acme()),
+            records_per_second_max: None,
+            emergency: false,
+        };
         let begun = rotate::start(&self.vault, &officer("alice"), request).await.unwrap();
-        while rotate::show(&self.vault, &officer("alice"), acme()).await.unwrap().state != RotationState::Done {
+        while rotate::show(&self.vault, &officer("alice"), acme(), None).await.unwrap().state != RotationState::Done {
             actix_web::rt::task::yield_now().await;
         }
         DestroyKey { purpose: KeyPurpose::Kek, tenant: Some(acme()), term: begun.to_term - 1 }
     }
 }
 
-/// A security officer: alice and bob hold every scope of the admin listener.
+/// A security officer: each holds every scope of the admin listener, alice and bob for every tenant, carol for `acme`.
 pub(super) fn officer(name: &str) -> Asker {
     let who = Identity::parse(&format!("spiffe://strongroom/security/{name}")).unwrap();
     Asker { who: who.into(), tenant: None, request: RequestId::fresh(), origin: None, key: None }
@@ -107,15 +112,20 @@ pub(super) fn acme() -> TenantId {
 }
 
 fn rules() -> String {
-    let row = |role: &str, name: &str, more: &str| {
+    let row = |role: &str, name: &str, tenant: &str, more: &str| {
         let scopes = Scope::ALL.iter().filter(|scope| scope.is_admin() == (role == "security"));
         let scopes: String = scopes.map(|scope| format!("\"{}\",", scope.as_str())).collect();
         format!(
-            "[[identity]]\nuri = \"spiffe://strongroom/{role}/{name}\"\ntenants = [\"*\"]\nscopes = [{scopes}]\n{more}"
+            "[[identity]]\nuri = \"spiffe://strongroom/{role}/{name}\"\ntenants = [\"{tenant}\"]\nscopes = [{scopes}]\n{more}"
         )
     };
-    let quota = "destinations = [\"psp\"]\nreveals_per_minute = 100\nreveals_per_day = 100\n";
-    let rows = [row("security", "alice", ""), row("security", "bob", ""), row("orchestrator", "main", quota)];
+    let quota = "destinations = [\"psp\"]\nreveals_per_minute = 10000\nreveals_per_day = 10000\n";
+    let rows = [
+        row("security", "alice", "*", ""),
+        row("security", "bob", "*", ""),
+        row("security", "carol", "acme", ""),
+        row("orchestrator", "main", "*", quota),
+    ];
     format!("version = 1\n{}", rows.concat())
 }
 

@@ -12,13 +12,14 @@ use crate::barrier::Barrier;
 use crate::card::Glance;
 use crate::store::CardRow;
 
-/// The MAC over the columns that no envelope binds.
+/// The MAC over the columns that no envelope binds, under the row's own term.
 pub(super) fn binding(barrier: &Barrier, row: &CardRow) -> Result<[u8; 16], FlowError> {
     let expires = row.content.expires_ms.unwrap_or(u64::MAX).to_be_bytes();
     let customer = row.customer.as_ref().map_or("", |customer| customer.as_str());
     barrier
         .binding(
             &row.tenant,
+            row.mac_term,
             &[
                 b"card",
                 row.token.uuid().as_bytes(),

@@ -44,6 +44,7 @@ pub async fn write(
     let permit = vault.permit_unsealed::<WriteSecret>(asker, id, Note::words("store")).await?;
     let tenant = tenant_of(&permit)?;
     let _leave = vault.wraps.reserve(vault, &tenant).await?;
+    let _round = vault.rounds.enter();
     let slot = key.map(|key| Slot::of(vault, asker, &tenant, ROUTE, key, &[raw])).transpose()?;
     let warrant = vault.warrant(permit).await?;
     if let Some(slot) = &slot
@@ -53,7 +54,8 @@ pub async fn write(
     }
     let envelope = vault.barrier.seal_secret(warrant, body.value.as_bytes())?.as_bytes().to_vec();
     let created_ms = vault.now_ms();
-    let mut row = SecretRow { tenant, id, name: body.name, created_ms, envelope, binding: [0; 16] };
+    let mac_term = vault.barrier.mac_term(&tenant).ok_or(FlowError::NotFound)?;
+    let mut row = SecretRow { tenant, id, name: body.name, created_ms, envelope, mac_term, binding: [0; 16] };
     row.binding = binding(vault, &row)?;
     let answer = StoredSecret { secret_id: id, name: row.name.clone(), created_at: rfc3339_ms(created_ms) };
     let json = Zeroizing::new(serde_json::to_vec(&answer).map_err(|_| FlowError::Crypto("answer"))?);
@@ -135,9 +137,11 @@ pub fn answer(id: SecretId, value: &[u8]) -> Result<Zeroizing<Vec<u8>>, FlowErro
     Ok(out)
 }
 
-fn binding(vault: &Vault, row: &SecretRow) -> Result<[u8; 16], FlowError> {
+/// The MAC over the columns that no envelope binds, under the row's own term.
+pub(super) fn binding(vault: &Vault, row: &SecretRow) -> Result<[u8; 16], FlowError> {
     let (id, created) = (row.id.uuid(), row.created_ms.to_be_bytes());
-    Ok(vault.barrier.binding(&row.tenant, &[b"secret", id.as_bytes(), row.name.as_bytes(), &created])?)
+    let parts: [&[u8]; 4] = [b"secret", id.as_bytes(), row.name.as_bytes(), &created];
+    Ok(vault.barrier.binding(&row.tenant, row.mac_term, &parts)?)
 }
 
 const ROUTE: &str = "secrets";

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::idempotency::{Kept, Slot, tenant_of};
 use super::{Asker, FlowError, IdempotencyKey, Vault, intake, row};
 use crate::audit::Warrant;
+use crate::barrier::Fingerprints;
 use crate::card::{Cvc, Glance, Incoming, Lifetime, TokenizeBody};
 use crate::policy::{Fresh, Note, Permit, Principal, Tokenize};
 use crate::store::{AnswerRow, CardContent, CardRow, Inserted};
@@ -46,6 +47,7 @@ pub async fn tokenize(
         }
     };
     own_customer(asker, &mut body)?;
+    let _round = vault.rounds.enter();
     let slot = key.map(|key| slot(vault, asker, &tenant, key, &body)).transpose()?;
     if let Some(slot) = &slot
         && let Some(kept) = slot.find(vault).await?
@@ -55,8 +57,8 @@ pub async fn tokenize(
     if let Some(sealing) = &sealing {
         permit = intake::spend(vault, permit, sealing, slot.as_ref()).await?;
     }
-    let fingerprint = vault.barrier.fingerprint(&permit, &body.card.pan)?;
-    Story { vault, tenant, fingerprint, body, slot }.run(asker, permit).await
+    let prints = vault.barrier.fingerprints(&permit, &body.card.pan)?;
+    Story { vault, tenant, prints, body, slot }.run(asker, permit).await
 }
 
 /// A session's cards belong to the session's customer.
@@ -112,7 +114,7 @@ fn written(answer: &PaymentMethod) -> Result<Kept, FlowError> {
 pub(super) struct Story<'a> {
     pub(super) vault: &'a Vault,
     pub(super) tenant: TenantId,
-    pub(super) fingerprint: [u8; 16],
+    pub(super) prints: Fingerprints,
     pub(super) body: TokenizeBody,
     pub(super) slot: Option<Slot>,
 }
@@ -160,7 +162,12 @@ impl Story<'_> {
     pub(super) async fn duplicate(&self) -> Result<Option<Token>, FlowError> {
         let Some(customer) = &self.body.customer else { return Ok(None) };
         let now = self.vault.now_ms();
-        Ok(self.vault.store.find_duplicate(&self.tenant, customer, &self.fingerprint, now).await?)
+        for print in std::iter::once(&self.prints.active).chain(&self.prints.others) {
+            if let Some(token) = self.vault.store.find_duplicate(&self.tenant, customer, print, now).await? {
+                return Ok(Some(token));
+            }
+        }
+        Ok(None)
     }
 
     async fn store_new(&self, permit: Permit<Tokenize>) -> Result<Option<Tokenized>, FlowError> {
@@ -266,7 +273,9 @@ impl Story<'_> {
             tenant: self.tenant.clone(),
             token,
             customer: self.body.customer.clone(),
-            fingerprint: self.fingerprint,
+            fingerprint: self.prints.active,
+            mac_term: self.prints.term,
+            other_fingerprints: self.prints.others.clone(),
             created_ms,
             content: CardContent { envelope, metadata, expires_ms, binding: [0; 16] },
         };

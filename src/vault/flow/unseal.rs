@@ -1,8 +1,10 @@
 //! Unseal: custodians hand in their shares one at a time, and with the last one needed the keys come into memory.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use strongroom_keys::SignRole;
+use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
 use strongroom_keys::root::dev::{self, DevRootError};
 use strongroom_keys::root::{Root, ShareRefused, Step};
@@ -10,10 +12,10 @@ use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
-use super::{Asker, FlowError, Vault, acts, auto, intake, keyring, policy_change, rotate};
+use super::{Asker, FlowError, Vault, acts, audit, auto, intake, keyring, policy_change, rotate};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
-use crate::store::{KeyChange, KeyRow};
+use crate::store::{KeyChange, KeyRow, SignTerm};
 use crate::telemetry::log;
 
 /// Takes one share, or has the HSM or KMS asked where the body says so. `body` is wiped.
@@ -121,11 +123,15 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
     // that another request adds meanwhile would be missing from this ring.
     let ring = keyring::open(&root, rows, &vault_id).await?;
     policy_change::verify(vault, &ring).await?;
+    let ring = rotate::closed(ring, &vault.store.rotations().await?)?;
     vault.barrier.install(ring)?;
-    if let Err(error) = attach(vault) {
-        vault.barrier.seal_now();
-        return Err(error);
-    }
+    let keys = match attach(vault).await {
+        Ok(keys) => keys,
+        Err(error) => {
+            vault.barrier.seal_now();
+            return Err(error);
+        }
+    };
     *held = Some(root);
     drop(held);
     // Without its key no sealed card is taken, and all else works: the sweep tries again.
@@ -135,18 +141,17 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
     vault.audit.record_own(OwnAct::Unsealed, Own::noting(Note::none())).await?;
     // So that the log can be verified from its first moment on; the writer signs again by itself.
     let _ = vault.audit.checkpoint().await;
-    check_log(vault);
+    check_log(vault, keys);
     acts::resume(vault).await;
     rotate::resume(vault).await
 }
 
 /// Opening the log looked at its end; now that there is a key to check signatures with, all of it is read once, beside
 /// the work. What does not hold is said loudly and recorded; the log goes on, because it is the evidence.
-fn check_log(vault: &Arc<Vault>) {
+fn check_log(vault: &Arc<Vault>, keys: Lineage) {
     let vault = Arc::clone(vault);
     tokio::task::spawn_blocking(move || {
-        let Ok(key) = vault.barrier.sign(|signer| signer.public_key().clone()) else { return };
-        match vault.audit.check(&[key]) {
+        match vault.audit.check(&keys) {
             Ok(_) => log::info("audit log checked", &[("entries", &vault.audit.size())]),
             Err(AuditError::Broken { .. } | AuditError::ForeignCheckpoint) => {
                 vault.metrics.tampered.inc();
@@ -197,15 +202,30 @@ async fn found(vault: &Vault, root: &Root) -> Result<KeyRow, FlowError> {
     }
 }
 
-/// Lets the audit log have its checkpoints signed for as long as the keys are here.
-fn attach(vault: &Arc<Vault>) -> Result<(), FlowError> {
-    let key = vault.barrier.sign(|signer| signer.public_key().clone())?;
+/// Lets the audit log have its checkpoints signed for as long as the keys are here, and answers the keys that signed it.
+async fn attach(vault: &Arc<Vault>) -> Result<Lineage, FlowError> {
+    let own = vault.barrier.sign(|signer| signer.public_key().clone())?;
+    if vault.store.sign_terms().await?.is_empty() {
+        // The first of this vault: nobody handed over to it.
+        let sign_term = SignTerm {
+            term: vault.barrier.sign_term().ok_or(FlowError::Sealed)?,
+            public_key: own.to_string(),
+            from_entry: 0,
+            handover: None,
+        };
+        vault.store.change_keys(KeyChange { sign_term: Some(sign_term), ..KeyChange::default() }).await?;
+    }
+    let keys = audit::lineage(vault).await?;
+    if *keys.newest() != own {
+        return Err(FlowError::Tampered);
+    }
     let holder = Arc::downgrade(vault);
     let notary = Arc::new(move |checkpoint: &Checkpoint| {
-        let vault = holder.upgrade()?;
+        let vault = holder.upgrade().filter(|vault| !vault.signing_paused.load(Ordering::SeqCst))?;
         vault.barrier.sign(|signer| checkpoint.sign(signer)).ok()
     });
-    Ok(vault.audit.attach(&[key], notary)?)
+    vault.audit.attach(&keys, notary)?;
+    Ok(keys)
 }
 
 fn progress(vault: &Vault, phase: Phase, shares_given: u8) -> UnsealProgress {

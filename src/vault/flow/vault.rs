@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use strongroom_keys::root::{Assembly, Descriptor, Root};
 use strongroom_wire::entry::Reason;
@@ -15,7 +16,7 @@ use super::backup::Backups;
 use super::intake::IntakeLife;
 use super::policy_change::PolicySource;
 use super::rotate::Rotations;
-use super::{FlowError, acts, idempotency, kek, retention};
+use super::{FlowError, acts, idempotency, kek, retention, rounds};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
@@ -60,6 +61,9 @@ pub struct Vault {
     pub(super) retention: retention::Due,
     pub(super) wraps: kek::WrapCount,
     pub(super) turns: idempotency::Turns,
+    pub(super) rounds: rounds::Rounds,
+    /// While set no checkpoint is signed: one Sign key hands over to the next.
+    pub(super) signing_paused: AtomicBool,
 }
 
 /// The public descriptor of the Root, the Root itself while the vault is unsealed, and the ceremony that may be running.
@@ -152,6 +156,8 @@ impl Vault {
             retention: retention::Due::default(),
             wraps: kek::WrapCount::default(),
             turns: idempotency::Turns::default(),
+            rounds: rounds::Rounds::default(),
+            signing_paused: AtomicBool::new(false),
         }
     }
 

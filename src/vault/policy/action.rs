@@ -115,7 +115,7 @@ actions! {
     ReadStatus(()) = Status;
     /// List keys.
     ReadKeys(()) = KeysRead;
-    /// Start, resume or watch the rotation of a tenant's Kek, and rewrap its records.
+    /// Start, resume or watch the rotation of a key, and move what is under it.
     Rotate(()) = Rotate;
     /// Read audit entries, checkpoints and proofs.
     ReadAudit(()) = AuditRead;

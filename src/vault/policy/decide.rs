@@ -67,10 +67,11 @@ impl Policy {
     }
 
     /// Decides whether the request may do `A` to the subject. Default deny: an identity that is not in the rules may do
-    /// nothing, a session may only tokenize for its tenant, the vault itself may only go on with a rotation.
+    /// nothing, a session may only tokenize for its tenant, the vault itself may only rotate keys.
     ///
     /// The tenant is the one that the request names, which must be among the identity's; or, for acts on a tenant where
-    /// the request names none, the identity's only one. A card goes to destinations that the identity's rule names alone.
+    /// the request names none, the identity's only one. The vault's own keys are rotated by identities of every tenant alone,
+    /// whose Permit then names none. A card goes to destinations that the identity's rule names alone.
     /// Quotas are counted here and only for what is allowed.
     ///
     /// # Errors
@@ -79,7 +80,7 @@ impl Policy {
         let decision = match &request.who {
             Principal::Identity(identity) => self.identity_may(identity, A::SCOPE, request, now_ms),
             Principal::Session(claims) => self.session_may(claims, A::SCOPE, request.tenant.as_ref(), now_ms),
-            Principal::Vault if A::SCOPE == Scope::Rotate && request.tenant.is_some() => Ok(request.tenant.clone()),
+            Principal::Vault if A::SCOPE == Scope::Rotate => Ok(request.tenant.clone()),
             Principal::Vault => Err(No::because(Reason::Scope)),
         };
         let mut trace = Trace {
@@ -205,7 +206,8 @@ impl Policy {
         if !seat.grant.holds(scope) {
             return Err(no(Reason::Scope, None));
         }
-        if tenant.is_none() && (named.is_some() || scope.is_tenant_bound()) {
+        let is_of_the_vault = scope == Scope::Rotate && seat.grant.covers_all();
+        if tenant.is_none() && (named.is_some() || scope.is_tenant_bound() && !is_of_the_vault) {
             return Err(no(Reason::Tenant, None));
         }
         if scope == Scope::Forward && !request.destination.as_ref().is_some_and(|to| seat.grant.sends_to(to)) {

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
+use strongroom_wire::admin::KeyPurpose;
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::payment_method::Purpose;
 use strongroom_wire::{ActId, Reference, RequestId, SecretId, TenantId, Token};
@@ -154,6 +155,7 @@ displayed!(
     Digest,
     DestinationName,
     Identity,
+    KeyPurpose,
     Reference,
     RequestId,
     SecretId,

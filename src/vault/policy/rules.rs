@@ -228,6 +228,11 @@ impl Grant {
         }
     }
 
+    /// Whether every tenant, also one that is registered later, is the identity's.
+    pub(super) fn covers_all(&self) -> bool {
+        matches!(self.tenants, Tenants::Any)
+    }
+
     /// The tenant of an identity that has exactly one.
     pub(super) fn only_tenant(&self) -> Option<&TenantId> {
         match &self.tenants {

@@ -23,7 +23,8 @@ pub use error::StoreError;
 pub use mint::TokenMint;
 pub use row::{
     ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeptRow, KeyChange, KeyName, KeyRow,
-    OverAge, Place, RotationRow, SecretRow, Shredded, SpentRow, StaleCursor, StalePage, StaleRecord, TenantRow,
+    MarkCount, MarkPage, MarkSwap, Marks, OverAge, Place, RotationRow, SecretRow, Shredded, SignTerm, SpentRow,
+    StaleCursor, StalePage, StaleRecord, TenantRow,
 };
 pub use sqlite::{SqliteOptions, SqliteStore};
 
@@ -181,7 +182,31 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::TooLarge`].
     async fn swap_envelopes(&self, tenant: &TenantId, swaps: Vec<EnvelopeSwap>) -> Result<u64, StoreError>;
 
-    /// Writes down how far a rotation is, in the place of what was there for the same tenant and term.
+    /// A step through the tenant's cards and secrets whose MACs are under a term of its fingerprint key below `term`. A
+    /// page may be empty and still have a next one; go on until `next` is none.
+    async fn stale_marks(
+        &self,
+        tenant: &TenantId,
+        term: u32,
+        from: Option<StaleCursor>,
+        limit: u32,
+    ) -> Result<MarkPage, StoreError>;
+
+    /// How many of the tenant's rows are under a term of its fingerprint key below `term`. It walks every row of the store,
+    /// in short steps, off the caller's thread.
+    async fn count_stale_marks(&self, tenant: &TenantId, term: u32) -> Result<MarkCount, StoreError>;
+
+    /// Gives each row its new fingerprint, term and binding if it still has the old ones, together with whatever finds a
+    /// card by its fingerprint; says how many were changed.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn swap_marks(&self, tenant: &TenantId, swaps: Vec<MarkSwap>) -> Result<u64, StoreError>;
+
+    /// What is public of every term of the Sign key, in their order.
+    async fn sign_terms(&self) -> Result<Vec<SignTerm>, StoreError>;
+
+    /// Writes down how far a rotation is, in the place of what was there for the same key and term.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`].

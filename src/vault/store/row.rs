@@ -14,6 +14,11 @@ pub struct CardRow {
     pub customer: Option<CustomerId>,
     /// Keyed fingerprint of the card number.
     pub fingerprint: [u8; 16],
+    /// Term of the fingerprint key that `fingerprint` and the binding are under.
+    pub mac_term: u32,
+    /// The fingerprint of the same number under other terms that are in use while the key rotates. An insertion looks for
+    /// these too; they are not stored, and a row that is read has none.
+    pub other_fingerprints: Vec<[u8; 16]>,
     /// When it was made.
     pub created_ms: u64,
     /// What may change later.
@@ -67,6 +72,8 @@ pub struct SecretRow {
     pub created_ms: u64,
     /// The sealed secret.
     pub envelope: Vec<u8>,
+    /// Term of the fingerprint key that the binding is under.
+    pub mac_term: u32,
     /// The barrier's MAC over the other columns.
     pub binding: [u8; 16],
 }
@@ -80,6 +87,11 @@ pub struct AnswerRow {
     pub name: [u8; 32],
     /// Keyed digest of the request that was answered.
     pub digest: [u8; 32],
+    /// Term of the fingerprint key that name and digest are under.
+    pub mac_term: u32,
+    /// The name of the same idempotency key under other terms that are in use while the key rotates. An insertion looks for
+    /// these too; they are not stored, and a row that is read has none.
+    pub other_names: Vec<[u8; 32]>,
     /// The sealed answer.
     pub envelope: Vec<u8>,
     /// Until when it is kept.
@@ -180,6 +192,21 @@ pub struct KeyChange {
     pub states: Vec<(KeyName, KeyState, KeyState)>,
     /// Keys that go from one wrapping to another: old bytes, new bytes (a change of the Root).
     pub rewraps: Vec<(KeyName, Vec<u8>, Vec<u8>)>,
+    /// What is public of a new term of the Sign key.
+    pub sign_term: Option<SignTerm>,
+}
+
+/// What is public of one term of the Sign key. It stays when the key is destroyed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignTerm {
+    /// Which version, from 1.
+    pub term: u32,
+    /// The public key as a C2SP verifier key.
+    pub public_key: String,
+    /// Checkpoints over more entries than this are signed by it.
+    pub from_entry: u64,
+    /// The note in which the term before it names it; none for the first.
+    pub handover: Option<String>,
 }
 
 /// Where one envelope stands.
@@ -231,23 +258,69 @@ pub struct EnvelopeSwap {
     pub new: Vec<u8>,
 }
 
+/// One step of a walk through rows whose MACs are under an old term of the fingerprint key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkPage {
+    /// Cards that were found in this step, perhaps none; those whose end has come as well.
+    pub cards: Vec<CardRow>,
+    /// Secrets that were.
+    pub secrets: Vec<SecretRow>,
+    /// Where to go on; none at the end.
+    pub next: Option<StaleCursor>,
+}
+
+/// A row's MACs and what takes their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkSwap {
+    /// Of a card: fingerprint, term and binding that must be there, and those that are there afterwards.
+    Card(Token, Marks, Marks),
+    /// Of a secret: term and binding; a secret has no fingerprint, and these are passed over.
+    Secret(SecretId, Marks, Marks),
+}
+
+/// What of a row is under the fingerprint key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// The card number's fingerprint.
+    pub fingerprint: [u8; 16],
+    /// Under which term.
+    pub mac_term: u32,
+    /// The MAC over the row.
+    pub binding: [u8; 16],
+}
+
+/// How many rows of a tenant are under older terms of its fingerprint key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MarkCount {
+    /// Cards.
+    pub cards: u64,
+    /// Secrets.
+    pub secrets: u64,
+    /// Kept answers. Their names cannot be made again, so they stay until their time is over.
+    pub answers: u64,
+}
+
 /// How far a rotation is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationRow {
-    /// Whose Kek.
-    pub tenant: TenantId,
-    /// The term that records move to.
+    /// Which key.
+    pub key: KeyPurpose,
+    /// Whose; none for the vault's own.
+    pub tenant: Option<TenantId>,
+    /// The term that takes the place of the older ones.
     pub to_term: u32,
     /// Running, done, stopped.
     pub state: RotationState,
-    /// Records rewrapped so far.
+    /// Records moved so far.
     pub done: u64,
-    /// Records that were there to rewrap.
+    /// Records that were there to move.
     pub total: u64,
     /// When it began.
     pub started_ms: u64,
     /// At most so many records a second.
     pub records_per_second_max: Option<u32>,
+    /// Whether it goes before all others and knows no limit.
+    pub emergency: bool,
     /// What stopped it.
     pub fault: Option<String>,
     /// The signed completion proof.

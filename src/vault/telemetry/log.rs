@@ -34,7 +34,7 @@ macro_rules! safe_plain {
     };
 }
 
-safe_text!(ActId, Token, SecretId, RequestId, TenantId, std::net::SocketAddr, std::net::IpAddr);
+safe_text!(ActId, Token, SecretId, RequestId, TenantId, admin::KeyPurpose, std::net::SocketAddr, std::net::IpAddr);
 safe_plain!(u8, u16, u32, u64, usize, i32, bool);
 
 /// Text that stands in the program itself.

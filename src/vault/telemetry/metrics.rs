@@ -62,6 +62,7 @@ pub struct Metrics {
     root_available: Gauge,
     key_age: Family<KeyLabels, Gauge>,
     key_wraps: Family<KeyLabels, Gauge>,
+    key_ends: Family<KeyLabels, Gauge>,
     audit_size: Gauge,
     audit_lag: Gauge,
     audit_failing: Gauge,
@@ -84,6 +85,8 @@ pub struct Snapshot {
     pub root_available: bool,
     /// Tenant (empty for the vault), purpose, term, state, age in seconds, wraps.
     pub keys: Vec<(String, &'static str, u32, &'static str, u64, u64)>,
+    /// Tenant (empty for the vault), purpose, term, and seconds until an active key's end, less than 0 after it.
+    pub key_ends: Vec<(String, &'static str, u32, i64)>,
     /// Entries in the audit log.
     pub audit_size: u64,
     /// Entries that no signed checkpoint covers yet.
@@ -112,7 +115,7 @@ impl Metrics {
         let root_available = Gauge::default();
         let (unsealed, audit_size, audit_lag, audit_failing) =
             (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
-        let (key_age, key_wraps) = (Family::default(), Family::default());
+        let (key_age, key_wraps, key_ends) = (Family::default(), Family::default(), Family::default());
         let (quota_used, quota_limit, certificate_expiry) = (Family::default(), Family::default(), Family::default());
         let (tampered, swept, over_age) = (Counter::default(), Counter::default(), Counter::default());
         registry.register("requests", "Requests by listener, route and status", requests.clone());
@@ -121,6 +124,12 @@ impl Metrics {
         registry.register("root_available", "1 while the Root can make and unwrap keys", root_available.clone());
         registry.register_with_unit("key_age", "Age of each term of each key", Unit::Seconds, key_age.clone());
         registry.register("key_wraps", "Wraps done under each Kek, at most", key_wraps.clone());
+        registry.register_with_unit(
+            "key_left",
+            "Time until each active key makes nothing new any more, less than 0 after that",
+            Unit::Seconds,
+            key_ends.clone(),
+        );
         registry.register("audit_entries", "Entries in the audit log", audit_size.clone());
         registry.register("audit_lag_entries", "Entries that no signed checkpoint covers yet", audit_lag.clone());
         registry.register("audit_failing", "1 while the audit log cannot be written", audit_failing.clone());
@@ -142,6 +151,7 @@ impl Metrics {
             root_available,
             key_age,
             key_wraps,
+            key_ends,
             audit_size,
             audit_lag,
             audit_failing,
@@ -174,6 +184,11 @@ impl Metrics {
             let labels = KeyLabels { tenant: tenant.clone(), purpose, term: *term, state };
             self.key_age.get_or_create(&labels).set(signed(*age));
             self.key_wraps.get_or_create(&labels).set(signed(*wraps));
+        }
+        self.key_ends.clear();
+        for (tenant, purpose, term, left) in &now.key_ends {
+            let labels = KeyLabels { tenant: tenant.clone(), purpose, term: *term, state: "active" };
+            self.key_ends.get_or_create(&labels).set(*left);
         }
         self.quota_used.clear();
         self.quota_limit.clear();
@@ -214,6 +229,7 @@ mod tests {
             unsealed: true,
             root_available: false,
             keys: vec![("acme".into(), "kek", 2, "active", 60, 5)],
+            key_ends: vec![("acme".into(), "kek", 2, -5)],
             audit_size: 7,
             audit_lag: 1,
             audit_failing: false,
@@ -228,6 +244,7 @@ mod tests {
             "strongroom_audit_entries 7",
             "strongroom_certificate_not_after{role=\"intake_server\",id=\"00ff\"} 1800000000",
             "strongroom_key_wraps{tenant=\"acme\",purpose=\"kek\",term=\"2\",state=\"active\"} 5",
+            "strongroom_key_left_seconds{tenant=\"acme\",purpose=\"kek\",term=\"2\",state=\"active\"} -5",
             "strongroom_quota_used{identity=\"spiffe://strongroom/orchestrator/main\",window=\"minute\"} 3",
         ] {
             assert!(text.contains(line), "{line} is missing");

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
@@ -79,7 +79,7 @@ impl World {
     pub(crate) fn listen_with<F>(
         &self,
         versions: &[&'static SupportedProtocolVersion],
-        mut answer: F,
+        answer: F,
     ) -> impl Fn(&str) -> String + use<F>
     where
         F: FnMut(Request) -> Answer + Send + 'static,
@@ -87,11 +87,13 @@ impl World {
         let config = Arc::new(config(&self.path("pki"), versions));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let answer = Arc::new(Mutex::new(answer));
         std::thread::spawn(move || {
             while let Ok((socket, _)) = listener.accept() {
                 let tls = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), socket);
+                let answer = Arc::clone(&answer);
                 // A connection that ends early is a test's own doing.
-                let _ended = exchange(tls, &mut answer);
+                std::thread::spawn(move || drop(exchange(tls, &answer)));
             }
         });
         move |person| {
@@ -119,7 +121,7 @@ fn config(pki: &Path, versions: &[&'static SupportedProtocolVersion]) -> ServerC
 /// One connection: requests with a Content-Length, one after the other.
 fn exchange(
     tls: StreamOwned<ServerConnection, std::net::TcpStream>,
-    answer: &mut impl FnMut(Request) -> Answer,
+    answer: &Mutex<impl FnMut(Request) -> Answer>,
 ) -> std::io::Result<()> {
     let mut tls = BufReader::new(tls);
     loop {
@@ -143,7 +145,9 @@ fn exchange(
         let mut body = vec![0; length];
         tls.read_exact(&mut body)?;
         let person = tls.get_ref().conn.peer_certificates().unwrap()[0].to_vec();
-        let (status, head, body) = answer(Request { method, path, body, person });
+        let mut answering = answer.lock().unwrap();
+        let (status, head, body) = answering(Request { method, path, body, person });
+        drop(answering);
         let tls = tls.get_mut();
         write!(tls, "HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{head}\r\n{body}", body.len())?;
         tls.flush()?;

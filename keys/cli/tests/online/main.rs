@@ -14,7 +14,7 @@ use strongroom_keys::root::{Assembly, Descriptor, Step};
 use strongroom_keys::share::read_submission;
 use strongroom_keys::sign::Signer;
 use strongroom_wire::Kind;
-use strongroom_wire::admin::{Phase, Rotation, RotationState, UnsealProgress};
+use strongroom_wire::admin::{KeyPurpose, Phase, Rotation, RotationState, UnsealProgress};
 
 use admin::{Answer, Request, World};
 
@@ -153,11 +153,16 @@ fn a_redirect_or_a_page_of_another_server_is_not_followed() {
 
 fn rotation(state: RotationState, done: u64) -> Rotation {
     Rotation {
-        tenant: "acme".parse().unwrap(),
+        key: KeyPurpose::Kek,
+        tenant: Some("acme".parse().unwrap()),
         to_term: 2,
         state,
         done,
         total: 10,
+        records_per_second: Some(5),
+        seconds_left: Some(1),
+        records_per_second_max: None,
+        emergency: false,
         started_at: "2025-11-24T16:00:00.123Z".to_owned(),
         fault: (state == RotationState::Stopped).then(|| "the store is full".to_owned()),
         proof: (state == RotationState::Done).then(|| "the proof\n".to_owned()),
@@ -182,9 +187,59 @@ fn a_rotation_is_watched_to_its_end_through_a_fault_on_the_way() {
         }
     });
     let rotate = format!("keys rotate --tenant acme --records-per-second 50 {}", to("ada"));
-    assert_eq!(world.done(&rotate), "acme is on term 2: 10 records\n\nthe proof\n\n");
+    assert_eq!(world.done(&rotate), "acme is on term 2 of its kek key: 10 records\n\nthe proof\n\n");
     let detached = world.done(&format!("{rotate} --detach"));
-    assert_eq!(detached, "acme moves to term 2: 0 of 10 records so far\n");
+    assert_eq!(detached, "acme moves to term 2 of its kek key: 0 of 10 records so far\n");
+}
+
+#[test]
+fn an_emergency_of_every_tenant_goes_through_all_though_one_fails() {
+    let world = World::new();
+    let to = world.listen(|request| {
+        let of = |tenant: &str, state| Rotation {
+            key: KeyPurpose::Fingerprint,
+            tenant: Some(tenant.parse().unwrap()),
+            ..rotation(state, 10)
+        };
+        match request.path.as_str() {
+            "/v1/tenants" => {
+                let tenant =
+                    |name: &str| format!("{{\"tenant\":\"{name}\",\"created_at\":\"2025-11-24T16:00:00.123Z\"}}");
+                let all: Vec<String> = ["a", "b", "c", "d", "e"].map(tenant).to_vec();
+                (200, "", format!("{{\"tenants\":[{}]}}", all.join(",")))
+            }
+            "/v1/rotations" => {
+                let body = String::from_utf8(request.body).unwrap();
+                assert!(body.contains("\"key\":\"fingerprint\"") && body.contains("\"emergency\":true"), "{body}");
+                let tenant = body.split("\"tenant\":\"").nth(1).unwrap()[..1].to_owned();
+                if tenant == "b" {
+                    return problem(Kind::Unavailable, "the store does not answer");
+                }
+                ok(&of(&tenant, RotationState::Running))
+            }
+            path => {
+                let tenant = path.strip_prefix("/v1/rotations/").unwrap().strip_suffix("?key=fingerprint").unwrap();
+                ok(&of(tenant, RotationState::Done))
+            }
+        }
+    });
+    let output = world.run(&format!("keys rotate --all --emergency --purpose fingerprint {}", to("ada")));
+    let (said, why) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    for tenant in ["a", "c", "d", "e"] {
+        assert!(said.contains(&format!("{tenant} is on term 2")), "{said}");
+    }
+    assert!(said.contains("b failed: ") && said.contains("the store does not answer"), "{said}");
+    assert!(why.contains("1 of 5 did not come to their end"), "{why}");
+}
+
+#[test]
+fn it_has_to_be_said_whose_key_and_the_sign_key_is_nobody_s() {
+    let world = World::new();
+    let to = world.listen(|_| problem(Kind::Internal, "nobody should ask"));
+    assert!(world.refused(&format!("keys rotate {}", to("ada"))).contains("it is not said whose key"));
+    let sign = world.refused(&format!("keys rotate --purpose sign --all {}", to("ada")));
+    assert!(sign.contains("the sign key belongs to the vault itself"), "{sign}");
 }
 
 #[test]

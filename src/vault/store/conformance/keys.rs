@@ -6,7 +6,7 @@ use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::{TenantId, limits};
 
 use super::rows::{NOW, acme, key, tenant_row};
-use crate::store::{KeyChange, KeyName, KeyRow, Store, StoreError, TenantRow};
+use crate::store::{KeyChange, KeyName, KeyRow, SignTerm, Store, StoreError, TenantRow};
 
 pub(in crate::store) async fn a_tenant_comes_with_its_keys(store: Arc<dyn Store>) {
     let tenant: TenantId = "acme".parse().unwrap();
@@ -36,6 +36,7 @@ pub(in crate::store) async fn a_key_change_that_does_not_fit_changes_nothing(sto
         insert: vec![second.clone()],
         states: vec![(first.name.clone(), KeyState::Active, KeyState::Retiring)],
         rewraps: vec![(sign.name.clone(), sign.wrapped.clone(), vec![9; 60])],
+        sign_term: None,
     };
     let wrong = [
         KeyChange { states: vec![(first.name.clone(), KeyState::Pending, KeyState::Active)], ..turn.clone() },
@@ -60,6 +61,31 @@ pub(in crate::store) async fn a_destroyed_key_has_no_bytes(store: Arc<dyn Store>
     assert_eq!(store.change_keys(end).await, Ok(true));
     let gone = KeyRow { state: KeyState::Destroyed, wrapped: Vec::new(), ..first };
     assert_eq!(store.keys().await, Ok(vec![gone]));
+}
+
+pub(in crate::store) async fn a_sign_key_leaves_its_public_half_behind(store: Arc<dyn Store>) {
+    let sign = key(KeyPurpose::Sign, None, 1);
+    let public = |term: u32| SignTerm {
+        term,
+        public_key: format!("strongroom/test+{term}"),
+        from_entry: u64::from(term) * 10,
+        handover: (term > 1).then(|| "the note".to_owned()),
+    };
+    let make = |key: &KeyRow, term| KeyChange {
+        insert: vec![key.clone()],
+        sign_term: Some(public(term)),
+        ..KeyChange::default()
+    };
+    assert_eq!(store.change_keys(make(&sign, 1)).await, Ok(true));
+    // The key's name is taken: nothing of the change happens.
+    assert_eq!(store.change_keys(make(&sign, 2)).await, Ok(false));
+    assert_eq!(store.sign_terms().await, Ok(vec![public(1)]));
+    let long = SignTerm { handover: Some("n".repeat(limits::ROTATION_TEXT_BYTES_MAX + 1)), ..public(2) };
+    let next = key(KeyPurpose::Sign, None, 2);
+    let refused = KeyChange { sign_term: Some(long), ..make(&next, 2) };
+    assert_eq!(store.change_keys(refused).await, Err(StoreError::TooLarge));
+    assert_eq!(store.change_keys(make(&next, 2)).await, Ok(true));
+    assert_eq!(store.sign_terms().await, Ok(vec![public(1), public(2)]));
 }
 
 pub(in crate::store) async fn wraps_only_grow(store: Arc<dyn Store>) {

@@ -3,6 +3,7 @@
 pub(super) mod acts;
 pub(super) mod cards;
 pub(super) mod keys;
+pub(super) mod marks;
 pub(super) mod records;
 mod rows;
 pub(super) mod shred;
@@ -32,8 +33,12 @@ macro_rules! conformance {
             of_many_at_once_one_spends);
         $crate::store::conformance::conformance!($open, keys:
             a_tenant_comes_with_its_keys, a_key_change_that_does_not_fit_changes_nothing,
-            a_destroyed_key_has_no_bytes, wraps_only_grow, keys_over_the_limit_are_refused,
-            what_an_operator_sealed_stays_noted);
+            a_destroyed_key_has_no_bytes, a_sign_key_leaves_its_public_half_behind, wraps_only_grow,
+            keys_over_the_limit_are_refused, what_an_operator_sealed_stays_noted);
+        $crate::store::conformance::conformance!($open, marks:
+            a_card_under_another_term_is_a_duplicate_all_the_same, an_answer_under_another_term_replays_all_the_same,
+            the_walk_finds_each_row_under_an_old_term_once, swapping_marks_needs_the_old_ones,
+            a_card_is_found_by_the_fingerprint_that_it_has_now);
         $crate::store::conformance::conformance!($open, shred:
             a_shredded_tenant_keeps_its_name_and_no_key, every_record_of_a_tenant_is_shredded_by_its_place,
             a_deleted_card_takes_the_answers_that_show_it, cards_over_age_are_counted_and_listed_oldest_first,

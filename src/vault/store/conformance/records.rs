@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use strongroom_wire::admin::RotationState;
+use strongroom_wire::admin::{KeyPurpose, RotationState};
 use strongroom_wire::{SecretId, limits};
 
-use super::rows::{NOW, acme, answer, card, envelope};
+use super::rows::{NOW, acme, answer, card, envelope, secret};
 use crate::store::{
     AnswerRow, CardContent, CardRow, EnvelopeSwap, Inserted, Place, RotationRow, SecretRow, Store, StoreError,
 };
@@ -68,14 +68,7 @@ pub(in crate::store) async fn answers_are_purged_when_their_time_is_over(store: 
 
 pub(in crate::store) async fn a_secret_comes_back_until_it_is_deleted(store: Arc<dyn Store>) {
     let tenant = acme(&*store).await;
-    let secret = SecretRow {
-        tenant: tenant.clone(),
-        id: SecretId::fresh(),
-        name: "stripe live".to_owned(),
-        created_ms: NOW,
-        envelope: envelope(1, 900),
-        binding: [4; 16],
-    };
+    let secret = secret(&tenant);
     assert_eq!(store.insert_secret(secret.clone()).await, Ok(()));
     assert_eq!(store.insert_secret(secret.clone()).await, Err(StoreError::Exists));
     assert_eq!(store.secret(&tenant, &secret.id).await, Ok(Some(secret.clone())));
@@ -104,14 +97,7 @@ pub(in crate::store) async fn the_walk_finds_each_old_envelope_once(store: Arc<d
         }
         wanted.push((Place::Metadata(card.token), card.content.metadata.unwrap()));
     }
-    let secret = SecretRow {
-        tenant: tenant.clone(),
-        id: SecretId::fresh(),
-        name: "s".to_owned(),
-        created_ms: NOW,
-        envelope: envelope(2, 90),
-        binding: [4; 16],
-    };
+    let secret = SecretRow { envelope: envelope(2, 90), ..secret(&tenant) };
     store.insert_secret(secret.clone()).await.unwrap();
     wanted.push((Place::Secret(secret.id), secret.envelope));
     let kept = answer(&tenant, 1);
@@ -176,10 +162,14 @@ pub(in crate::store) async fn rotations_are_written_over(store: Arc<dyn Store>) 
         records_per_second_max: None,
         ..running.clone()
     };
+    // Of another key, and of one that belongs to no tenant, with the same term.
+    let other = RotationRow { key: KeyPurpose::Fingerprint, emergency: true, started_ms: NOW + 2, ..running.clone() };
+    let own = RotationRow { key: KeyPurpose::Sign, tenant: None, started_ms: NOW + 3, ..running.clone() };
     let next = RotationRow { to_term: 3, state: RotationState::Stopped, started_ms: NOW + 1, ..running };
-    store.put_rotation(done.clone()).await.unwrap();
-    store.put_rotation(next.clone()).await.unwrap();
-    assert_eq!(store.rotations().await, Ok(vec![done, next]));
+    for row in [&done, &next, &other, &own] {
+        store.put_rotation(row.clone()).await.unwrap();
+    }
+    assert_eq!(store.rotations().await, Ok(vec![done, next, other, own]));
 }
 
 pub(in crate::store) async fn rotation_text_over_the_limit_is_refused(store: Arc<dyn Store>) {
@@ -193,13 +183,15 @@ pub(in crate::store) async fn rotation_text_over_the_limit_is_refused(store: Arc
 
 fn rotation(tenant: &strongroom_wire::TenantId) -> RotationRow {
     RotationRow {
-        tenant: tenant.clone(),
+        key: KeyPurpose::Kek,
+        tenant: Some(tenant.clone()),
         to_term: 2,
         state: RotationState::Running,
         done: 3,
         total: 10,
         started_ms: NOW,
         records_per_second_max: Some(500),
+        emergency: false,
         fault: None,
         proof: None,
     }

@@ -1,9 +1,9 @@
 //! Rows to test with. The blobs are random: a store must not care.
 
 use strongroom_wire::admin::{KeyPurpose, KeyState};
-use strongroom_wire::{CustomerId, TenantId, Token};
+use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 
-use crate::store::{AnswerRow, CardContent, CardRow, KeyName, KeyRow, Shredded, Store, TenantRow};
+use crate::store::{AnswerRow, CardContent, CardRow, KeyName, KeyRow, SecretRow, Shredded, Store, TenantRow};
 
 pub(in crate::store) const NOW: u64 = 1_764_000_000_000;
 
@@ -47,6 +47,8 @@ pub(in crate::store) fn card(tenant: &TenantId, customer: Option<CustomerId>) ->
         token: Token::fresh(),
         customer,
         fingerprint: random(),
+        mac_term: 1,
+        other_fingerprints: Vec::new(),
         created_ms: NOW,
         content: content(1),
     }
@@ -57,9 +59,23 @@ pub(in crate::store) fn answer(tenant: &TenantId, name: u8) -> AnswerRow {
         tenant: tenant.clone(),
         name: [name; 32],
         digest: random(),
+        mac_term: 1,
+        other_names: Vec::new(),
         envelope: envelope(1, 400),
         expires_ms: NOW + 1000,
         card: None,
+    }
+}
+
+pub(in crate::store) fn secret(tenant: &TenantId) -> SecretRow {
+    SecretRow {
+        tenant: tenant.clone(),
+        id: SecretId::fresh(),
+        name: "stripe live".to_owned(),
+        created_ms: NOW,
+        envelope: envelope(1, 900),
+        mac_term: 1,
+        binding: random(),
     }
 }
 

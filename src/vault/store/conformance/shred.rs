@@ -18,7 +18,9 @@ pub(in crate::store) async fn a_shredded_tenant_keeps_its_name_and_no_key(store:
     let insert = [rows.clone(), vec![sign.clone()]].concat();
     store.change_keys(KeyChange { insert, ..KeyChange::default() }).await.unwrap();
     let rotation = RotationRow {
-        tenant: tenant.clone(),
+        key: KeyPurpose::Kek,
+        tenant: Some(tenant.clone()),
+        emergency: false,
         to_term: 2,
         state: RotationState::Running,
         done: 0,
@@ -58,6 +60,7 @@ pub(in crate::store) async fn every_record_of_a_tenant_is_shredded_by_its_place(
         name: "psp".to_owned(),
         created_ms: NOW,
         envelope: content(1).envelope,
+        mac_term: 1,
         binding: random(),
     };
     store.insert_secret(secret.clone()).await.unwrap();

@@ -9,8 +9,8 @@ use super::fault::{fault, fixed, signed, unsigned};
 use super::writer::Desk;
 use crate::store::{AnswerRow, StoreError};
 
-/// Digest, end, envelope, card.
-type Columns = (Vec<u8>, i64, Vec<u8>, Option<Vec<u8>>);
+/// Digest, end, envelope, card, term of the fingerprint key.
+type Columns = (Vec<u8>, i64, Vec<u8>, Option<Vec<u8>>, u32);
 
 /// The live answer of this name.
 pub(super) fn find(
@@ -22,28 +22,45 @@ pub(super) fn find(
 ) -> Result<Option<AnswerRow>, StoreError> {
     let found: Option<Columns> = conn
         .prepare_cached(
-            "SELECT digest, expires_ms, envelope, card FROM answers INDEXED BY answers_name \
+            "SELECT digest, expires_ms, envelope, card, mac_term FROM answers INDEXED BY answers_name \
              WHERE substr(name, 1, 8) = substr(?1, 1, 8) AND name = ?1 AND tenant = ?2 AND expires_ms > ?3",
         )
         .and_then(|mut statement| {
             statement
                 .query_row(params![name, number, signed_time(now_ms)], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
                 })
                 .optional()
         })
         .map_err(fault)?;
-    let Some((digest, expires, envelope, card)) = found else {
+    let Some((digest, expires, envelope, card, mac_term)) = found else {
         return Ok(None);
     };
     Ok(Some(AnswerRow {
         tenant: tenant.clone(),
         name: *name,
         digest: fixed(&digest)?,
+        mac_term,
+        other_names: Vec::new(),
         envelope,
         expires_ms: unsigned(expires)?,
         card: card.map(|bytes| Ok(Token::from_uuid(Uuid::from_bytes(fixed(&bytes)?)))).transpose()?,
     }))
+}
+
+/// The live answer of the same idempotency key, under whichever term of the fingerprint key it was named.
+pub(super) fn find_kept(
+    conn: &Connection,
+    number: i64,
+    answer: &AnswerRow,
+    now_ms: u64,
+) -> Result<Option<AnswerRow>, StoreError> {
+    for name in std::iter::once(&answer.name).chain(&answer.other_names) {
+        if let Some(kept) = find(conn, number, &answer.tenant, name, now_ms)? {
+            return Ok(Some(kept));
+        }
+    }
+    Ok(None)
 }
 
 /// The id of an answer's row, live or not.
@@ -63,7 +80,8 @@ pub(super) fn put(desk: &mut Desk<'_>, number: i64, answer: &AnswerRow) -> Resul
     }
     desk.conn
         .prepare_cached(
-            "INSERT INTO answers (tenant, name, digest, expires_ms, envelope, card) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO answers (tenant, name, digest, expires_ms, envelope, card, mac_term) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -73,6 +91,7 @@ pub(super) fn put(desk: &mut Desk<'_>, number: i64, answer: &AnswerRow) -> Resul
                 signed_time(answer.expires_ms),
                 answer.envelope,
                 answer.card.map(|card| card.uuid().into_bytes()),
+                answer.mac_term,
             ])
         })
         .map_err(fault)?;

@@ -40,14 +40,16 @@ pub(super) fn insert(
     answer: Option<&AnswerRow>,
 ) -> Result<Inserted, StoreError> {
     if let Some(answer) = answer
-        && let Some(kept) = answers::find(desk.conn, tenant, &answer.tenant, &answer.name, card.created_ms)?
+        && let Some(kept) = answers::find_kept(desk.conn, tenant, answer, card.created_ms)?
     {
         return Ok(Inserted::Replayed(kept));
     }
-    if let Some(customer) = &card.customer
-        && let Some(token) = duplicate(desk.conn, tenant, customer.as_str(), &card.fingerprint, card.created_ms)?
-    {
-        return Ok(Inserted::Duplicate(token));
+    if let Some(customer) = &card.customer {
+        for print in std::iter::once(&card.fingerprint).chain(&card.other_fingerprints) {
+            if let Some(token) = duplicate(desk.conn, tenant, customer.as_str(), print, card.created_ms)? {
+                return Ok(Inserted::Duplicate(token));
+            }
+        }
     }
     let (own, rest) = halves(&card.token);
     if find(desk.conn, &card.token)?.is_some() {
@@ -59,7 +61,7 @@ pub(super) fn insert(
     desk.conn
         .prepare_cached(
             "INSERT INTO cards (id, head, rest, tenant, customer, created_after_ms, expires_ms, fingerprint, binding, \
-             envelope, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             envelope, metadata, mac_term) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -74,6 +76,7 @@ pub(super) fn insert(
                 card.content.binding,
                 card.content.envelope,
                 card.content.metadata,
+                card.mac_term,
             ])
         })
         .map_err(fault)?;
@@ -204,7 +207,7 @@ fn free_from(conn: &Connection, own: i64) -> Result<i64, StoreError> {
 
 /// The columns that [`read`] reads, in its order.
 pub(super) const COLUMNS: &str =
-    "id, head, rest, customer, created_after_ms, expires_ms, fingerprint, binding, envelope, metadata";
+    "id, head, rest, customer, created_after_ms, expires_ms, fingerprint, binding, envelope, metadata, mac_term";
 
 /// A card from a row of [`COLUMNS`], with its id.
 pub(super) fn read(tenant: &TenantId, row: &Row<'_>) -> Result<(i64, CardRow), StoreError> {
@@ -222,6 +225,8 @@ pub(super) fn read(tenant: &TenantId, row: &Row<'_>) -> Result<(i64, CardRow), S
         token: token(id, head, row.get(2).map_err(fault)?),
         customer,
         fingerprint: fixed(blob(6)?)?,
+        mac_term: row.get(10).map_err(fault)?,
+        other_fingerprints: Vec::new(),
         created_ms: unsigned(created)?,
         content: CardContent {
             binding: fixed(blob(7)?)?,

@@ -7,7 +7,7 @@ use strongroom_wire::limits;
 use super::cards::signed_time;
 use super::fault::{fault, signed, unsigned};
 use super::writer::Desk;
-use crate::store::{KeyName, KeyRow, StoreError};
+use crate::store::{KeyName, KeyRow, SignTerm, StoreError};
 
 /// A key's name with the number of its tenant, 0 for the vault itself.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,7 @@ pub(super) struct Change {
     pub(super) insert: Vec<(Name, KeyRow)>,
     pub(super) states: Vec<(Name, KeyState, KeyState)>,
     pub(super) rewraps: Vec<(Name, Vec<u8>, Vec<u8>)>,
+    pub(super) sign_term: Option<SignTerm>,
 }
 
 /// Refuses a key whose parts are over their limits.
@@ -118,7 +119,40 @@ fn make(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
             return Ok(false);
         }
     }
+    if let Some(sign) = &change.sign_term {
+        desk.conn
+            .prepare_cached("INSERT INTO sign_terms (term, public_key, from_entry, handover) VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut statement| {
+                statement.execute(params![sign.term, sign.public_key, signed_time(sign.from_entry), sign.handover])
+            })
+            .map_err(fault)?;
+    }
     Ok(true)
+}
+
+/// What is public of every term of the Sign key.
+pub(super) fn sign_terms(conn: &Connection) -> Result<Vec<SignTerm>, StoreError> {
+    let mut statement = conn
+        .prepare_cached("SELECT term, public_key, from_entry, handover FROM sign_terms ORDER BY term")
+        .map_err(fault)?;
+    let mut rows = statement.query([]).map_err(fault)?;
+    let mut terms = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        terms.push(SignTerm {
+            term: row.get(0).map_err(fault)?,
+            public_key: row.get(1).map_err(fault)?,
+            from_entry: unsigned(row.get(2).map_err(fault)?)?,
+            handover: row.get(3).map_err(fault)?,
+        });
+    }
+    Ok(terms)
+}
+
+/// Refuses a term whose parts are over their limits.
+pub(super) fn check_sign_term(sign: &SignTerm) -> Result<(), StoreError> {
+    signed(sign.from_entry)?;
+    let longest = sign.public_key.len().max(sign.handover.as_ref().map_or(0, String::len));
+    if longest > limits::ROTATION_TEXT_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
 }
 
 /// Inserts one key.
@@ -165,7 +199,7 @@ fn exists(conn: &Connection, name: Name) -> Result<bool, StoreError> {
         .map_err(fault)
 }
 
-fn purpose(number: u8) -> Result<KeyPurpose, StoreError> {
+pub(super) fn purpose(number: u8) -> Result<KeyPurpose, StoreError> {
     [KeyPurpose::Kek, KeyPurpose::Fingerprint, KeyPurpose::Session, KeyPurpose::Sign, KeyPurpose::Intake]
         .into_iter()
         .find(|purpose| *purpose as u8 == number)

@@ -8,8 +8,10 @@ mod fault;
 mod kept;
 mod keys;
 mod lists;
+mod marks;
 mod open;
 mod reader;
+mod rotations;
 mod secrets;
 mod segments;
 mod shred;
@@ -32,7 +34,8 @@ use self::reader::Readers;
 use self::writer::Writer;
 use super::{
     ActRow, AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeptRow, KeyChange, KeyName,
-    KeyRow, OverAge, Place, RotationRow, SecretRow, SpentRow, StaleCursor, StalePage, Store, StoreError, TenantRow,
+    KeyRow, MarkCount, MarkPage, MarkSwap, OverAge, Place, RotationRow, SecretRow, SignTerm, SpentRow, StaleCursor,
+    StalePage, Store, StoreError, TenantRow,
 };
 
 /// What a store is opened with.
@@ -212,7 +215,7 @@ impl Store for SqliteStore {
         let number = self.number(&answer.tenant)?;
         self.writer
             .write(move |desk| {
-                let kept = answers::find(desk.conn, number, &answer.tenant, &answer.name, now_ms)?;
+                let kept = answers::find_kept(desk.conn, number, &answer, now_ms)?;
                 if kept.is_none() {
                     answers::put(desk, number, &answer)?;
                 }
@@ -255,7 +258,7 @@ impl Store for SqliteStore {
     }
 
     async fn change_keys(&self, change: KeyChange) -> Result<bool, StoreError> {
-        let mut named = keys::Change { insert: Vec::new(), states: Vec::new(), rewraps: Vec::new() };
+        let mut named = keys::Change { insert: Vec::new(), states: Vec::new(), rewraps: Vec::new(), sign_term: None };
         for key in change.insert {
             keys::check(&key)?;
             named.insert.push((self.key_name(&key.name)?, key));
@@ -267,6 +270,8 @@ impl Store for SqliteStore {
             keys::check_wrapped(&new)?;
             named.rewraps.push((self.key_name(&name)?, old, new));
         }
+        change.sign_term.as_ref().map_or(Ok(()), keys::check_sign_term)?;
+        named.sign_term = change.sign_term;
         self.writer.write(move |desk| keys::change(desk, &named)).await
     }
 
@@ -318,14 +323,53 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn stale_marks(
+        &self,
+        tenant: &TenantId,
+        term: u32,
+        from: Option<StaleCursor>,
+        limit: u32,
+    ) -> Result<MarkPage, StoreError> {
+        let (number, tenant) = (self.number(tenant)?, tenant.clone());
+        let limit = limit.min(limits::STORE_PAGE_MAX);
+        self.readers.long(move |conn| marks::step(conn, (number, &tenant), term, from, limit)).await
+    }
+
+    async fn count_stale_marks(&self, tenant: &TenantId, term: u32) -> Result<MarkCount, StoreError> {
+        let number = self.number(tenant)?;
+        let (mut count, mut after) = (MarkCount::default(), i64::MIN);
+        loop {
+            let step = move |conn: &Connection| {
+                let next = marks::count_step(conn, number, term, after, &mut count)?;
+                Ok((count, next))
+            };
+            match self.readers.long(step).await? {
+                (all, None) => return Ok(all),
+                (so_far, Some(next)) => (count, after) = (so_far, next),
+            }
+        }
+    }
+
+    async fn swap_marks(&self, tenant: &TenantId, swaps: Vec<MarkSwap>) -> Result<u64, StoreError> {
+        if swaps.len() > limits::STORE_PAGE_MAX as usize {
+            return Err(StoreError::TooLarge);
+        }
+        let number = self.number(tenant)?;
+        self.writer.write(move |desk| marks::swap(desk, number, &swaps)).await
+    }
+
+    async fn sign_terms(&self) -> Result<Vec<SignTerm>, StoreError> {
+        self.readers.short(keys::sign_terms)
+    }
+
     async fn put_rotation(&self, rotation: RotationRow) -> Result<(), StoreError> {
-        tenants::check_rotation(&rotation)?;
-        let number = self.number(&rotation.tenant)?;
-        self.writer.write(move |desk| tenants::put_rotation(desk, number, &rotation)).await
+        rotations::check(&rotation)?;
+        let number = rotation.tenant.as_ref().map_or(Ok(0), |tenant| self.number(tenant))?;
+        self.writer.write(move |desk| rotations::put(desk, number, &rotation)).await
     }
 
     async fn rotations(&self) -> Result<Vec<RotationRow>, StoreError> {
-        self.readers.short(tenants::rotations)
+        self.readers.short(rotations::list)
     }
 
     async fn shred_tenant(&self, tenant: &TenantId) -> Result<u64, StoreError> {

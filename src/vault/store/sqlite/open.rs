@@ -119,6 +119,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_acts.sql"),
     include_str!("migrations/0003_spent.sql"),
     include_str!("migrations/0004_shredding.sql"),
+    include_str!("migrations/0005_mac_terms.sql"),
 ];
 
 /// "StRm": tells our files from other SQLite databases.
@@ -165,6 +166,7 @@ mod tests {
                 1_178_448_383_818_505_891,
                 6_932_484_178_136_962_208,
                 18_347_012_998_001_747_158,
+                1_914_963_234_347_308_586,
             ]
         );
     }

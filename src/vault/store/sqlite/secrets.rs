@@ -1,7 +1,8 @@
 //! Secrets: few and small, found by their id.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use strongroom_wire::{SecretId, TenantId, limits};
+use uuid::Uuid;
 
 use super::cards::{check_envelope, signed_time};
 use super::fault::{fault, fixed, signed, unsigned};
@@ -19,7 +20,8 @@ pub(super) fn check(secret: &SecretRow) -> Result<(), StoreError> {
 pub(super) fn insert(desk: &mut Desk<'_>, tenant: i64, secret: &SecretRow) -> Result<(), StoreError> {
     desk.conn
         .prepare_cached(
-            "INSERT INTO secrets (tenant, secret, name, created_ms, binding, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO secrets (tenant, secret, name, created_ms, binding, envelope, mac_term) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -29,6 +31,7 @@ pub(super) fn insert(desk: &mut Desk<'_>, tenant: i64, secret: &SecretRow) -> Re
                 signed_time(secret.created_ms),
                 secret.binding,
                 secret.envelope,
+                secret.mac_term,
             ])
         })
         .map_err(fault)?;
@@ -42,27 +45,28 @@ pub(super) fn read(
     tenant: &TenantId,
     id: &SecretId,
 ) -> Result<Option<SecretRow>, StoreError> {
-    let found: Option<(String, i64, Vec<u8>, Vec<u8>)> = conn
-        .prepare_cached("SELECT name, created_ms, binding, envelope FROM secrets WHERE secret = ?1 AND tenant = ?2")
-        .and_then(|mut statement| {
-            statement
-                .query_row(params![id.uuid().as_bytes(), number], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })
-                .optional()
-        })
+    let mut statement = conn
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM secrets WHERE secret = ?1 AND tenant = ?2"))
         .map_err(fault)?;
-    let Some((name, created, binding, envelope)) = found else {
-        return Ok(None);
-    };
-    Ok(Some(SecretRow {
+    let mut rows = statement.query(params![id.uuid().as_bytes(), number]).map_err(fault)?;
+    rows.next().map_err(fault)?.map(|row| of(tenant, row)).transpose()
+}
+
+/// The columns that [`of`] reads, in its order.
+pub(super) const COLUMNS: &str = "secret, name, created_ms, binding, envelope, mac_term";
+
+/// A secret from a row of [`COLUMNS`].
+pub(super) fn of(tenant: &TenantId, row: &Row<'_>) -> Result<SecretRow, StoreError> {
+    let blob = |column: usize| row.get::<_, Vec<u8>>(column).map_err(fault);
+    Ok(SecretRow {
         tenant: tenant.clone(),
-        id: *id,
-        name,
-        created_ms: unsigned(created)?,
-        envelope,
-        binding: fixed(&binding)?,
-    }))
+        id: SecretId::from_uuid(Uuid::from_bytes(fixed(&blob(0)?)?)),
+        name: row.get(1).map_err(fault)?,
+        created_ms: unsigned(row.get(2).map_err(fault)?)?,
+        binding: fixed(&blob(3)?)?,
+        envelope: blob(4)?,
+        mac_term: row.get(5).map_err(fault)?,
+    })
 }
 
 /// Shreds a secret.

@@ -92,6 +92,36 @@ impl Segments {
         Ok(())
     }
 
+    /// Puts other fingerprints in the place of those that cards had: id, old, new. Cards that stand side by side share a
+    /// segment, which is read and written once for all of them.
+    pub(super) fn replace(
+        &mut self,
+        conn: &Connection,
+        changes: &mut [(i64, [u8; 16], [u8; 16])],
+    ) -> Result<(), StoreError> {
+        changes.sort_unstable_by_key(|(card, ..)| *card);
+        let mut rest: &[_] = changes;
+        while let Some((card, ..)) = rest.first() {
+            if *card > self.covered {
+                return Ok(());
+            }
+            let (last, mut prints): (i64, Vec<u8>) = conn
+                .prepare_cached("SELECT last, prints FROM segments WHERE last >= ?1 ORDER BY last LIMIT 1")
+                .and_then(|mut statement| statement.query_row([card], |row| Ok((row.get(0)?, row.get(1)?))))
+                .map_err(fault)?;
+            let (here, beyond) = rest.split_at(rest.partition_point(|(card, ..)| *card <= last));
+            for (_, old, new) in here {
+                let place = prints.chunks(PRINT).position(|other| other == &old[..PRINT]).ok_or(StoreError::Corrupt)?;
+                prints[place * PRINT..(place + 1) * PRINT].copy_from_slice(&new[..PRINT]);
+            }
+            conn.prepare_cached("UPDATE segments SET prints = ?2 WHERE last = ?1")
+                .and_then(|mut statement| statement.execute(params![last, prints]))
+                .map_err(fault)?;
+            rest = beyond;
+        }
+        Ok(())
+    }
+
     /// Makes new segments of the tail while it is long. The newest cards stay out: where many tasks insert at once, some
     /// cards come a little late, and those are to find their place still open.
     pub(super) fn extend(&mut self, conn: &Connection) -> Result<(), StoreError> {

@@ -1,0 +1,293 @@
+//! `vaultctl keys rotate`: a new term for one key, or for the same key of every tenant, watched until it is in force.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use strongroom_wire::admin::{KeyPurpose, RotateRequest, Rotation, RotationList, RotationState};
+use strongroom_wire::{Kind, TenantId};
+use tokio::task::JoinSet;
+
+use crate::client::{Client, Connection, converse};
+use crate::failure::Failure;
+use crate::say::{Say, table};
+use crate::tenants::TenantList;
+
+/// Give a key its next term, and watch until everything is on it
+///
+/// The vault goes on serving. Interrupting this command leaves the rotation running; asking again attaches to it, and
+/// another --records-per-second takes effect at once. Old sessions of a session key run out within an hour by themselves,
+/// which is not watched. Fingerprints that the vault shows change with the fingerprint key.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  vaultctl keys rotate --tenant acme --records-per-second 2000 \\
+      --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key
+  vaultctl keys rotate --all --emergency \\
+      --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
+pub(crate) struct Rotate {
+    /// Whose key
+    #[arg(long, conflicts_with = "all")]
+    tenant: Option<String>,
+    /// The key of every tenant, a few at a time
+    #[arg(long)]
+    all: bool,
+    /// Which key: kek, fingerprint, session, or sign (the vault's own)
+    #[arg(long = "purpose", value_name = "KEY", default_value = "kek", value_parser = purpose)]
+    purpose: KeyPurpose,
+    /// At most so many records a second; no limit if not named
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    records_per_second: Option<u32>,
+    /// Somebody may know the key: no limit, before all other rotations, and no hour for old sessions
+    #[arg(long, conflicts_with = "records_per_second")]
+    emergency: bool,
+    /// Start it and do not wait
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// List the newest rotation of every key
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  vaultctl keys rotations --url https://vault:8402 --ca ca.pem \\\n      --cert ada.pem --key ada.key"
+)]
+pub(crate) struct Rotations {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// What became of the key of each tenant.
+#[derive(Serialize)]
+struct Outcome {
+    rotations: Vec<Rotation>,
+    failures: Vec<FailureOf>,
+}
+
+#[derive(Serialize)]
+struct FailureOf {
+    tenant: TenantId,
+    why: String,
+}
+
+impl Rotations {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        let client = self.connection.open()?;
+        let list: RotationList = converse(client.get("/v1/rotations"))?;
+        let row = |rotation: &Rotation| {
+            let left = rotation.seconds_left.map_or_else(|| "-".to_owned(), |left| format!("{left} s"));
+            let rate = rotation.records_per_second.map_or_else(|| "-".to_owned(), |rate| format!("{rate}/s"));
+            [
+                whose(rotation),
+                rotation.key.to_string(),
+                rotation.to_term.to_string(),
+                state(rotation.state).to_owned(),
+                format!("{}/{}", rotation.done, rotation.total),
+                rate,
+                left,
+                rotation.fault.clone().unwrap_or_default(),
+            ]
+        };
+        let rows: Vec<[String; 8]> = list.rotations.iter().map(row).collect();
+        let head = ["TENANT", "PURPOSE", "TO TERM", "STATE", "DONE", "RATE", "LEFT", "FAULT"];
+        say.result(&list, &table(head, &rows));
+        Ok(())
+    }
+}
+
+impl Rotate {
+    pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
+        let is_of_the_vault = self.purpose == KeyPurpose::Sign;
+        if is_of_the_vault && (self.all || self.tenant.is_some()) {
+            return Err(Failure::new("the sign key belongs to the vault itself", "leave --tenant and --all out"));
+        }
+        if !is_of_the_vault && !self.all && self.tenant.is_none() {
+            return Err(Failure::new("it is not said whose key", "name --tenant, or --all for every tenant"));
+        }
+        let tenant: Option<TenantId> = self.tenant.as_deref().map(str::parse).transpose().map_err(Failure::of)?;
+        let client = Arc::new(self.connection.open()?);
+        let request = RotateRequest {
+            key: self.purpose,
+            tenant,
+            records_per_second_max: self.records_per_second,
+            emergency: self.emergency,
+        };
+        // An emergency of a session key is over at once and can be waited for.
+        let detach = self.detach || self.purpose == KeyPurpose::Session && !self.emergency;
+        if self.all {
+            let outcome = converse(every_tenant(client, request, detach))?;
+            return outcome.say(say);
+        }
+        let bars = bars();
+        let rotation = converse(one(&client, &request, detach, &bars))?;
+        say.result(&rotation, &describe(&rotation));
+        stopped(&rotation).map_or(Ok(()), Err)
+    }
+}
+
+/// The same for every tenant: the next begins when one of a few is over, and what fails for one stops no other.
+async fn every_tenant(client: Arc<Client>, request: RotateRequest, detach: bool) -> Result<Outcome, Failure> {
+    let list: TenantList = client.get("/v1/tenants").await?;
+    let mut waiting: VecDeque<TenantId> = list.tenants.into_iter().map(|tenant| tenant.tenant).collect();
+    let bars = bars();
+    let mut outcome = Outcome { rotations: Vec::new(), failures: Vec::new() };
+    let mut under_way = JoinSet::new();
+    loop {
+        while under_way.len() < AT_ONCE
+            && let Some(tenant) = waiting.pop_front()
+        {
+            let request = RotateRequest { tenant: Some(tenant.clone()), ..request.clone() };
+            let (client, bars) = (Arc::clone(&client), bars.clone());
+            under_way.spawn(async move { (tenant, one(&client, &request, detach, &bars).await) });
+        }
+        match under_way.join_next().await {
+            None => break,
+            Some(Ok((_, Ok(rotation)))) => outcome.rotations.push(rotation),
+            Some(Ok((tenant, Err(failure)))) => {
+                outcome.failures.push(FailureOf { tenant, why: failure.lines().join("; ") });
+            }
+            Some(Err(_)) => return Err(Failure::of("a part of this command ended by itself")),
+        }
+    }
+    Ok(outcome)
+}
+
+impl Outcome {
+    fn say(self, say: &Say) -> Result<(), Failure> {
+        let mut text: Vec<String> = self.rotations.iter().map(describe).collect();
+        text.extend(self.failures.iter().map(|failure| format!("{} failed: {}", failure.tenant, failure.why)));
+        say.result(&self, &text.join("\n"));
+        let stopped = self.rotations.iter().filter(|rotation| rotation.state == RotationState::Stopped).count();
+        match self.failures.len() + stopped {
+            0 => Ok(()),
+            count => Err(Failure::new(
+                format!("{count} of {} did not come to their end", self.rotations.len() + self.failures.len()),
+                "see to what is named above and ask again; those that are done are given one more term by that",
+            )),
+        }
+    }
+}
+
+async fn one(
+    client: &Client,
+    request: &RotateRequest,
+    detach: bool,
+    bars: &MultiProgress,
+) -> Result<Rotation, Failure> {
+    let started: Rotation = client.post("/v1/rotations", request).await?;
+    if detach { Ok(started) } else { watch(client, started, bars).await }
+}
+
+/// Asks until it is over. An interrupt ends the asking alone.
+async fn watch(client: &Client, mut rotation: Rotation, bars: &MultiProgress) -> Result<Rotation, Failure> {
+    let bar = bars.add(ProgressBar::new(rotation.total));
+    let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} records, {per_sec}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message(whose(&rotation));
+    let mut faults = 0;
+    while rotation.state == RotationState::Running {
+        bar.set_length(rotation.total);
+        bar.set_position(rotation.done);
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            _ = tokio::signal::ctrl_c() => {
+                bar.abandon();
+                return Err(Failure::new(
+                    "no longer watching; the rotation goes on in the vault",
+                    "ask again with the same command to watch it",
+                ));
+            }
+        }
+        match now(client, &rotation).await {
+            Ok(now) => {
+                rotation = now;
+                faults = 0;
+            }
+            // A vault that restarts resumes the rotation by itself; one that refuses will refuse again.
+            Err(failure) if faults < FAULTS_MAX && !failure.is(Kind::Denied) && !failure.is(Kind::Sealed) => {
+                faults += 1;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(rotation)
+}
+
+async fn now(client: &Client, rotation: &Rotation) -> Result<Rotation, Failure> {
+    let (key, tenant) = (rotation.key, &rotation.tenant);
+    if let Some(tenant) = tenant {
+        let query = if key == KeyPurpose::Kek { String::new() } else { format!("?key={key}") };
+        return client.get(&format!("/v1/rotations/{tenant}{query}")).await;
+    }
+    let list: RotationList = client.get("/v1/rotations").await?;
+    let mine = list.rotations.into_iter().find(|known| (known.key, &known.tenant) == (key, tenant));
+    mine.ok_or_else(|| Failure::of("the vault does not know this rotation any more"))
+}
+
+fn bars() -> MultiProgress {
+    let bars = MultiProgress::new();
+    if !std::io::stderr().is_terminal() {
+        bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+    }
+    bars
+}
+
+fn describe(rotation: &Rotation) -> String {
+    let Rotation { key, to_term, done, total, .. } = rotation;
+    let whose = whose(rotation);
+    match (rotation.state, &rotation.proof) {
+        (RotationState::Done, Some(proof)) => {
+            format!("{whose} is on term {to_term} of its {key} key: {done} records\n\n{proof}")
+        }
+        (RotationState::Done, None) => format!("{whose} is on term {to_term} of its {key} key: {done} records"),
+        (RotationState::Running, _) if *key == KeyPurpose::Session => format!(
+            "{whose} makes sessions under term {to_term}; those of before run out within {} s",
+            rotation.seconds_left.unwrap_or(SESSIONS_S)
+        ),
+        (RotationState::Running, _) => {
+            format!("{whose} moves to term {to_term} of its {key} key: {done} of {total} records so far")
+        }
+        (RotationState::Stopped, _) => {
+            format!("{whose} stopped on the way to term {to_term} of its {key} key: {done} of {total}")
+        }
+    }
+}
+
+fn stopped(rotation: &Rotation) -> Option<Failure> {
+    (rotation.state == RotationState::Stopped).then(|| {
+        Failure::new(
+            format!("the rotation stopped: {}", rotation.fault.as_deref().unwrap_or("no reason was given")),
+            "see to the fault and ask again; it goes on where it stopped",
+        )
+    })
+}
+
+fn whose(rotation: &Rotation) -> String {
+    rotation.tenant.as_ref().map_or_else(|| "the vault".to_owned(), ToString::to_string)
+}
+
+fn purpose(word: &str) -> Result<KeyPurpose, String> {
+    word.parse().map_err(|bad: strongroom_wire::admin::BadKeyPurpose| bad.to_string())
+}
+
+fn state(state: RotationState) -> &'static str {
+    match state {
+        RotationState::Running => "running",
+        RotationState::Done => "done",
+        RotationState::Stopped => "stopped",
+    }
+}
+
+const POLL: Duration = Duration::from_millis(500);
+/// Failed polls in a row before giving up: about half a minute.
+const FAULTS_MAX: u32 = 60;
+/// Tenants whose rotations are under way at once.
+const AT_ONCE: usize = 3;
+/// The longest life of a session, and a minute.
+const SESSIONS_S: u64 = strongroom_wire::limits::SESSION_TTL_MAX_S + 60;

@@ -1,0 +1,115 @@
+//! Pace: how many records a second a rotation moves, and how many it may.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A limit that may change while it is kept, and a rate as of late.
+pub(super) struct Pace(Mutex<State>);
+
+struct State {
+    /// At most so many a second.
+    limit: Option<u32>,
+    /// Since when the limit is counted, and what was moved since.
+    since: Instant,
+    moved: u64,
+    /// The stretch over which the rate is taken, and the rate of the one before.
+    stretch: (Instant, u64),
+    last: Option<u64>,
+}
+
+impl Pace {
+    pub(super) fn new(limit: Option<u32>) -> Self {
+        let now = Instant::now();
+        Self(Mutex::new(State { limit, since: now, moved: 0, stretch: (now, 0), last: None }))
+    }
+
+    /// Another limit from now on.
+    pub(super) fn limit(&self, limit: Option<u32>) {
+        let mut state = self.lock();
+        if state.limit != limit {
+            state.limit = limit;
+            state.since = Instant::now();
+            state.moved = 0;
+        }
+    }
+
+    /// How many records to move at once: fewer under a low limit, so that it is kept evenly.
+    pub(super) fn batch(&self, most: u32) -> u32 {
+        self.lock().limit.map_or(most, |limit| (limit / BATCHES_PER_SECOND).clamp(1, most))
+    }
+
+    /// Counts what was moved, and waits as long as the limit says; a limit that changes meanwhile counts at once.
+    pub(super) async fn moved(&self, count: u64) {
+        {
+            let mut state = self.lock();
+            state.moved += count;
+            state.stretch.1 += count;
+            let took = state.stretch.0.elapsed();
+            if took >= STRETCH {
+                state.last = Some(per_second(state.stretch.1, took));
+                state.stretch = (Instant::now(), 0);
+            }
+        }
+        while let Some(ahead) = self.ahead() {
+            actix_web::rt::time::sleep(ahead.min(STEP)).await;
+        }
+    }
+
+    /// Records a second as of late; none before there is anything to go by.
+    pub(super) fn per_second(&self) -> Option<u64> {
+        let state = self.lock();
+        let took = state.stretch.0.elapsed();
+        state.last.or_else(|| (took >= STEP).then(|| per_second(state.stretch.1, took)))
+    }
+
+    /// How far ahead of the limit it is.
+    fn ahead(&self) -> Option<Duration> {
+        let state = self.lock();
+        let due = Duration::from_secs_f64(state.moved as f64 / f64::from(state.limit?));
+        due.checked_sub(state.since.elapsed()).filter(|ahead| !ahead.is_zero())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn per_second(moved: u64, took: Duration) -> u64 {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    moved.saturating_mul(1000) / millis
+}
+
+/// Longest sleep before the limit is looked at again.
+pub(super) const STEP: Duration = Duration::from_millis(100);
+/// The rate is that of the last stretch of this length.
+const STRETCH: Duration = Duration::from_secs(3);
+const BATCHES_PER_SECOND: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_limit_is_kept_and_another_counts_at_once() {
+        let pace = Pace::new(Some(1000));
+        let began = Instant::now();
+        pace.moved(100).await;
+        assert!(began.elapsed() >= Duration::from_millis(95), "{:?}", began.elapsed());
+        // 10,000 seconds' worth, unless somebody lifts the limit.
+        pace.limit(Some(1));
+        let waits = pace.moved(10_000);
+        tokio::pin!(waits);
+        assert!(tokio::time::timeout(Duration::from_millis(20), waits.as_mut()).await.is_err());
+        pace.limit(None);
+        tokio::time::timeout(Duration::from_secs(5), waits).await.unwrap();
+        assert!(pace.per_second().is_some());
+    }
+
+    #[test]
+    fn a_low_limit_moves_few_at_once() {
+        assert_eq!(Pace::new(None).batch(256), 256);
+        assert_eq!(Pace::new(Some(100)).batch(256), 25);
+        assert_eq!(Pace::new(Some(1)).batch(256), 1);
+        assert_eq!(Pace::new(Some(1_000_000)).batch(256), 256);
+    }
+}
