@@ -101,3 +101,53 @@ const COLUMN_OF_TENANT: usize = 10;
 const PAGES: i32 = 1024;
 /// Between two steps, so that the disk is not the copy's alone.
 const PAUSE: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use strongroom_wire::limits;
+
+    use super::super::{SqliteOptions, SqliteStore};
+    use super::*;
+    use crate::store::Store as _;
+
+    fn store(path: &Path) -> SqliteStore {
+        let vault = "vault-a".to_owned();
+        SqliteStore::open(&SqliteOptions { path: path.to_owned(), vault, bytes_max: None }).unwrap()
+    }
+
+    #[tokio::test]
+    async fn while_a_copy_is_made_nobody_waits_for_the_log_to_be_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder.path().join("vault.db"));
+        let running = store.copies.begin();
+        let began = Instant::now();
+        assert_eq!(store.settle().await, Err(StoreError::Busy));
+        assert!(began.elapsed() < Duration::from_secs(2), "the writer waited for a copy");
+        drop(running);
+        store.settle().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_a_store_of_the_same_vault_and_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let original = store(&folder.path().join("vault.db"));
+        let into = folder.path().join("copy.db");
+        let bytes = original.copy_to(&into).await.unwrap();
+        assert_eq!(std::fs::metadata(&into).unwrap().len(), bytes);
+        assert_eq!(original.copy_to(&into).await, Err(StoreError::Unavailable));
+        assert_eq!(store(&into).tenants().await.unwrap(), original.tenants().await.unwrap());
+        let other = SqliteOptions { path: into, vault: "vault-b".to_owned(), bytes_max: None };
+        assert_eq!(SqliteStore::open(&other).err(), Some(StoreError::OtherVault));
+    }
+
+    #[tokio::test]
+    async fn an_empty_store_gives_no_sample_and_a_sample_has_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder.path().join("vault.db"));
+        assert_eq!(store.sample(vec![0, u64::MAX]).await, Ok(Vec::new()));
+        let many = vec![0; limits::STORE_PAGE_MAX as usize + 1];
+        assert_eq!(store.sample(many).await, Err(StoreError::TooLarge));
+    }
+}
