@@ -111,11 +111,11 @@ fn columns_side_by_side_hide_a_number_only_where_that_is_not_looked_for() {
     }
 }
 
-/// The first digits of each brand's ranges, and a length that it uses.
+/// First digits of each brand, in which no range of another one lies, and a length that it uses.
 const BEGINNINGS: [(&str, usize); 16] = [
-    ("4", 16),
-    ("4", 13),
-    ("4", 19),
+    ("42", 16),
+    ("42", 13),
+    ("42", 19),
     ("51", 16),
     ("2221", 16),
     ("34", 15),
@@ -124,7 +124,7 @@ const BEGINNINGS: [(&str, usize); 16] = [
     ("645", 19),
     ("36", 14),
     ("3528", 16),
-    ("62", 17),
+    ("621", 17),
     ("5018", 13),
     ("6304", 18),
     ("2200", 16),
@@ -161,7 +161,7 @@ fn written(number: &str, way: u8) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Between letters, signs and lines, in pieces of any size, in one byte or two a digit.
     #[test]
