@@ -6,6 +6,7 @@ pub mod completion;
 pub mod context;
 pub mod destruction;
 pub mod envelope;
+pub mod export;
 pub mod intake;
 pub mod inventory;
 pub mod key;

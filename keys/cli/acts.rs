@@ -156,6 +156,10 @@ fn what(kind: &ActKind) -> String {
             let count = policy.changes.len();
             format!("put the policy file {} in force ({count} changes)", policy.sha256.get(..16).unwrap_or_default())
         }
+        ActKind::Export(order) => {
+            let whose = order.tenant.as_ref().map_or_else(|| "every tenant".to_owned(), ToString::to_string);
+            format!("export the cards of {whose} to {}", order.recipient)
+        }
     }
 }
 

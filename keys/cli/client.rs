@@ -1,10 +1,13 @@
 //! The admin listener of a vault, over TLS 1.3 with a client certificate and no certificate authority but the one named.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use indicatif::ProgressBar;
 use reqwest::{Method, Url, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -132,6 +135,27 @@ impl Client {
         json(&self.send_within(Method::POST, path, &[], Some(body.as_bytes().to_vec()), PATIENCE).await?)
     }
 
+    /// `GET` of a body of any length into a file; says how long it was. One that breaks off is a failure.
+    pub(crate) async fn download(&self, path: &str, to: &mut File, bar: &ProgressBar) -> Result<u64, Failure> {
+        let url = self.base.join(path).map_err(|_| not_a_vault())?;
+        let request = self.http.request(Method::GET, url).timeout(DOWNLOAD_MAX);
+        let mut answer = request.send().await.map_err(|e| unreachable(&e))?;
+        if !answer.status().is_success() {
+            let bytes = answer.bytes().await.map_err(|e| unreachable(&e))?;
+            return Err(serde_json::from_slice::<Problem>(&bytes).map_or_else(|_| not_a_vault(), Failure::problem));
+        }
+        let mut length = 0;
+        while let Some(chunk) = answer.chunk().await.map_err(|e| unreachable(&e))? {
+            to.write_all(&chunk).map_err(|e| {
+                Failure::new(format!("the file cannot be written ({})", e.kind()), "free space there and try again")
+            })?;
+            length += chunk.len() as u64;
+            bar.set_position(length);
+        }
+        bar.finish_and_clear();
+        Ok(length)
+    }
+
     /// `DELETE`.
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         json(&self.send(Method::DELETE, path, None).await?)
@@ -225,6 +249,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// For what copies a whole store.
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// An act is good for a day.
+const DOWNLOAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// A full page of audit entries is about one MiB.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 const PEM_BYTES_MAX: usize = 256 * 1024;

@@ -7,6 +7,7 @@ mod backup;
 mod certs;
 mod client;
 mod elsewhere;
+mod export;
 mod failure;
 mod file;
 mod import;
@@ -73,6 +74,7 @@ enum Command {
     #[command(subcommand)]
     Proof(proof::Proof),
     Import(import::Import),
+    Export(export::Export),
     /// Read and verify the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -118,6 +120,7 @@ fn run(command: Command, say: &Say) -> Result<(), Failure> {
         Command::Retention(retention) => retention.run(say),
         Command::Proof(proof) => proof.run(say),
         Command::Import(import) => import.run(say),
+        Command::Export(export) => export.run(say),
         Command::Audit(audit) => audit.run(say),
         Command::Backup(backup) => backup.run(say),
         Command::Inventory(inventory) => inventory.run(say),

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom_keys::completion::Completion;
 use strongroom_keys::destruction::{Destruction, Shredding};
+use strongroom_keys::export::ExportNote;
 use strongroom_keys::lineage::Handover;
 use strongroom_keys::note::BadNote;
 use strongroom_keys::sign::PublicKey;
@@ -21,7 +22,7 @@ pub(crate) enum Proof {
     Verify(Verify),
 }
 
-/// Verify a note that the vault signed: a rotation that is complete, a key or a tenant that is gone
+/// Verify a note that the vault signed: a rotation that is complete, a key or a tenant that is gone, an export
 ///
 /// Needs nothing but the file and the vault's public key, which is best kept from an earlier day.
 #[derive(Args)]
@@ -120,6 +121,18 @@ fn read(kind: &str, note: &str, key: &PublicKey) -> Result<String, BadNote> {
         Shredding::HEAD => {
             let gone = Shredding::open(note, key)?;
             Ok(format!("{}: shredded, {} keys destroyed, at {}", gone.tenant, gone.keys, rfc3339_ms(gone.at_ms)))
+        }
+        ExportNote::HEAD => {
+            let done = ExportNote::open(note, key)?;
+            let sha256: String = done.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(format!(
+                "{}: {} cards exported to {}, {} could not be opened, at {}; SHA-256 of their lines {sha256}",
+                done.tenant.as_ref().map_or_else(|| "every tenant".to_owned(), ToString::to_string),
+                done.cards,
+                done.recipient,
+                done.failed,
+                rfc3339_ms(done.at_ms)
+            ))
         }
         _ => Err(BadNote::Form),
     }

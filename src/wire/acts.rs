@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admin::KeyPurpose;
+use crate::export::ExportOrder;
 use crate::{ActId, Scope, TenantId};
 
 /// What two people are needed for, with everything that it says. The words in JSON are `kind` and `detail`.
@@ -17,6 +18,8 @@ pub enum ActKind {
     SetRetention(SetRetention),
     /// Put another policy file in force.
     ChangePolicy(ChangePolicy),
+    /// Send cards to another party, encrypted to its public key.
+    Export(ExportOrder),
 }
 
 impl ActKind {
@@ -27,6 +30,7 @@ impl ActKind {
             ActKind::DestroyKey(_) | ActKind::ShredTenant(_) => Scope::Destroy,
             ActKind::SetRetention(_) => Scope::Retention,
             ActKind::ChangePolicy(_) => Scope::Reload,
+            ActKind::Export(_) => Scope::Export,
         }
     }
 
@@ -39,6 +43,7 @@ impl ActKind {
                 Some(tenant)
             }
             ActKind::ChangePolicy(_) => None,
+            ActKind::Export(order) => order.tenant.as_ref(),
         }
     }
 }

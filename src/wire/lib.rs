@@ -5,6 +5,7 @@ pub mod admin;
 pub mod backup;
 pub mod certificate;
 pub mod entry;
+pub mod export;
 pub mod forward;
 pub mod header;
 pub mod id;

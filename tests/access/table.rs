@@ -31,6 +31,8 @@ pub(crate) struct Named {
     pub(crate) tenant: String,
     /// Two acts that another officer asked for: one to approve, one to withdraw.
     pub(crate) acts: [String; 2],
+    /// An export that another officer asked for and the first one approved.
+    pub(crate) export: String,
 }
 
 impl Named {
@@ -41,6 +43,7 @@ impl Named {
             secret: SecretId::fresh().to_string(),
             tenant: tenant.to_owned(),
             acts: [ActId::fresh().to_string(), ActId::fresh().to_string()],
+            export: ActId::fresh().to_string(),
         }
     }
 
@@ -55,9 +58,23 @@ impl Named {
             secret: word(&secret, "secret_id"),
             tenant: world.tenant.clone(),
             acts: asked(world).await?,
+            export: approved_export(world).await?,
         })
     }
 }
+
+/// An export that bob asked for and alice approved.
+async fn approved_export(world: &World) -> Result<String> {
+    let bob = world.vault.admin(&world.pki, &world.credentials("security", "bob")?)?;
+    let asked =
+        bob.post("/v1/exports", &json!({ "tenant": world.tenant, "recipient": RECIPIENT })).await?.expect(202)?;
+    let act = asked["act_id"].as_str().unwrap_or_default().to_owned();
+    world.security().await?.send(Method::POST, &format!("/v1/acts/{act}/approve"), None, &[]).await?.expect(200)?;
+    Ok(act)
+}
+
+/// The example of the age specification.
+const RECIPIENT: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
 
 /// The other officer asks for the destruction of two terms that retired.
 async fn asked(world: &World) -> Result<[String; 2]> {
@@ -121,7 +138,8 @@ impl Route {
     /// The path with its ids filled in.
     pub(crate) fn concrete(&self, named: &Named) -> String {
         let id = if self.path.contains("secrets") { &named.secret } else { &named.token };
-        let act = &named.acts[usize::from(self.method == Method::DELETE)];
+        let of_acts = &named.acts[usize::from(self.method == Method::DELETE)];
+        let act = if self.path.contains("exports") { &named.export } else { of_acts };
         self.path
             .replace("{id}", id)
             .replace("{act}", act)
@@ -162,6 +180,7 @@ impl Route {
                 "share": format!("{}=", "A".repeat(43)),
             })),
             ("PUT", "/v1/tenants/{tenant}/retention") => Some(json!({ "days": 540 })),
+            ("POST", "/v1/exports") => Some(json!({ "tenant": named.tenant, "recipient": RECIPIENT })),
             ("POST", "/v1/keys/destroy") => Some(json!({ "purpose": "kek", "tenant": named.tenant, "term": 2 })),
             (
                 "POST",

@@ -4,6 +4,7 @@
 mod adyen;
 mod custody;
 mod duplicates;
+mod export;
 mod flows;
 mod import;
 mod ledger;

@@ -2,16 +2,18 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
+use bytes::Bytes;
 use strongroom_wire::acts::{ActKind, DestroyKey, SetRetention, ShredTenant};
+use strongroom_wire::export::ExportOrder;
 use strongroom_wire::retention::RetentionRequest;
 use strongroom_wire::{ActId, TenantId};
 
-use super::answer::{Answer, json};
+use super::answer::{Answer, json, start};
 use super::body::Body;
 use super::call::Call;
 use super::problem::Refusal;
 use super::whole::whole;
-use crate::flow::{acts, retention};
+use crate::flow::{acts, export, retention};
 
 /// `GET /v1/acts`.
 pub(super) async fn list(call: Call) -> Answer {
@@ -68,6 +70,25 @@ pub(super) async fn over_age(call: Call) -> Answer {
 pub(super) fn tenant(request: &HttpRequest) -> Result<TenantId, Refusal> {
     let text = request.match_info().get("tenant").unwrap_or_default();
     text.parse().map_err(|bad| Refusal::from(bad).at("tenant"))
+}
+
+/// `POST /v1/exports`: cards to another party.
+pub(super) async fn order_export(call: Call, body: Body) -> Answer {
+    let asked: ExportOrder = body.json()?;
+    ask(call, ActKind::Export(asked)).await
+}
+
+/// `GET /v1/exports/{act}`: what two people agreed on, as a stream of ciphertext for one of the two. One that fails on the
+/// way breaks off.
+pub(super) async fn export(call: Call, request: HttpRequest) -> Answer {
+    let id = act_id(&request)?;
+    let pieces = export::download(&call.state.vault, &call.asker, id).await?;
+    let stream = futures_util::stream::unfold(pieces, |mut pieces| async move {
+        let piece = pieces.recv().await?;
+        // The answer has begun, so there is no place left for a problem document: the connection breaks off.
+        Some((piece.map(Bytes::from).map_err(|_| std::io::Error::other("the export failed")), pieces))
+    });
+    Ok(start(StatusCode::OK).content_type("application/octet-stream").streaming(stream))
 }
 
 async fn ask(call: Call, what: ActKind) -> Answer {

@@ -88,6 +88,8 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Admin, "/v1/seal", &[("POST", || web::post().to(admin::seal))]),
     (Admin, "/v1/keys", &[("GET", || web::get().to(admin::keys))]),
     (Admin, "/v1/keys/destroy", &[("POST", || web::post().to(acts::destroy_key))]),
+    (Admin, "/v1/exports", &[("POST", || web::post().to(acts::order_export))]),
+    (Admin, "/v1/exports/{act}", &[("GET", || web::get().to(acts::export))]),
     (Admin, "/v1/acts", &[("GET", || web::get().to(acts::list))]),
     (Admin, "/v1/acts/{act}", &[("DELETE", || web::delete().to(acts::withdraw))]),
     (Admin, "/v1/acts/{act}/approve", &[("POST", || web::post().to(acts::approve))]),

@@ -27,19 +27,24 @@ pub fn reveal_json(token: &Token, card: &Card, cvc: Option<&Cvc>) -> Zeroizing<V
     }
     if !name.is_empty() {
         out.extend_from_slice(b",\"holder_name\":\"");
-        for byte in name.bytes() {
-            if matches!(byte, b'"' | b'\\') {
-                out.push(b'\\');
-            }
-            out.push(byte);
-        }
+        put_name(&mut out, name);
         out.push(b'"');
     }
     out.extend_from_slice(b"}}");
     out
 }
 
-fn put_number(out: &mut Vec<u8>, number: u32) {
+/// Names have no control characters, so nothing else needs an escape.
+pub(super) fn put_name(out: &mut Vec<u8>, name: &str) {
+    for byte in name.bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+}
+
+pub(super) fn put_number(out: &mut Vec<u8>, number: u32) {
     if number >= 10 {
         put_number(out, number / 10);
     }

@@ -20,10 +20,11 @@ use strongroom_keys::note;
 use strongroom_wire::acts::{ActKind, ActList, ActState, PendingAct};
 use strongroom_wire::admin::rfc3339_ms;
 use strongroom_wire::entry::{OwnAct, Reason, Subject};
+use strongroom_wire::export::ExportOrder;
 use strongroom_wire::{ActId, Scope, limits};
 use tokio::sync::Mutex;
 
-use super::{Asker, FlowError, Vault, destroy, kept, policy_change, retention, shred};
+use super::{Asker, FlowError, Vault, destroy, export, kept, policy_change, retention, shred};
 use crate::audit::Own;
 use crate::policy::{
     Action, ChangeRoot, Destroy, Identity, Note, OrderExport, Principal, ReadStatus, Reload, RuleRetention, Trace,
@@ -167,6 +168,38 @@ pub async fn list(vault: &Vault, asker: &Asker) -> Result<ActList, FlowError> {
     Ok(ActList { acts })
 }
 
+/// An export, whether or not anybody agreed to it yet.
+pub(super) struct AgreedExport {
+    pub(super) order: ExportOrder,
+    /// Who asked and who approved.
+    pub(super) people: Vec<String>,
+    state: ActState,
+    ends_ms: u64,
+}
+
+impl AgreedExport {
+    /// Whether two people agreed and the act is still good.
+    pub(super) fn check(&self, now_ms: u64) -> Result<(), FlowError> {
+        match self.state {
+            ActState::Done if now_ms < self.ends_ms => Ok(()),
+            ActState::Pending | ActState::Approved => {
+                Err(FlowError::Conflict("a second person has to approve it first"))
+            }
+            _ => Err(FlowError::Conflict("the export is over; ask for it again")),
+        }
+    }
+}
+
+/// The export that an act is about.
+pub(super) async fn export(vault: &Vault, id: ActId) -> Result<AgreedExport, FlowError> {
+    let rows = vault.store.acts().await?;
+    let record = read(vault, rows.iter().find(|row| row.id == id).ok_or(FlowError::NotFound)?)?;
+    let ends_ms = ends_ms(&record);
+    let ActKind::Export(order) = record.what else { return Err(FlowError::NotFound) };
+    let people = std::iter::once(record.requested_by).chain(record.approved_by).collect();
+    Ok(AgreedExport { order, people, state: record.state, ends_ms })
+}
+
 /// After an unseal: acts that were approved and not done go on by themselves. One that fails is said and stays as it is.
 pub(super) async fn resume(vault: &Arc<Vault>) {
     let _changing = vault.acts.changing.lock().await;
@@ -235,6 +268,7 @@ fn about(what: &ActKind) -> Note {
         ActKind::ShredTenant(_) => shred::about(),
         ActKind::SetRetention(rule) => retention::about(rule),
         ActKind::ChangePolicy(policy) => policy_change::about(policy),
+        ActKind::Export(order) => export::about(order),
     }
 }
 
@@ -246,6 +280,7 @@ async fn check(vault: &Vault, what: &ActKind) -> Result<(), FlowError> {
         ActKind::SetRetention(rule) => retention::check(vault, rule).await,
         // It was made from the file a moment ago, and is held against it again when it is done.
         ActKind::ChangePolicy(_) => Ok(()),
+        ActKind::Export(order) => export::check(vault, order).await,
     }
 }
 
@@ -256,6 +291,8 @@ async fn perform(vault: &Arc<Vault>, agreed: &Agreed) -> Result<Option<String>, 
         ActKind::ShredTenant(tenant) => shred::shred(vault, agreed, &tenant.tenant).await.map(Some),
         ActKind::SetRetention(rule) => retention::put(vault, rule).await.map(|_| None),
         ActKind::ChangePolicy(policy) => policy_change::change(vault, agreed, policy).await.map(|()| None),
+        // It is done once the two agreed: from then on each of them may download it.
+        ActKind::Export(order) => export::check(vault, order).await.map(|()| None),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod cvc;
 pub mod delete;
 mod destroy;
 mod error;
+pub mod export;
 pub mod forward;
 mod idempotency;
 pub mod intake;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use strongroom_keys::Envelope;
 use strongroom_wire::admin::rfc3339_ms;
-use strongroom_wire::payment_method::{MethodKind, PaymentMethod, Storage};
+use strongroom_wire::payment_method::{Metadata, MethodKind, PaymentMethod, Storage};
 use strongroom_wire::{TenantId, Token};
 
 use super::FlowError;
@@ -47,10 +47,7 @@ pub(super) fn envelope(row: &CardRow) -> Result<Envelope, FlowError> {
 
 /// What every caller may see of a card.
 pub(super) fn masked(barrier: &Barrier, row: &CardRow, glance: &Glance) -> Result<PaymentMethod, FlowError> {
-    let metadata = match &row.content.metadata {
-        None => Default::default(),
-        Some(sealed) => open_metadata(barrier, &row.tenant, &row.token, sealed)?,
-    };
+    let metadata = metadata(barrier, row)?;
     Ok(PaymentMethod {
         payment_method_id: row.token,
         kind: MethodKind::Card,
@@ -64,12 +61,15 @@ pub(super) fn masked(barrier: &Barrier, row: &CardRow, glance: &Glance) -> Resul
     })
 }
 
-fn open_metadata(
-    barrier: &Barrier,
-    tenant: &TenantId,
-    token: &Token,
-    sealed: &[u8],
-) -> Result<strongroom_wire::payment_method::Metadata, FlowError> {
+/// The caller's notes about a card; empty where there are none.
+pub(super) fn metadata(barrier: &Barrier, row: &CardRow) -> Result<Metadata, FlowError> {
+    match &row.content.metadata {
+        None => Ok(Metadata::default()),
+        Some(sealed) => open_metadata(barrier, &row.tenant, &row.token, sealed),
+    }
+}
+
+fn open_metadata(barrier: &Barrier, tenant: &TenantId, token: &Token, sealed: &[u8]) -> Result<Metadata, FlowError> {
     let envelope = Envelope::parse(sealed).map_err(|_| FlowError::Tampered)?;
     let json = barrier.open_metadata(tenant, token, &envelope)?;
     serde_json::from_slice(&json).map_err(|_| FlowError::Tampered)

@@ -16,7 +16,7 @@ use super::backup::Backups;
 use super::intake::IntakeLife;
 use super::policy_change::PolicySource;
 use super::rotate::Rotations;
-use super::{FlowError, acts, idempotency, kek, retention, rounds};
+use super::{FlowError, acts, export, idempotency, kek, retention, rounds};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
@@ -56,6 +56,7 @@ pub struct Vault {
     /// When the process started, milliseconds since 1970.
     pub started_ms: u64,
     pub(super) acts: acts::Acts,
+    pub(super) exports: export::Exports,
     /// How long an intake key lives.
     pub intake: IntakeLife,
     pub(super) retention: retention::Due,
@@ -152,6 +153,7 @@ impl Vault {
             warnings,
             started_ms,
             acts: acts::Acts::default(),
+            exports: export::Exports::default(),
             intake: IntakeLife { key_ms: INTAKE_KEY_MS },
             retention: retention::Due::default(),
             wraps: kek::WrapCount::default(),

@@ -199,14 +199,15 @@ impl Policy {
         let seat = seats.get(identity).ok_or(No::because(Reason::UnknownIdentity))?;
         let tenant = match named {
             Some(named) => Some(named).filter(|named| seat.grant.covers(named)),
-            None => seat.grant.only_tenant().filter(|_| scope.is_tenant_bound()),
+            // An export that names no tenant is one of all, and not of the only one that its asker may act for.
+            None => seat.grant.only_tenant().filter(|_| scope.is_tenant_bound() && scope != Scope::Export),
         };
         let no = |reason, spent| No { reason, spent, tenant: tenant.cloned() };
         seat.used.count_request(&seat.grant, now_ms).map_err(|spent| no(Reason::Quota, Some(spent)))?;
         if !seat.grant.holds(scope) {
             return Err(no(Reason::Scope, None));
         }
-        let is_of_the_vault = scope == Scope::Rotate && seat.grant.covers_all();
+        let is_of_the_vault = matches!(scope, Scope::Rotate | Scope::Export) && seat.grant.covers_all();
         if tenant.is_none() && (named.is_some() || scope.is_tenant_bound() && !is_of_the_vault) {
             return Err(no(Reason::Tenant, None));
         }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 use strongroom_wire::admin::KeyPurpose;
+use strongroom_wire::export::ExportRecipient;
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::payment_method::Purpose;
 use strongroom_wire::{ActId, Reference, RequestId, SecretId, TenantId, Token};
@@ -154,6 +155,7 @@ displayed!(
     ActId,
     Digest,
     DestinationName,
+    ExportRecipient,
     Identity,
     KeyPurpose,
     Reference,

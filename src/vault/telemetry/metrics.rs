@@ -75,6 +75,8 @@ pub struct Metrics {
     pub swept: Counter,
     /// Cards shredded because they were older than their tenant's rule allows.
     pub over_age: Counter,
+    /// Cards that were opened for exports.
+    pub exported: Counter,
 }
 
 /// What a scrape asks of the rooms.
@@ -117,7 +119,8 @@ impl Metrics {
             (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
         let (key_age, key_wraps, key_ends) = (Family::default(), Family::default(), Family::default());
         let (quota_used, quota_limit, certificate_expiry) = (Family::default(), Family::default(), Family::default());
-        let (tampered, swept, over_age) = (Counter::default(), Counter::default(), Counter::default());
+        let (tampered, swept) = (Counter::default(), Counter::default());
+        let (over_age, exported) = (Counter::default(), Counter::default());
         registry.register("requests", "Requests by listener, route and status", requests.clone());
         registry.register_with_unit("request_duration", "Time to answer", Unit::Seconds, latency.clone());
         registry.register("unsealed", "1 while keys are in memory", unsealed.clone());
@@ -143,6 +146,7 @@ impl Metrics {
         registry.register("tampered_records", "Stored records that failed authentication", tampered.clone());
         registry.register("swept_records", "Short-term records shredded at their end", swept.clone());
         registry.register("over_age_records", "Cards shredded as older than their tenant's rule", over_age.clone());
+        registry.register("exported_cards", "Cards opened for exports to other parties", exported.clone());
         Self {
             registry,
             requests,
@@ -161,6 +165,7 @@ impl Metrics {
             tampered,
             swept,
             over_age,
+            exported,
         }
     }
 
