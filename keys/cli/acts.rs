@@ -136,7 +136,9 @@ pub(crate) fn act_text(act: &PendingAct) -> String {
 fn changes(kind: &ActKind) -> String {
     match kind {
         ActKind::ChangePolicy(policy) => policy.changes.iter().map(|line| format!("  {line}\n")).collect(),
-        ActKind::DestroyKey(_) | ActKind::ShredTenant(_) | ActKind::SetRetention(_) => String::new(),
+        ActKind::DestroyKey(_) | ActKind::ShredTenant(_) | ActKind::SetRetention(_) | ActKind::Export(_) => {
+            String::new()
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::say::Say;
 #[command(after_help = "\
 Example:
   vaultctl export --tenant acme --out acme.age \\
-      --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kudlgtlkqfd9xkc \\
+      --recipient $(cat partner.pub) \\
       --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
 pub(crate) struct Export {
     /// Whose cards
