@@ -4,6 +4,7 @@ mod bare;
 pub mod load;
 mod payments;
 mod report;
+mod rotation;
 mod run;
 
 pub use report::{Report, Row};

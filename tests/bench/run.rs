@@ -12,6 +12,7 @@ use super::bare::Bare;
 use super::load::Measured;
 use super::payments;
 use super::report::{Report, Row};
+use super::rotation;
 use crate::harness::{Binary, Client, Fault, Result, World, because, binary_path};
 
 /// How long and how much.
@@ -86,6 +87,7 @@ pub async fn run(quick: bool, mut tell: impl FnMut(&str)) -> Result<Report> {
         "bytes for each audit entry",
         Some(AUDIT_BYTES_MAX),
     )?);
+    rotation::measure(quick, &mut report, &mut tell).await?;
     payments::measure(quick, &mut report, &mut tell).await?;
     Ok(report)
 }
@@ -117,7 +119,7 @@ impl Bench<'_> {
     }
 
     /// Stores at least so many cards.
-    async fn store(&self, at: SocketAddr, requests: &Path, wanted: usize) -> Result<()> {
+    pub(super) async fn store(&self, at: SocketAddr, requests: &Path, wanted: usize) -> Result<()> {
         let mut stored = 0;
         while stored < wanted as u64 {
             stored += self.load(at, requests, 64, 201)?.answered;
@@ -126,7 +128,7 @@ impl Bench<'_> {
     }
 
     /// Runs the load generator as a process of its own, as an orchestrator at the vault.
-    fn load(&self, at: SocketAddr, requests: &Path, connections: usize, status: u16) -> Result<Measured> {
+    pub(super) fn load(&self, at: SocketAddr, requests: &Path, connections: usize, status: u16) -> Result<Measured> {
         let tenant = format!("{}: {}", strongroom_wire::header::TENANT, self.world.tenant);
         self.load_as(&tenant, at, requests, connections, status)
     }
@@ -163,7 +165,7 @@ impl Bench<'_> {
 }
 
 /// Tokens of stored cards, by the list that every caller uses.
-async fn tokens(release: &Client, wanted: usize) -> Result<Vec<String>> {
+pub(super) async fn tokens(release: &Client, wanted: usize) -> Result<Vec<String>> {
     let mut tokens = Vec::with_capacity(wanted);
     let mut cursor = String::new();
     while tokens.len() < wanted {
@@ -181,7 +183,7 @@ async fn tokens(release: &Client, wanted: usize) -> Result<Vec<String>> {
 /// Every request has a number of its own, because a fingerprint index that sees one number alone is faster than any real
 /// one. The numbers are made up in memory, behind the prefix that published test numbers share, and written nowhere but
 /// into a folder that is removed.
-fn tokenize_line(serial: u64) -> String {
+pub(super) fn tokenize_line(serial: u64) -> String {
     let body = format!(
         "{{\"type\":\"card\",\"card\":{{\"number\":\"{}\",\"exp_month\":12,\"exp_year\":2031}}}}",
         number(serial)
@@ -189,7 +191,7 @@ fn tokenize_line(serial: u64) -> String {
     format!("POST\t/v1/payment_methods\t{body}")
 }
 
-fn reveal_line(token: &str) -> String {
+pub(super) fn reveal_line(token: &str) -> String {
     format!("POST\t/v1/payment_methods/{token}/reveal\t{{\"purpose\":\"authorize\",\"reference\":\"pay_bench\"}}")
 }
 
