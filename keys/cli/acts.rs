@@ -136,9 +136,11 @@ pub(crate) fn act_text(act: &PendingAct) -> String {
 fn changes(kind: &ActKind) -> String {
     match kind {
         ActKind::ChangePolicy(policy) => policy.changes.iter().map(|line| format!("  {line}\n")).collect(),
-        ActKind::DestroyKey(_) | ActKind::ShredTenant(_) | ActKind::SetRetention(_) | ActKind::Export(_) => {
-            String::new()
-        }
+        ActKind::DestroyKey(_)
+        | ActKind::ShredTenant(_)
+        | ActKind::SetRetention(_)
+        | ActKind::Export(_)
+        | ActKind::ChangeRoot(_) => String::new(),
     }
 }
 
@@ -162,6 +164,7 @@ fn what(kind: &ActKind) -> String {
             let whose = order.tenant.as_ref().map_or_else(|| "every tenant".to_owned(), ToString::to_string);
             format!("export the cards of {whose} to {}", order.recipient)
         }
+        ActKind::ChangeRoot(asked) => format!("change the root to the root.json with SHA-256 {}", asked.to),
     }
 }
 

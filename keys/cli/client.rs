@@ -161,6 +161,11 @@ impl Client {
         json(&self.send(Method::DELETE, path, None).await?)
     }
 
+    /// `DELETE` that answers nothing.
+    pub(crate) async fn delete_silent(&self, path: &str) -> Result<(), Failure> {
+        self.send(Method::DELETE, path, None).await.map(drop)
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
         self.send_within(method, path, &[], body, ANSWER_MAX).await
     }

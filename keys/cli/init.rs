@@ -1,19 +1,15 @@
 //! `vaultctl init`: a new Root, dealt among custodians, in an HSM or KMS, or in a file for development.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom_keys::root::{self, Descriptor, dev};
-use strongroom_keys::share::{Hardness, Passphrase, SealedShare, Share, custodian_is_sound, division_is_sound};
-use strongroom_wire::limits;
-use uuid::Uuid;
+use strongroom_keys::root::{self, dev};
 
+use crate::deal::{Deal, Written, read_root};
 use crate::elsewhere::Elsewhere;
 use crate::failure::Failure;
 use crate::file::{self, Mode};
-use crate::passphrase;
 use crate::say::Say;
 
 /// Make a new Root and deal it among custodians, or keep it in an HSM or KMS
@@ -28,6 +24,7 @@ Examples:
       --custodian Cleo --custodian Dan --custodian Eve
   vaultctl init --pkcs11 /usr/lib/softhsm/libsofthsm2.so --token vault --pin-file hsm.pin --out hsm
   vaultctl init --kms alias/strongroom --region eu-central-1 --out kms
+  vaultctl init --for root.json --shares 3 --threshold 2 --out next
   vaultctl init --dev --out dev      one file, for development on loopback only")]
 pub(crate) struct Init {
     /// Shares to deal, one for each custodian (3 to 16)
@@ -51,7 +48,7 @@ pub(crate) struct Init {
     /// Make a development Root: one file that opens the vault by itself
     #[arg(long, conflicts_with_all = ["shares", "threshold", "custodians", "passphrase_files", "open_milliseconds"])]
     dev: bool,
-    /// root.json of a vault that is there already and shall get this Root: its id is kept
+    /// root.json of a vault that is there already and shall change to this Root, with `vaultctl root change`: its id is kept
     #[arg(long = "for", value_name = "FILE")]
     for_vault: Option<PathBuf>,
     #[command(flatten)]
@@ -69,90 +66,60 @@ struct Made {
 impl Init {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
         if self.elsewhere.is_wanted() {
-            return self.elsewhere.run(vault_id(self.for_vault.as_deref())?, &self.out, say);
+            let before = self.for_vault.as_deref().map(read_root).transpose()?;
+            let vault_id =
+                before.map_or_else(root::fresh_vault_id, |before| Ok(before.vault_id())).map_err(Failure::of)?;
+            return self.elsewhere.run(vault_id, &self.out, say);
         }
+        let (is_dev, is_next) = (self.dev, self.for_vault.is_some());
         let made = match (self.dev, self.shares, self.threshold) {
             (false, Some(shares), Some(threshold)) => self.deal(shares, threshold, say)?,
             _ => self.dev(say)?,
         };
         let files: Vec<String> = made.files.iter().map(|path| format!("  {}", path.display())).collect();
-        let next = if self.dev {
-            "Start vaultd with them ([root] file and dev_key).".to_owned()
-        } else {
-            format!(
+        let next = match (is_dev, is_next) {
+            (true, false) => "Start vaultd with them ([root] file and dev_key).".to_owned(),
+            (true, true) => {
+                "Name them to vaultd ([root.next] file and dev_key), then `vaultctl root change`.".to_owned()
+            }
+            (false, false) => format!(
                 "Give each custodian their own share file and delete it here; keep root.json beside vaultd.\n\
                  {} of {} custodians open the vault, each with `vaultctl unseal --share FILE`.",
                 made.threshold, made.shares
-            )
+            ),
+            (false, true) => format!(
+                "Give each custodian their own share file and delete it here; name root.json to vaultd ([root.next] file).\n\
+                 {} of {} custodians hand in their shares with `vaultctl root share --share FILE`, then `vaultctl root change`.",
+                made.threshold, made.shares
+            ),
         };
         say.result(&made, &format!("vault {}\n{}\n{next}", made.vault_id, files.join("\n")));
         Ok(())
     }
 
-    fn deal(&self, shares: u8, threshold: u8, say: &Say) -> Result<Made, Failure> {
-        self.check(shares, threshold)?;
-        let root_file = self.out.join("root.json");
-        let share_files: Vec<PathBuf> = (1..=shares).map(|n| self.out.join(format!("share-{n}.json"))).collect();
-        file::refuse_existing(share_files.iter().chain([&root_file]))?;
-        let custodians: Vec<String> = if self.custodians.is_empty() {
-            (1..=shares).map(|n| format!("custodian {n}")).collect()
-        } else {
-            self.custodians.clone()
-        };
+    fn deal(self, shares: u8, threshold: u8, say: &Say) -> Result<Made, Failure> {
+        let before = self.for_vault.as_deref().map(read_root).transpose()?;
+        let Self { out, custodians, passphrase_files, open_milliseconds, .. } = self;
         // Every passphrase first: one that is refused stops the ceremony before anything exists.
-        let passphrases: Vec<Passphrase> = custodians
-            .iter()
-            .enumerate()
-            .map(|(at, name)| passphrase::choose(name, self.passphrase_files.get(at).map(PathBuf::as_path)))
-            .collect::<Result<_, _>>()?;
-        let hardness = Hardness::calibrate(Duration::from_millis(self.open_milliseconds)).map_err(Failure::of)?;
-        let (descriptor, dealt) =
-            root::found_for(vault_id(self.for_vault.as_deref())?, shares, threshold).map_err(Failure::of)?;
-        file::folder(&self.out)?;
-        let mut written = Written::default();
-        for (at, share) in dealt.iter().enumerate() {
-            say.note(&format!("sealing and proving the share of {}", custodians[at]));
-            let sealed = SealedShare::seal(share, &custodians[at], &passphrases[at], hardness).map_err(Failure::of)?;
-            written.create(&share_files[at], Mode::Secret, sealed.to_json().as_bytes())?;
-            prove(&share_files[at], &passphrases[at], share)?;
+        let ready = Deal { shares, threshold, out, custodians, passphrase_files, open_milliseconds }.ready()?;
+        let (descriptor, dealt) = match before {
+            Some(before) => root::found_for(before.vault_id(), shares, threshold),
+            None => root::found(shares, threshold),
         }
-        // Last, so that a root.json says that all of its shares exist.
-        written.create(&root_file, Mode::Public, descriptor.to_json().as_bytes())?;
-        Ok(Made { vault_id: descriptor.vault_id().to_string(), shares, threshold, files: written.keep() })
-    }
-
-    fn check(&self, shares: u8, threshold: u8) -> Result<(), Failure> {
-        if !division_is_sound(shares, threshold) {
-            return Err(Failure::new(
-                "a Root is not dealt this way: two halves, or one person alone, must not be enough (PCI DSS 3.6.1.2)",
-                format!("take 3 to {} shares and a threshold of 2 to all of them", limits::SHARES_MAX),
-            ));
-        }
-        let mut names = self.custodians.clone();
-        names.sort_unstable();
-        names.dedup();
-        if !names.is_empty() && names.len() != usize::from(shares) {
-            return Err(Failure::new(
-                "the custodians do not fit the shares",
-                "name --custodian once for each share, each with another name, or not at all",
-            ));
-        }
-        if !names.iter().all(|name| custodian_is_sound(name)) {
-            return Err(Failure::of(strongroom_keys::share::ShareError::Custodian));
-        }
-        if !self.passphrase_files.is_empty() && self.passphrase_files.len() != usize::from(shares) {
-            return Err(Failure::new(
-                "the passphrase files do not fit the shares",
-                "name --passphrase-file once for each share in order, or not at all",
-            ));
-        }
-        Ok(())
+        .map_err(Failure::of)?;
+        let dealt = ready.write(descriptor, &dealt, say)?;
+        Ok(Made { vault_id: dealt.descriptor.vault_id().to_string(), shares, threshold, files: dealt.files })
     }
 
     fn dev(&self, say: &Say) -> Result<Made, Failure> {
         let (key_file, root_file) = (self.out.join("dev-root.key"), self.out.join("root.json"));
+        let before = self.for_vault.as_deref().map(read_root).transpose()?;
         file::refuse_existing([&key_file, &root_file])?;
-        let (text, descriptor) = dev::make_for(vault_id(self.for_vault.as_deref())?).map_err(Failure::of)?;
+        let (text, descriptor) = match before {
+            Some(before) => dev::make_for(before.vault_id()),
+            None => dev::make(),
+        }
+        .map_err(Failure::of)?;
         file::folder(&self.out)?;
         let mut written = Written::default();
         written.create(&key_file, Mode::Secret, text.as_bytes())?;
@@ -163,50 +130,5 @@ impl Init {
              vaultd takes it on loopback only. Never put a real card into this vault.",
         );
         Ok(Made { vault_id: descriptor.vault_id().to_string(), shares: 0, threshold: 0, files: written.keep() })
-    }
-}
-
-/// The id of a new vault, or of the one whose Root is replaced.
-fn vault_id(for_vault: Option<&Path>) -> Result<Uuid, Failure> {
-    let Some(path) = for_vault else { return root::fresh_vault_id().map_err(Failure::of) };
-    let json = file::read(path, limits::ROOT_FILE_BYTES_MAX)?;
-    let known = Descriptor::parse(&json).map_err(|_| {
-        Failure::new(format!("{} is not a root.json", path.display()), "name the one that vaultd uses now")
-    })?;
-    Ok(known.vault_id())
-}
-
-/// Reads back what was written and opens it, while a mistake costs nothing yet.
-fn prove(path: &Path, passphrase: &Passphrase, share: &Share) -> Result<(), Failure> {
-    let again = SealedShare::parse(&file::read(path, limits::SHARE_FILE_BYTES_MAX)?)
-        .and_then(|sealed| sealed.open(passphrase))
-        .map_err(Failure::of)?;
-    if again.commitment() == share.commitment() {
-        return Ok(());
-    }
-    Err(Failure::new(format!("{} does not hold what was written", path.display()), "check the disk, then begin again"))
-}
-
-/// Files of a ceremony that is not over: removed again unless it ends well.
-#[derive(Default)]
-struct Written(Vec<PathBuf>);
-
-impl Written {
-    fn create(&mut self, path: &Path, mode: Mode, bytes: &[u8]) -> Result<(), Failure> {
-        file::create(path, mode, bytes)?;
-        self.0.push(path.to_owned());
-        Ok(())
-    }
-
-    fn keep(mut self) -> Vec<PathBuf> {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            let _gone = std::fs::remove_file(path);
-        }
     }
 }

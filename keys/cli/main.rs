@@ -4,8 +4,11 @@
 mod acts;
 mod audit;
 mod backup;
+mod ceremony;
 mod certs;
 mod client;
+mod custodian;
+mod deal;
 mod elsewhere;
 mod export;
 mod failure;
@@ -18,10 +21,12 @@ mod passphrase;
 mod pki;
 mod proof;
 mod retention;
+mod root;
 mod rotate;
 mod say;
 mod scan;
 mod seal;
+mod shares;
 mod tenants;
 
 use std::alloc::System;
@@ -58,6 +63,18 @@ enum Command {
     Seal(seal::Seal),
     Status(seal::Status),
     Reload(seal::Reload),
+    /// See which Root is in force, and change it or its division
+    #[command(subcommand)]
+    Root(root::Root),
+    /// The duty of a custodian, and who acknowledged it
+    #[command(subcommand)]
+    Custodian(custodian::Custodian),
+    /// Check, re-deal and re-lock custodians' shares, offline
+    #[command(subcommand)]
+    Shares(shares::Shares),
+    /// Perform a reviewed ceremony, offline
+    #[command(subcommand)]
+    Ceremony(ceremony::Ceremony),
     /// List keys and rotate them
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -114,6 +131,10 @@ fn run(command: Command, say: &Say) -> Result<(), Failure> {
         Command::Seal(seal) => seal.run(say),
         Command::Status(status) => status.run(say),
         Command::Reload(reload) => reload.run(say),
+        Command::Root(root) => root.run(say),
+        Command::Custodian(custodian) => custodian.run(say),
+        Command::Shares(shares) => shares.run(say),
+        Command::Ceremony(ceremony) => ceremony.run(say),
         Command::Keys(keys) => keys.run(say),
         Command::Tenants(tenants) => tenants.run(say),
         Command::Acts(acts) => acts.run(say),

@@ -9,8 +9,10 @@ use strongroom_keys::destruction::{Destruction, Shredding};
 use strongroom_keys::export::ExportNote;
 use strongroom_keys::lineage::Handover;
 use strongroom_keys::note::BadNote;
+use strongroom_keys::reroot::Reroot;
 use strongroom_keys::sign::PublicKey;
 use strongroom_wire::admin::{KeyPurpose, rfc3339_ms};
+use strongroom_wire::custody::hex;
 
 use crate::audit::{public_keys, read_small};
 use crate::failure::Failure;
@@ -133,6 +135,15 @@ fn read(kind: &str, note: &str, key: &PublicKey) -> Result<String, BadNote> {
                 done.failed,
                 rfc3339_ms(done.at_ms)
             ))
+        }
+        Reroot::HEAD => {
+            let done = Reroot::open(note, key)?;
+            let what = match done.rewrapped {
+                Some(keys) => format!("{keys} keys rewrapped, 0 left under the root before"),
+                None => "the same root in another division".to_owned(),
+            };
+            let (to, at) = (hex(&done.to), rfc3339_ms(done.at_ms));
+            Ok(format!("vault {}: the root.json with SHA-256 {to} is in force, {what}, at {at}", done.vault_id))
         }
         _ => Err(BadNote::Form),
     }

@@ -3,20 +3,22 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use strongroom_keys::share::{SealedShare, write_submission};
+use strongroom_keys::duty::DUTY_VERSION;
+use strongroom_keys::share::write_submission;
 use strongroom_wire::admin::{Phase, Reloaded, RootKind, Status as VaultStatus, UnsealProgress};
-use strongroom_wire::limits;
 
 use crate::acts::act_text;
 use crate::client::{Connection, converse};
+use crate::custodian::with_duty;
+use crate::deal::read_share;
 use crate::failure::Failure;
+use crate::passphrase;
 use crate::say::Say;
-use crate::{file, passphrase};
 
 /// Hand in your share
 ///
 /// The share is opened here with your passphrase and sent to the vault; when enough custodians did the same, the vault
-/// opens. Each custodian uses their own client certificate.
+/// opens. Each custodian uses their own client certificate, and is asked once to acknowledge their duty.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -34,8 +36,11 @@ pub(crate) struct Unseal {
     /// Have the HSM or KMS that holds the Root open the vault
     #[arg(long, conflicts_with_all = ["share", "passphrase_file", "abandon"])]
     auto: bool,
+    /// Acknowledge a custodian's duty with it, without being asked (`vaultctl custodian duty` shows it)
+    #[arg(long)]
+    acknowledge: bool,
     /// Make the vault forget the shares of the ceremony that runs
-    #[arg(long, conflicts_with_all = ["share", "passphrase_file"])]
+    #[arg(long, conflicts_with_all = ["share", "passphrase_file", "acknowledge"])]
     abandon: bool,
     #[command(flatten)]
     connection: Connection,
@@ -78,11 +83,13 @@ impl Unseal {
             say.result(&progress, "the shares that were in are forgotten");
             return Ok(());
         };
-        let sealed = SealedShare::parse(&file::read(path, limits::SHARE_FILE_BYTES_MAX)?).map_err(Failure::of)?;
+        let sealed = read_share(path)?;
         let passphrase = passphrase::ask(sealed.custodian(), self.passphrase_file.as_deref())?;
         let share = sealed.open(&passphrase).map_err(Failure::of)?;
-        let body = write_submission(&share);
-        let progress: UnsealProgress = converse(client.post_text("/v1/unseal", &body))?;
+        let progress: UnsealProgress = with_duty(self.acknowledge, say, |acknowledges| {
+            let body = write_submission(&share, acknowledges.then_some(DUTY_VERSION));
+            converse(client.post_text("/v1/unseal", &body))
+        })?;
         let text = match progress.phase {
             Phase::Unsealed => "the vault is unsealed".to_owned(),
             Phase::Sealed | Phase::Unsealing => format!(

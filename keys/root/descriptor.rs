@@ -157,6 +157,12 @@ impl Descriptor {
         serde_json::to_string_pretty(&file).map(|json| json + "\n").unwrap_or_default()
     }
 
+    /// SHA-256 of the file as [`Descriptor::to_json`] writes it: tells this root.json from every other one of the same vault.
+    #[must_use]
+    pub fn sum(&self) -> [u8; 32] {
+        Sha256::digest(self.to_json()).into()
+    }
+
     /// The vault's id.
     #[must_use]
     pub fn vault_id(&self) -> Uuid {
@@ -277,6 +283,24 @@ mod tests {
         assert!(shares.iter().all(|share| descriptor.commits_to(share)));
         let (_, foreign) = found(5, 3).unwrap();
         assert!(!foreign.iter().any(|share| descriptor.commits_to(share)));
+    }
+
+    #[test]
+    fn a_root_json_has_the_sum_of_its_file_however_it_is_laid_out() {
+        let (descriptor, _) = found(5, 3).unwrap();
+        let json = descriptor.to_json();
+        assert_eq!(descriptor.sum(), <[u8; 32]>::from(Sha256::digest(&json)));
+        let flat: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(Descriptor::parse(flat.to_string().as_bytes()).unwrap().sum(), descriptor.sum());
+        assert_ne!(found(5, 3).unwrap().0.sum(), descriptor.sum());
+    }
+
+    /// The sum of the root.json in force stands in stores: another form of the file needs a way over for those.
+    #[test]
+    fn the_form_of_a_root_json_is_as_it_was_released() {
+        let json = "{\n  \"format\": 1,\n  \"vault_id\": \"00000000-0000-0000-0000-000000000007\",\n  \"kind\": \"dev\",\n  \
+                    \"threshold\": 0,\n  \"shares\": 0,\n  \"commitments\": [],\n  \"check\": \"AAAA\"\n}\n";
+        assert_eq!(Descriptor::parse(json.as_bytes()).unwrap().to_json(), json);
     }
 
     #[test]

@@ -11,17 +11,20 @@ mod memory;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
 pub mod place;
+mod redeal;
 mod remote;
 
 pub use assembly::{Assembly, ShareRefused, Step};
 pub use descriptor::{BadDescriptor, Descriptor};
 pub use error::RootError;
+pub use redeal::{RedealError, prove, redeal};
 pub use remote::{can_reach, found_in_hsm, found_in_kms};
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use strongroom_wire::admin::RootKind;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::Unauthentic;
@@ -120,6 +123,42 @@ impl Root {
         self.descriptor.check_at(&*self.home).await
     }
 
+    /// Whether it is the Root of another root.json too: the same key, divided or described in another way.
+    ///
+    /// # Errors
+    /// [`RootError`] if that cannot be found out now.
+    pub async fn is_of(&self, other: &Descriptor) -> Result<bool, RootError> {
+        let in_memory = |kind| matches!(kind, RootKind::Custodians | RootKind::Dev);
+        let alike = self.kind() == other.kind() || (in_memory(self.kind()) && in_memory(other.kind()));
+        if !alike || self.descriptor.vault_id() != other.vault_id() {
+            return Ok(false);
+        }
+        match other.check_at(&*self.home).await {
+            Ok(()) => Ok(true),
+            Err(RootError::WrongKey) => Ok(false),
+            Err(away) => Err(away),
+        }
+    }
+
+    /// A key that this Root wrapped, wrapped by another one for the same place and term. What comes back was opened again and is
+    /// the same key.
+    ///
+    /// # Errors
+    /// [`RootError`], of either Root.
+    pub async fn rewrap<K: Role>(
+        &self,
+        next: &Root,
+        context: &Context<'_>,
+        term: u32,
+        wrapped: &[u8],
+    ) -> Result<Vec<u8>, RootError> {
+        let key = self.unwrap_key::<K>(context, term, wrapped).await?;
+        let anew = next.wrap(context, term, &key).await?;
+        let again = next.unwrap_key::<K>(context, term, &anew).await?;
+        // Should an HSM ever wrap something else than it was given, the key of now must not be given up for it.
+        if again.bytes().ct_eq(key.bytes()).into() { Ok(anew) } else { Err(RootError::Unauthentic) }
+    }
+
     fn place<'a>(context: &'a Context<'a>, term: u32) -> Place<'a> {
         Place { context, part: Part::Dek, term }
     }
@@ -146,10 +185,19 @@ pub fn found(shares: u8, threshold: u8) -> Result<(Descriptor, Vec<Share>), Shar
 /// # Errors
 /// As [`found`].
 pub fn found_for(vault_id: Uuid, shares: u8, threshold: u8) -> Result<(Descriptor, Vec<Share>), ShareError> {
-    let root = Key::<RootRole>::generate()?;
-    let dealt = share::deal(&root, vault_id, shares, threshold)?;
+    of_key(&Key::<RootRole>::generate()?, vault_id, shares, threshold)
+}
+
+/// Deals a key and proves what was dealt.
+fn of_key(
+    root: &Key<RootRole>,
+    vault_id: Uuid,
+    shares: u8,
+    threshold: u8,
+) -> Result<(Descriptor, Vec<Share>), ShareError> {
+    let dealt = share::deal(root, vault_id, shares, threshold)?;
     let commitments = dealt.iter().map(Share::commitment).collect();
-    let descriptor = Descriptor::custodians(vault_id, threshold, commitments, &Cipher::new(&root))?;
+    let descriptor = Descriptor::custodians(vault_id, threshold, commitments, &Cipher::new(root))?;
     let last: Vec<&Share> = dealt.iter().rev().take(usize::from(threshold)).collect();
     let proved = share::recombine(&last, threshold).is_some_and(|again| Root::check(&again, &descriptor).is_ok());
     if proved { Ok((descriptor, dealt)) } else { Err(NoRandomness.into()) }

@@ -6,7 +6,7 @@ mod submission;
 
 pub use passphrase::{Hardness, Passphrase};
 pub use sealed::{SealedShare, custodian_is_sound};
-pub use submission::{BadSubmission, read_submission, write_submission};
+pub use submission::{BadSubmission, Submission, read_submission, write_submission};
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! A share on its way from `vaultctl` to the vault: the body of `POST /v1/unseal`.
+//! A share on its way from `vaultctl` to the vault: the body of `POST /v1/unseal` and `POST /v1/root/next/shares`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,22 +19,35 @@ pub struct BadSubmission {
     pub why: &'static str,
 }
 
-/// `{"vault_id":"...","index":1,"share":"base64"}`.
+/// A share that was handed in.
+pub struct Submission {
+    /// The share.
+    pub share: Share,
+    /// The number of the custodian's duty ([`crate::duty`]) that comes acknowledged with it, where one does.
+    pub acknowledges: Option<u32>,
+}
+
+/// `{"vault_id":"...","index":1,"share":"base64"}`, and `"acknowledges":1` where the custodian acknowledges their duty with it.
 #[must_use]
-pub fn write_submission(share: &Share) -> Zeroizing<String> {
+pub fn write_submission(share: &Share, acknowledges: Option<u32>) -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0u8; TEXT]);
     // 32 bytes are always 44 characters.
     let written = STANDARD.encode_slice(share.bytes(), &mut bytes[..]).unwrap_or_default();
     let text = std::str::from_utf8(&bytes[..written]).unwrap_or_default();
     // Long enough from the start, so that the text never moves and leaves a copy.
-    let mut out = Zeroizing::new(String::with_capacity(160));
+    let mut out = Zeroizing::new(String::with_capacity(192));
     out.push_str("{\"vault_id\":\"");
     out.push_str(&share.vault_id().to_string());
     out.push_str("\",\"index\":");
     out.push_str(&share.index().to_string());
     out.push_str(",\"share\":\"");
     out.push_str(text);
-    out.push_str("\"}");
+    out.push('"');
+    if let Some(duty) = acknowledges {
+        out.push_str(",\"acknowledges\":");
+        out.push_str(&duty.to_string());
+    }
+    out.push('}');
     out
 }
 
@@ -42,7 +55,7 @@ pub fn write_submission(share: &Share) -> Zeroizing<String> {
 ///
 /// # Errors
 /// [`BadSubmission`] for anything else, unknown fields included.
-pub fn read_submission(body: &mut [u8]) -> Result<Share, BadSubmission> {
+pub fn read_submission(body: &mut [u8]) -> Result<Submission, BadSubmission> {
     let read = read(body);
     body.zeroize();
     read
@@ -55,12 +68,13 @@ struct Body<'a> {
     vault_id: &'a str,
     index: u8,
     share: &'a str,
+    acknowledges: Option<u32>,
 }
 
-fn read(body: &[u8]) -> Result<Share, BadSubmission> {
+fn read(body: &[u8]) -> Result<Submission, BadSubmission> {
     let body: Body<'_> = serde_json::from_slice(body).map_err(|_| BadSubmission {
         field: None,
-        why: "the body is not {\"vault_id\",\"index\",\"share\"}; send it with vaultctl unseal",
+        why: "the body is not {\"vault_id\",\"index\",\"share\"}; send it with vaultctl unseal or vaultctl root share",
     })?;
     let vault_id = Uuid::try_parse(body.vault_id)
         .map_err(|_| BadSubmission { field: Some("vault_id"), why: "vault_id is not a UUID" })?;
@@ -68,7 +82,7 @@ fn read(body: &[u8]) -> Result<Share, BadSubmission> {
         return Err(BadSubmission { field: Some("index"), why: "index is not between 1 and the number of shares" });
     }
     let wrong = BadSubmission { field: Some("share"), why: "share is not 32 bytes in base64" };
-    Share::try_init_with(vault_id, body.index, |bytes| {
+    let share = Share::try_init_with(vault_id, body.index, |bytes| {
         // One byte more than a share, because the decoder wants room for whole groups.
         let mut room = Zeroizing::new([0; 33]);
         let length = STANDARD.decode_slice(body.share, &mut room[..]).map_err(|_| wrong)?;
@@ -77,7 +91,8 @@ fn read(body: &[u8]) -> Result<Share, BadSubmission> {
         }
         bytes.copy_from_slice(&room[..length]);
         Ok(())
-    })
+    })?;
+    Ok(Submission { share, acknowledges: body.acknowledges })
 }
 
 /// Length of 32 bytes in base64.
@@ -92,11 +107,18 @@ mod tests {
     #[test]
     fn a_share_arrives_as_it_was_sent_and_the_body_is_wiped() {
         let share = deal(&Key::generate().unwrap(), Uuid::from_u128(7), 3, 2).unwrap().remove(2);
-        let mut body = write_submission(&share).as_bytes().to_vec();
-        let arrived = read_submission(&mut body).unwrap();
-        assert!(arrived.bytes() == share.bytes());
-        assert_eq!((arrived.index(), arrived.vault_id()), (3, Uuid::from_u128(7)));
-        assert!(body.iter().all(|byte| *byte == 0));
+        for acknowledges in [None, Some(crate::duty::DUTY_VERSION), Some(u32::MAX)] {
+            let written = write_submission(&share, acknowledges);
+            // It was long enough from the start.
+            assert!(written.len() <= 192);
+            let mut body = written.as_bytes().to_vec();
+            let arrived = read_submission(&mut body).unwrap();
+            assert_eq!(arrived.acknowledges, acknowledges);
+            let arrived = arrived.share;
+            assert!(arrived.bytes() == share.bytes());
+            assert_eq!((arrived.index(), arrived.vault_id()), (3, Uuid::from_u128(7)));
+            assert!(body.iter().all(|byte| *byte == 0));
+        }
     }
 
     #[test]
@@ -114,6 +136,7 @@ mod tests {
             (format!(r#"{{"vault_id":"{id}","index":1,"share":""}}"#), Some("share")),
             (format!(r#"{{"vault_id":"{id}","index":1,"share":"{share}AAAA"}}"#), Some("share")),
             (format!(r#"{{"vault_id":"{id}","index":1,"share":"AAAA"}}"#), Some("share")),
+            (format!(r#"{{"vault_id":"{id}","index":1,"share":"{share}","acknowledges":true}}"#), None),
         ];
         for (body, field) in cases {
             let mut body = body.into_bytes();

@@ -131,6 +131,23 @@ pub struct Root {
     /// Seconds between two probes of an HSM or KMS.
     #[serde(default = "probe_default")]
     pub probe_seconds: u64,
+    /// The Root to come, where there is one.
+    pub next: Option<RootNext>,
+}
+
+/// `[root.next]`: as `[root]`, for a Root that shall take the place of the one in force. The file may be absent; it is read
+/// when it is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootNext {
+    /// The public descriptor of the Root to come.
+    pub file: PathBuf,
+    /// Its development key; as in `[root]`.
+    pub dev_key: Option<PathBuf>,
+    /// How this machine reaches its HSM; as in `[root]`.
+    pub pkcs11: Option<Pkcs11At>,
+    /// How this machine reaches its KMS; as in `[root]`.
+    pub kms: Option<KmsAt>,
 }
 
 /// `[root.pkcs11]`.
@@ -165,19 +182,31 @@ impl Root {
     /// How an HSM or KMS is reached from this machine.
     #[must_use]
     pub fn site(&self) -> Site {
-        let hsm = self.pkcs11.as_ref().map(|at| HsmSite {
-            module: at.module.clone(),
-            pin_file: at.pin_file.clone(),
-            slot: at.slot,
-            timeout: Duration::from_millis(at.timeout_ms),
-        });
-        let kms = self.kms.as_ref().map(|at| KmsSite {
-            endpoint: at.endpoint.clone(),
-            profile: at.profile.clone(),
-            timeout: Duration::from_millis(at.timeout_ms),
-        });
-        Site { hsm, kms }
+        site(self.pkcs11.as_ref(), self.kms.as_ref())
     }
+}
+
+impl RootNext {
+    /// How the HSM or KMS of the Root to come is reached from this machine.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        site(self.pkcs11.as_ref(), self.kms.as_ref())
+    }
+}
+
+fn site(hsm: Option<&Pkcs11At>, kms: Option<&KmsAt>) -> Site {
+    let hsm = hsm.map(|at| HsmSite {
+        module: at.module.clone(),
+        pin_file: at.pin_file.clone(),
+        slot: at.slot,
+        timeout: Duration::from_millis(at.timeout_ms),
+    });
+    let kms = kms.map(|at| KmsSite {
+        endpoint: at.endpoint.clone(),
+        profile: at.profile.clone(),
+        timeout: Duration::from_millis(at.timeout_ms),
+    });
+    Site { hsm, kms }
 }
 
 /// `[store]`.
@@ -303,6 +332,12 @@ impl Config {
     }
 
     fn rebase(&mut self, folder: &Path) {
+        let (next_file, next_key, next_hsm) = match self.root.next.as_mut() {
+            Some(next) => (Some(&mut next.file), next.dev_key.as_mut(), next.pkcs11.as_mut()),
+            None => (None, None, None),
+        };
+        let (next_module, next_pin) =
+            next_hsm.map_or((None, None), |at| (Some(&mut at.module), Some(&mut at.pin_file)));
         let paths = [
             Some(&mut self.tls.intake.certificate),
             Some(&mut self.tls.intake.key),
@@ -312,6 +347,10 @@ impl Config {
             self.tls.internal.client_crl.as_mut(),
             Some(&mut self.root.file),
             self.root.dev_key.as_mut(),
+            next_file,
+            next_key,
+            next_module,
+            next_pin,
             Some(&mut self.store.path),
             Some(&mut self.audit.path),
             Some(&mut self.policy.path),
@@ -340,8 +379,14 @@ impl Config {
         range("tls.warn_days", u64::from(self.tls.warn_days), 1, most, "give 1 to 365 days")?;
         range("store.sweep_seconds", self.store.sweep_seconds, 1, 3600, "give 1 to 3600 seconds")?;
         range("root.probe_seconds", self.root.probe_seconds, 1, 3600, "give 1 to 3600 seconds")?;
-        let times = [self.root.pkcs11.as_ref().map(|at| at.timeout_ms), self.root.kms.as_ref().map(|at| at.timeout_ms)];
-        for (key, ms) in ["root.pkcs11.timeout_ms", "root.kms.timeout_ms"].into_iter().zip(times) {
+        let next = self.root.next.as_ref();
+        let times = [
+            ("root.pkcs11.timeout_ms", self.root.pkcs11.as_ref().map(|at| at.timeout_ms)),
+            ("root.kms.timeout_ms", self.root.kms.as_ref().map(|at| at.timeout_ms)),
+            ("root.next.pkcs11.timeout_ms", next.and_then(|next| next.pkcs11.as_ref()).map(|at| at.timeout_ms)),
+            ("root.next.kms.timeout_ms", next.and_then(|next| next.kms.as_ref()).map(|at| at.timeout_ms)),
+        ];
+        for (key, ms) in times {
             range(key, ms.unwrap_or(1000), 100, 60_000, "give 100 to 60000 milliseconds")?;
         }
         let least = self.store.bytes_max.unwrap_or(STORE_BYTES_LEAST);
@@ -408,92 +453,5 @@ fn yes() -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXAMPLE: &str = include_str!("vaultd.example.toml");
-
-    #[test]
-    fn the_documented_example_is_a_configuration() {
-        let config = Config::parse(EXAMPLE).unwrap();
-        config.check().unwrap();
-    }
-
-    const HSM: &str = "[root.pkcs11]\nmodule = \"m.so\"\npin_file = \"pin\"\n";
-
-    #[test]
-    fn an_hsm_and_a_kms_are_configured_and_unknown_keys_of_theirs_refused() {
-        let with = |more: &str| Config::parse(&EXAMPLE.replace("[store]", &format!("{more}\n[store]")));
-        let site = with(&format!("{HSM}slot = 7\n[root.kms]\nprofile = \"vault\"")).unwrap().root.site();
-        assert_eq!((site.hsm.unwrap().slot, site.kms.unwrap().profile.as_deref()), (Some(7), Some("vault")));
-        for more in
-            [&format!("{HSM}pin = \"1234\""), "[root.kms]\nsecret_access_key = \"x\"", "[root.pkcs11]\nslot = 1"]
-        {
-            assert!(with(more).is_err(), "{more}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused() {
-        let text = EXAMPLE.replace("[store]", "[store]\npassword = \"x\"");
-        assert!(Config::parse(&text).err().unwrap().to_string().contains("password"));
-    }
-
-    #[test]
-    fn a_value_out_of_range_names_its_key() {
-        for (key, text) in [
-            ("listen.keep_alive_seconds", EXAMPLE.replace("keep_alive_seconds = 5", "keep_alive_seconds = 0")),
-            ("store.bytes_max", EXAMPLE.replace("# bytes_max = 107374182400", "bytes_max = 1")),
-            (
-                "tls.warn_days",
-                EXAMPLE.replace("warn_days = 30", &format!("warn_days = {}", limits::CERTIFICATE_WARN_DAYS_MAX + 1)),
-            ),
-            ("backup.keep", EXAMPLE.replace("keep = 7", &format!("keep = {}", limits::BACKUPS_KEPT_MAX + 1))),
-            ("root.probe_seconds", EXAMPLE.replace("probe_seconds = 10", "probe_seconds = 0")),
-            ("root.pkcs11.timeout_ms", EXAMPLE.replace("[store]", &format!("{HSM}timeout_ms = 1\n[store]"))),
-            ("root.kms.timeout_ms", EXAMPLE.replace("[store]", "[root.kms]\ntimeout_ms = 60001\n[store]")),
-            ("store.sweep_seconds", EXAMPLE.replace("sweep_seconds = 10", "sweep_seconds = 9999")),
-        ] {
-            let error = Config::parse(&text).unwrap().check().unwrap_err();
-            assert!(error.to_string().starts_with(key), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_intake_key_lives_an_hour_to_thirty_days() {
-        let hours = |hours: u64| {
-            let text = EXAMPLE.replace("key_hours = 24", &format!("key_hours = {hours}"));
-            Config::parse(&text).unwrap().check()
-        };
-        assert!(hours(limits::INTAKE_KEY_HOURS_MIN).is_ok() && hours(limits::INTAKE_KEY_HOURS_MAX).is_ok());
-        for wrong in [limits::INTAKE_KEY_HOURS_MIN - 1, limits::INTAKE_KEY_HOURS_MAX + 1] {
-            assert!(hours(wrong).unwrap_err().to_string().starts_with("intake.key_hours"));
-        }
-    }
-
-    #[test]
-    fn more_destinations_than_the_limit_are_refused() {
-        let table =
-            |nth: usize| format!("\n[destination.d{nth}]\nbase_url = \"https://psp.example\"\npaths = [\"/v1\"]");
-        // The example has one.
-        let many = |count: usize| EXAMPLE.to_owned() + &(1..count).map(table).collect::<String>();
-        Config::parse(&many(limits::DESTINATIONS_MAX)).unwrap().check().unwrap();
-        let error = Config::parse(&many(limits::DESTINATIONS_MAX + 1)).unwrap().check().unwrap_err();
-        assert!(error.to_string().starts_with("destination"), "{error}");
-    }
-
-    #[test]
-    fn a_file_over_the_limit_is_refused() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "#".repeat(limits::CONFIG_BYTES_MAX + 1)).unwrap();
-        assert!(matches!(Config::read(file.path()), Err(ConfigError::TooLarge(_))));
-    }
-
-    #[test]
-    fn an_address_beyond_loopback_is_noticed() {
-        let config = Config::parse(EXAMPLE).unwrap();
-        assert!(config.is_loopback_only());
-        let text = EXAMPLE.replace("release = \"127.0.0.1:", "release = \"0.0.0.0:");
-        assert!(!Config::parse(&text).unwrap().is_loopback_only());
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

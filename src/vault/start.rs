@@ -9,6 +9,7 @@ use actix_web::rt;
 use strongroom_keys::note;
 use strongroom_keys::root::{self, Descriptor};
 use strongroom_wire::admin::RootKind;
+use strongroom_wire::custody::hex;
 use strongroom_wire::entry::{Act, Outcome, OwnAct};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -16,15 +17,15 @@ use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsEr
 use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::{Barrier, Cryptoperiods};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::egress::{Egress, PlanError};
 use crate::flow::auto::{self, Reach};
 use crate::flow::intake::IntakeLife;
 use crate::flow::policy_change::{self, NoPolicy};
-use crate::flow::{FlowError, RootSource, Vault, admin, backup, lifetime, sweep, unseal};
+use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, lifetime, sweep, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
-use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
+use crate::store::{Custody as _, SqliteOptions, SqliteStore, Store, StoreError};
 use crate::telemetry::log;
 
 /// Why vaultd does not start.
@@ -71,6 +72,17 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// A root.json of before a change, or of another division.
+    #[error(
+        "root.file {path}: another root.json is in force in this vault, the one whose SHA-256 is {sha256}. Put that file \
+         there; one of before a change of the root, or of another division, opens this vault no more"
+    )]
+    NotInForce {
+        /// Which file.
+        path: PathBuf,
+        /// The sum of the one in force.
+        sha256: String,
+    },
     /// A development Root with a listener that others can reach.
     #[error(
         "a dev root is for development on loopback; set every [listen] address to 127.0.0.1 or [::1], \
@@ -91,7 +103,8 @@ pub struct Checked {
     certificates: Certificates,
     egress: Egress,
     policy: String,
-    descriptor: Descriptor,
+    root: (Descriptor, RootPlace),
+    next: Option<(Descriptor, RootPlace)>,
 }
 
 impl Checked {
@@ -103,16 +116,23 @@ impl Checked {
         let certificates = Certificates::load(&config)?;
         let egress = Egress::load(&config.destination)?;
         let (policy, _) = admin::read_policy_text(&config.policy.path).map_err(StartError::Policy)?;
-        let path = &config.root.file;
-        let refuse = |why: String| StartError::Root { path: path.clone(), why };
-        let json = std::fs::read(path).map_err(|why| refuse(why.to_string()))?;
-        let descriptor = Descriptor::parse(&json).map_err(|why| refuse(why.to_string()))?;
-        root::can_reach(&descriptor, &config.root.site()).map_err(|why| refuse(why.to_string()))?;
-        let is_dev = descriptor.kind() == RootKind::Dev || config.root.dev_key.is_some();
-        if is_dev && !config.is_loopback_only() {
+        let (place, next_place) = places(&config.root);
+        let refuse = |place: &RootPlace, why: String| StartError::Root { path: place.file.clone(), why };
+        let root = place.read().map_err(|why| refuse(&place, why))?;
+        let root = root.ok_or_else(|| refuse(&place, "there is no such file".to_owned()))?;
+        let next = match next_place {
+            Some(place) => place.read().map_err(|why| refuse(&place, why))?.map(|next| (next, place)),
+            None => None,
+        };
+        if next.is_none() {
+            root::can_reach(&root, &place.site).map_err(|why| refuse(&place, why.to_string()))?;
+        }
+        let is_dev = |root: &Descriptor, place: &RootPlace| root.kind() == RootKind::Dev || place.dev_key.is_some();
+        let next_is_dev = next.as_ref().is_some_and(|(next, place)| is_dev(next, place));
+        if (is_dev(&root, &place) || next_is_dev) && !config.is_loopback_only() {
             return Err(StartError::DevRootBeyondLoopback);
         }
-        Ok(Self { config, certificates, egress, policy, descriptor })
+        Ok(Self { config, certificates, egress, policy, root: (root, place), next })
     }
 }
 
@@ -121,15 +141,16 @@ impl Checked {
 /// # Errors
 /// [`StartError`] if it cannot start.
 pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError> {
-    let Checked { config, certificates, egress, policy, descriptor } = checked;
+    let Checked { config, certificates, egress, policy, root, next } = checked;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let is_dev = descriptor.kind() == RootKind::Dev;
-    let vault_id = descriptor.vault_id().to_string();
+    let vault_id = root.0.vault_id().to_string();
     let store = SqliteStore::open(&SqliteOptions {
         path: config.store.path.clone(),
         vault: vault_id.clone(),
         bytes_max: config.store.bytes_max,
     })?;
+    let (root, is_next) = in_force(&store, root, next).await?;
+    let is_dev = root.0.kind() == RootKind::Dev;
     let audit = AuditLog::open(&config.audit.path, Arc::clone(&clock), &note::origin(&vault_id))?;
     let is_lost = audit.size() == 0 && !store.keys().await?.is_empty();
     if is_lost && !config.audit.begin_anew {
@@ -153,9 +174,15 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     };
     let barrier = Barrier::with_periods(Arc::clone(&clock), periods);
     let rooms = (policy, audit, barrier, Arc::new(store) as Arc<dyn Store>);
-    let reach = Reach::new(config.root.site(), Duration::from_secs(config.root.probe_seconds));
-    let root = RootSource::new(descriptor, config.root.dev_key.clone()).reached_by(reach);
-    let mut vault = Vault::new(rooms, source, egress, clock, root, warnings(&config, is_dev, hardened));
+    root::can_reach(&root.0, &root.1.site)
+        .map_err(|why| StartError::Root { path: root.1.file.clone(), why: why.to_string() })?;
+    let reach = Reach::new(Duration::from_secs(config.root.probe_seconds));
+    let root = RootSource::new(root, places(&config.root).1, config.is_loopback_only()).reached_by(reach);
+    let mut warnings = warnings(&config, is_dev, hardened);
+    if is_next {
+        warnings.push("the root.json of [root.next] is in force: move it to the place that root.file names".to_owned());
+    }
+    let mut vault = Vault::new(rooms, source, egress, clock, root, warnings);
     vault.intake = IntakeLife { key_ms: config.intake.key_hours * 3_600_000 };
     let vault = Arc::new(vault);
     if let Some(to) = &config.backup {
@@ -166,7 +193,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     vault.audit.record_own(OwnAct::Started, Own::noting(note)).await?;
     if is_dev {
         log::warn("DEVELOPMENT ROOT: the key lies in a file; never store a real card in this vault", &[]);
-        unseal::with_dev_root(&vault).await.map_err(StartError::DevRoot)?;
+        unseal::by_itself(&vault).await.map_err(StartError::DevRoot)?;
     }
     let certificates = Arc::new(certificates);
     let state = Arc::new(State {
@@ -211,6 +238,33 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     }
     log::info("stopped", &[]);
     Ok(())
+}
+
+/// Where the Root in force and the one to come are described and opened.
+fn places(root: &config::Root) -> (RootPlace, Option<RootPlace>) {
+    let next = root.next.as_ref().map(|next| RootPlace {
+        file: next.file.clone(),
+        dev_key: next.dev_key.clone(),
+        site: next.site(),
+    });
+    (RootPlace { file: root.file.clone(), dev_key: root.dev_key.clone(), site: root.site() }, next)
+}
+
+/// Of the two root.json the one that the store says is in force, and whether it is the one of `[root.next]`. A vault that
+/// was never unsealed takes the first.
+async fn in_force(
+    store: &SqliteStore,
+    root: (Descriptor, RootPlace),
+    next: Option<(Descriptor, RootPlace)>,
+) -> Result<((Descriptor, RootPlace), bool), StartError> {
+    let Some(sum) = store.root_in_force().await? else { return Ok((root, false)) };
+    if root.0.sum() == sum {
+        return Ok((root, false));
+    }
+    match next.filter(|next| next.0.sum() == sum) {
+        Some(next) => Ok((next, true)),
+        None => Err(StartError::NotInForce { path: root.1.file, sha256: hex(&sum) }),
+    }
 }
 
 /// A restart does not refill a day's quota: what the log says was released counts again.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admin::KeyPurpose;
+use crate::custody::ChangeRootRequest;
 use crate::export::ExportOrder;
 use crate::{ActId, Scope, TenantId};
 
@@ -20,6 +21,8 @@ pub enum ActKind {
     ChangePolicy(ChangePolicy),
     /// Send cards to another party, encrypted to its public key.
     Export(ExportOrder),
+    /// Put another Root, or another division of it, in force.
+    ChangeRoot(ChangeRootRequest),
 }
 
 impl ActKind {
@@ -31,6 +34,7 @@ impl ActKind {
             ActKind::SetRetention(_) => Scope::Retention,
             ActKind::ChangePolicy(_) => Scope::Reload,
             ActKind::Export(_) => Scope::Export,
+            ActKind::ChangeRoot(_) => Scope::RootChange,
         }
     }
 
@@ -44,6 +48,7 @@ impl ActKind {
             }
             ActKind::ChangePolicy(_) => None,
             ActKind::Export(order) => order.tenant.as_ref(),
+            ActKind::ChangeRoot(_) => None,
         }
     }
 }

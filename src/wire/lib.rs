@@ -4,6 +4,7 @@ pub mod acts;
 pub mod admin;
 pub mod backup;
 pub mod certificate;
+pub mod custody;
 pub mod entry;
 pub mod export;
 pub mod forward;

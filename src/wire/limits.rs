@@ -110,6 +110,12 @@ pub const NOTE_SIGNATURES_MAX: usize = 16;
 pub const SIGNER_CHARS_MAX: usize = 128;
 /// Life of an unseal ceremony that does not finish, in seconds.
 pub const CEREMONY_TTL_S: u64 = 900;
+/// Largest file of a ceremony, in bytes.
+pub const CEREMONY_BYTES_MAX: usize = 16 * 1024;
+/// Most witnesses of a ceremony.
+pub const CEREMONY_WITNESSES_MAX: usize = 8;
+/// Longest title of a ceremony and longest role of a person in it, in characters.
+pub const CEREMONY_TEXT_CHARS_MAX: usize = 120;
 /// Most wraps under one Kek (well under the 2^32 of NIST SP 800-38D).
 pub const KEK_WRAPS_MAX: u64 = 1 << 31;
 /// Largest audit entry, in bytes.

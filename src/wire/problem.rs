@@ -99,6 +99,8 @@ kinds! {
     SealedTwice = "sealed-card-used", 409, "The sealed card was used before";
     /// A share was refused.
     ShareRefused = "share-refused", 422, "The share was refused";
+    /// The custodian has not acknowledged their duty.
+    Unacknowledged = "unacknowledged", 409, "The custodian's duty is not acknowledged";
     /// The vault is sealed.
     Sealed = "sealed", 503, "The vault is sealed";
     /// The audit entry could not be written.

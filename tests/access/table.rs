@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use strongroom_tests::harness::{Answer, Client, Credentials, Result, World, because, eventually};
+use strongroom_tests::harness::{Answer, Client, Credentials, Result, Root, World, because, eventually};
 use strongroom_wire::{ActId, Scope, SecretId, Token};
 
 /// Which listener.
@@ -33,6 +33,8 @@ pub(crate) struct Named {
     pub(crate) acts: [String; 2],
     /// An export that another officer asked for and the first one approved.
     pub(crate) export: String,
+    /// SHA-256 of a root.json to come.
+    pub(crate) root: String,
 }
 
 impl Named {
@@ -42,6 +44,7 @@ impl Named {
             token: Token::fresh().to_string(),
             secret: SecretId::fresh().to_string(),
             tenant: tenant.to_owned(),
+            root: "0".repeat(64),
             acts: [ActId::fresh().to_string(), ActId::fresh().to_string()],
             export: ActId::fresh().to_string(),
         }
@@ -57,6 +60,7 @@ impl Named {
             token: word(&card, "payment_method_id"),
             secret: word(&secret, "secret_id"),
             tenant: world.tenant.clone(),
+            root: world.next_root(Root::Dev)?,
             acts: asked(world).await?,
             export: approved_export(world).await?,
         })
@@ -174,7 +178,7 @@ impl Route {
             ("POST", "/v1/tenants" | "/v1/rotations") => Some(json!({ "tenant": named.tenant })),
             ("POST", "/v1/store/verify") => Some(json!({ "sample": 10 })),
             // A share of the right form that belongs to nobody.
-            ("POST", "/v1/unseal") => Some(json!({
+            ("POST", "/v1/unseal" | "/v1/root/next/shares") => Some(json!({
                 "vault_id": "00000000-0000-4000-8000-000000000000",
                 "index": 1,
                 "share": format!("{}=", "A".repeat(43)),
@@ -182,6 +186,8 @@ impl Route {
             ("PUT", "/v1/tenants/{tenant}/retention") => Some(json!({ "days": 540 })),
             ("POST", "/v1/exports") => Some(json!({ "tenant": named.tenant, "recipient": RECIPIENT })),
             ("POST", "/v1/keys/destroy") => Some(json!({ "purpose": "kek", "tenant": named.tenant, "term": 2 })),
+            ("POST", "/v1/root/change") => Some(json!({ "to": named.root })),
+            ("POST", "/v1/custodians/acknowledgement") => Some(json!({ "duty": 1 })),
             (
                 "POST",
                 "/v1/payment_methods/{id}/retain"
@@ -195,6 +201,15 @@ impl Route {
             (method, path) => {
                 panic!("{method} {path} is new: say here what a right request is, and every test will try it")
             }
+        }
+    }
+
+    /// Somebody of the standard policy who may ask.
+    pub(crate) fn asker(&self) -> (&'static str, &'static str) {
+        match (self.listener, self.scope) {
+            (Listener::Release, _) => ("orchestrator", "main"),
+            (Listener::Admin, Some(Scope::Unseal)) => ("custodian", "c1"),
+            (Listener::Admin, _) => ("security", "alice"),
         }
     }
 
@@ -239,16 +254,15 @@ async fn every_route_answers_whom_policy_allows() {
     // What takes something away comes last.
     routes.sort_by_key(|route| (route.path == "/v1/seal", route.method == Method::DELETE));
     for route in &routes {
-        let (role, name) = match (route.listener, route.path.as_str()) {
-            (Listener::Release, _) => ("orchestrator", "main"),
-            (Listener::Admin, "/v1/unseal") => ("custodian", "c1"),
-            (Listener::Admin, _) => ("security", "alice"),
-        };
+        let (role, name) = route.asker();
         let client = route.client(&world, &world.credentials(role, name).unwrap()).unwrap();
         let answer = route.ask(&client, &named).await.unwrap();
         // A vault with a development Root is open and has no ceremony, and says so.
         let wanted: &[u16] = match (route.method.as_str(), route.path.as_str()) {
             (_, "/v1/unseal") => &[200, 409],
+            // The Root to come is a development one too, and nobody agreed to it yet.
+            ("POST", "/v1/root/next/shares") => &[422],
+            ("DELETE", "/v1/root/change") => &[404],
             ("GET", "/v1/audit/proofs/{index}") if route.listener == Listener::Release => &[200, 404],
             _ => &[200, 201, 202, 204],
         };

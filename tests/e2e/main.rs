@@ -13,5 +13,6 @@ mod log;
 mod money;
 mod provider_webhooks;
 mod refusals;
+mod reroot;
 mod traces;
 mod webhooks;

@@ -13,6 +13,7 @@ mod log_columns;
 mod log_tamper;
 mod nodes;
 mod orchestrator;
+mod reroot;
 mod retry;
 mod roots;
 mod roots_time;

@@ -13,6 +13,7 @@ mod postgres;
 mod process;
 mod psp;
 mod receiver;
+mod reroot;
 mod shop;
 mod vault;
 mod world;

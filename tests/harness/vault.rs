@@ -349,6 +349,7 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
          [root]\nfile = \"root/root.json\"\n{dev}{}\n\
+         [root.next]\nfile = \"next/root.json\"\ndev_key = \"next/dev-root.key\"\n\n\
          [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
          [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
         at.intake,

@@ -120,7 +120,7 @@ impl World {
         let path = folder.path().to_owned();
         let pki = Pki::new(path.join("pki"))?;
         let server = pki.server("server")?;
-        deal_root(&path.join("root"), plan.root)?;
+        deal_root(&path.join("root"), plan.root, None)?;
         let mut wanted = VaultPlan { dev_root: plan.root == Root::Dev, ..plan.vault };
         let hsm = if plan.root == Root::Hsm { Some(Hsm::make(&path.join("hsm"))?) } else { None };
         let kms = if plan.root == Root::Kms { Some(Kms::start(&path).await?) } else { None };
@@ -252,7 +252,7 @@ impl World {
         let file = self.path().join(format!("typed-{number}"));
         secret_file(&file, passphrase)?;
         let share = self.path().join(format!("root/share-{number}.json"));
-        self.vaultctl(who, &["unseal", "--share", text(&share)?, "--passphrase-file", text(&file)?])
+        self.vaultctl(who, &["unseal", "--acknowledge", "--share", text(&share)?, "--passphrase-file", text(&file)?])
     }
 
     /// Runs `vaultctl` against the admin listener as `who`.
@@ -368,12 +368,14 @@ pub fn standard_policy() -> Policy {
     policy
 }
 
-fn deal_root(folder: &Path, root: Root) -> Result<()> {
+/// Makes a Root in a folder: for a new vault, or for the one that a root.json belongs to.
+pub(super) fn deal_root(folder: &Path, root: Root, before: Option<&Path>) -> Result<()> {
     let out = text(folder)?;
+    let successor = before.map(text).transpose()?.map_or_else(Vec::new, |before| vec!["--for", before]);
     match root {
         // Made by the part itself, once it runs.
         Root::Hsm | Root::Kms => Ok(()),
-        Root::Dev => vaultctl(&["init", "--dev", "--out", out]).map(drop),
+        Root::Dev => vaultctl(&[vec!["init", "--dev", "--out", out], successor].concat()).map(drop),
         Root::Custodians(shares, threshold) => {
             let (count, needed) = (shares.to_string(), threshold.to_string());
             // The floor of Argon2id is hard enough to prove what is to be proved, and tests need not wait for more.
@@ -385,6 +387,7 @@ fn deal_root(folder: &Path, root: Root) -> Result<()> {
                 arguments.extend(["--passphrase-file", text(file)?]);
             }
             arguments.extend(["--out", out]);
+            arguments.extend(successor);
             vaultctl(&arguments).map(drop)
         }
     }

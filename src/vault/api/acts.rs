@@ -91,7 +91,7 @@ pub(super) async fn export(call: Call, request: HttpRequest) -> Answer {
     Ok(start(StatusCode::OK).content_type("application/octet-stream").streaming(stream))
 }
 
-async fn ask(call: Call, what: ActKind) -> Answer {
+pub(super) async fn ask(call: Call, what: ActKind) -> Answer {
     json(StatusCode::ACCEPTED, &acts::ask(&call.state.vault, &call.asker, what).await?)
 }
 

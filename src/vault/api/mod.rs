@@ -10,6 +10,7 @@ mod certificate;
 mod chunked;
 pub mod clients;
 mod connection;
+mod custody;
 mod forward;
 mod head;
 mod health;

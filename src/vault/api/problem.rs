@@ -161,6 +161,11 @@ impl From<FlowError> for Refusal {
                 Kind::Tampered,
                 "the record was not released; tell the security team, who finds it in the audit log",
             ),
+            FlowError::Unacknowledged => Refusal::new(
+                Kind::Unacknowledged,
+                "a custodian acknowledges their duty before their first share is taken: `vaultctl custodian acknowledge`, or \
+                 vaultctl unseal with --acknowledge",
+            ),
             FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why.to_string()),
             FlowError::Root(why) => Refusal::new(Kind::Unavailable, why.to_string()).retry_after(10),
             FlowError::Backup(why) => Refusal::new(Kind::Unavailable, why),

@@ -6,7 +6,7 @@ use strongroom_wire::Kind;
 
 use super::head::RouteLabel;
 use super::problem::Refusal;
-use super::{acts, admin, batch, forward, health, intake, intake_key, release};
+use super::{acts, admin, batch, custody, forward, health, intake, intake_key, release};
 use crate::telemetry::metrics::ListenerLabel::{self, Admin, Intake, Release};
 
 /// The OpenAPI 3.1 document that the release and admin listeners serve at `/openapi.json`.
@@ -110,6 +110,19 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Admin, "/v1/retention/report", &[("GET", || web::get().to(acts::over_age))]),
     (Admin, "/v1/backups", &[("POST", || web::post().to(admin::make_backup))]),
     (Admin, "/v1/store/verify", &[("POST", || web::post().to(admin::verify_store))]),
+    (Admin, "/v1/root", &[("GET", || web::get().to(custody::root))]),
+    (
+        Admin,
+        "/v1/root/next/shares",
+        &[("POST", || web::post().to(custody::share)), ("DELETE", || web::delete().to(custody::forget))],
+    ),
+    (
+        Admin,
+        "/v1/root/change",
+        &[("POST", || web::post().to(custody::change)), ("DELETE", || web::delete().to(custody::abandon))],
+    ),
+    (Admin, "/v1/custodians", &[("GET", || web::get().to(custody::custodians))]),
+    (Admin, "/v1/custodians/acknowledgement", &[("POST", || web::post().to(custody::acknowledge))]),
     (Admin, "/v1/reload", &[("POST", || web::post().to(admin::reload))]),
     (Admin, "/v1/audit/checkpoint", &[("GET", || web::get().to(admin::checkpoint))]),
     (Admin, "/v1/audit/tiles/{path}", &[("GET", || web::get().to(admin::tiles))]),

@@ -24,7 +24,7 @@ use strongroom_wire::export::ExportOrder;
 use strongroom_wire::{ActId, Scope, limits};
 use tokio::sync::Mutex;
 
-use super::{Asker, FlowError, Vault, destroy, export, kept, policy_change, retention, shred};
+use super::{Asker, FlowError, Vault, destroy, export, kept, policy_change, reroot, retention, shred};
 use crate::audit::Own;
 use crate::policy::{
     Action, ChangeRoot, Destroy, Identity, Note, OrderExport, Principal, ReadStatus, Reload, RuleRetention, Trace,
@@ -219,6 +219,15 @@ pub(super) async fn resume(vault: &Arc<Vault>) {
     }
 }
 
+/// Whether two people agreed on an act like this, as far as it is known: acts that are over are kept for a while.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn was_agreed(vault: &Vault, is_it: impl Fn(&ActKind) -> bool) -> Result<bool, FlowError> {
+    let agreed = |record: Record| matches!(record.state, ActState::Approved | ActState::Done) && is_it(&record.what);
+    Ok(vault.store.acts().await?.iter().any(|row| read(vault, row).is_ok_and(agreed)))
+}
+
 /// Ends acts whose time is over, and removes those that were kept long enough. It needs the key that signs, so a sealed
 /// vault does it after its next unseal; nobody can approve anything meanwhile.
 ///
@@ -269,6 +278,7 @@ fn about(what: &ActKind) -> Note {
         ActKind::SetRetention(rule) => retention::about(rule),
         ActKind::ChangePolicy(policy) => policy_change::about(policy),
         ActKind::Export(order) => export::about(order),
+        ActKind::ChangeRoot(asked) => reroot::about(asked),
     }
 }
 
@@ -281,6 +291,7 @@ async fn check(vault: &Vault, what: &ActKind) -> Result<(), FlowError> {
         // It was made from the file a moment ago, and is held against it again when it is done.
         ActKind::ChangePolicy(_) => Ok(()),
         ActKind::Export(order) => export::check(vault, order).await,
+        ActKind::ChangeRoot(asked) => reroot::check(vault, asked).await,
     }
 }
 
@@ -293,6 +304,7 @@ async fn perform(vault: &Arc<Vault>, agreed: &Agreed) -> Result<Option<String>, 
         ActKind::ChangePolicy(policy) => policy_change::change(vault, agreed, policy).await.map(|()| None),
         // It is done once the two agreed: from then on each of them may download it.
         ActKind::Export(order) => export::check(vault, order).await.map(|()| None),
+        ActKind::ChangeRoot(asked) => reroot::begin(vault, agreed, asked).await.map(Some),
     }
 }
 

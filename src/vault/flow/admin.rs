@@ -20,7 +20,7 @@ use crate::telemetry::metrics::Snapshot;
 pub async fn status(vault: &Vault, asker: &Asker) -> Result<Status, FlowError> {
     let permit = vault.permit::<ReadStatus>(asker, (), Note::none()).await?;
     let _read = vault.warrant(permit).await?;
-    let root = &vault.root.descriptor;
+    let root = vault.root.descriptor();
     let shares_given = vault.root.ceremony.lock().await.given(vault.now_ms());
     let phase = match (vault.barrier.is_unsealed(), shares_given) {
         (true, _) => Phase::Unsealed,
@@ -155,7 +155,7 @@ impl Vault {
     /// How the HSM or KMS that holds the Root is, in one word; none where the Root is in memory.
     #[must_use]
     pub fn root_word(&self) -> Option<&'static str> {
-        let is_elsewhere = self.root.descriptor.kind().opens_by_itself();
+        let is_elsewhere = self.root.descriptor().kind().opens_by_itself();
         is_elsewhere.then(|| self.root.reach.fault().map_or("available", RootError::word))
     }
 

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
-use strongroom_keys::root::place::Site;
-use strongroom_keys::root::{Root, RootError};
+use strongroom_keys::root::RootError;
 use strongroom_wire::admin::{Phase, UnsealProgress};
 use strongroom_wire::entry::OwnAct;
 use tokio::sync::Notify;
@@ -18,9 +17,8 @@ use crate::audit::Own;
 use crate::policy::{Note, Unseal};
 use crate::telemetry::log;
 
-/// How the HSM or KMS is reached, and how it was the last time it was asked.
+/// How the HSM or KMS was the last time it was asked.
 pub struct Reach {
-    site: Site,
     every: Duration,
     /// Why the Root could not be used the last time; none while it can, or was not asked yet.
     fault: Mutex<Option<RootError>>,
@@ -31,17 +29,17 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// With the settings of this machine and the time between two probes.
+    /// With the time between two probes.
     #[must_use]
-    pub fn new(site: Site, every: Duration) -> Self {
+    pub fn new(every: Duration) -> Self {
         let (fault, stays_sealed) = (Mutex::default(), AtomicBool::new(false));
-        Self { site, every, fault, stays_sealed, nudge: Notify::new() }
+        Self { every, fault, stays_sealed, nudge: Notify::new() }
     }
 
-    /// How it is reached.
-    #[must_use]
-    pub fn site(&self) -> &Site {
-        &self.site
+    /// Another Root is in force: what was known of the one before is forgotten, and the new one looked at.
+    pub(super) fn look_again(&self) {
+        self.set(None);
+        self.nudge.notify_one();
     }
 
     /// Why the Root could not be used the last time it was asked.
@@ -60,9 +58,9 @@ impl Reach {
 }
 
 impl Default for Reach {
-    /// No way to an HSM or KMS.
+    /// With the usual time between two probes.
     fn default() -> Self {
-        Self::new(Site::default(), PROBE_DEFAULT)
+        Self::new(PROBE_DEFAULT)
     }
 }
 
@@ -85,7 +83,7 @@ pub fn is_asked_by(body: &[u8]) -> bool {
 /// [`FlowError::Root`] says why the Root cannot be used; it is tried again by itself if that may pass.
 pub async fn ask(vault: &Arc<Vault>, asker: &Asker) -> Result<UnsealProgress, FlowError> {
     let permit = vault.permit::<Unseal>(asker, (), Note::words("auto")).await?;
-    if !vault.root.descriptor.kind().opens_by_itself() {
+    if !vault.root.descriptor().kind().opens_by_itself() {
         return Err(FlowError::Conflict("this vault's root is not in an HSM or KMS; custodians hand in their shares"));
     }
     let is_open = vault.barrier.is_unsealed();
@@ -111,24 +109,30 @@ pub async fn ask(vault: &Arc<Vault>, asker: &Asker) -> Result<UnsealProgress, Fl
 /// Keys stay as they are; only the way to the Root is a new one. It opens the check text of the same root.json, so it is the
 /// same Root.
 async fn reach_anew(vault: &Arc<Vault>) -> Result<(), FlowError> {
-    match Root::reach(&vault.root.descriptor, &vault.root.reach.site).await {
+    match vault.root.open().await {
         Ok(root) => {
             let mut held = vault.root.held.lock().await;
-            *held.as_mut().ok_or(FlowError::Sealed)? = Arc::new(root);
+            let current = held.as_mut().ok_or(FlowError::Sealed)?;
+            if current.descriptor() != root.descriptor() {
+                return Err(FlowError::Conflict("another root came into force in between; nothing was done"));
+            }
+            *current = Arc::new(root);
             drop(held);
             note(vault, None).await;
             Ok(())
         }
-        Err(why) => {
-            note(vault, Some(why)).await;
-            Err(FlowError::Root(why))
+        Err(error) => {
+            if let FlowError::Root(why) = error {
+                note(vault, Some(why)).await;
+            }
+            Err(error)
         }
     }
 }
 
 /// From now on the vault does not open by itself, not after a restart either. Sealing goes on if that cannot be written.
 pub(super) async fn stay_sealed(vault: &Vault) {
-    if !vault.root.descriptor.kind().opens_by_itself() {
+    if !vault.root.descriptor().kind().opens_by_itself() {
         return;
     }
     vault.root.reach.stays_sealed.store(true, Ordering::SeqCst);
@@ -137,11 +141,9 @@ pub(super) async fn stay_sealed(vault: &Vault) {
     }
 }
 
-/// Opens the vault and keeps an eye on its Root until the process ends. Nothing to do where the Root is in memory.
+/// Opens the vault and keeps an eye on its Root until the process ends. There is nothing to do while the Root is in memory;
+/// another one may come into force.
 pub async fn keep_open(vault: &Arc<Vault>) {
-    if !vault.root.descriptor.kind().opens_by_itself() {
-        return;
-    }
     let reach = &vault.root.reach;
     match vault.store.stays_sealed().await {
         Ok(false) => {}
@@ -158,7 +160,9 @@ pub async fn keep_open(vault: &Arc<Vault>) {
     // What does not pass by itself is not tried by itself: a wrong PIN would lock the token sooner or later.
     let mut gave_up = false;
     loop {
-        let wait = if vault.barrier.is_unsealed() {
+        let wait = if !vault.root.descriptor().kind().opens_by_itself() {
+            reach.every
+        } else if vault.barrier.is_unsealed() {
             pause = RETRY_LEAST;
             gave_up = false;
             probe(vault).await;
@@ -191,9 +195,9 @@ pub async fn keep_open(vault: &Arc<Vault>) {
 
 /// Reaches the Root, then opens the vault with it.
 async fn attempt(vault: &Arc<Vault>) -> Result<(), FlowError> {
-    let opened = match Root::reach(&vault.root.descriptor, &vault.root.reach.site).await {
+    let opened = match vault.root.open().await {
         Ok(root) => unseal::open(vault, root).await,
-        Err(why) => Err(FlowError::Root(why)),
+        Err(error) => Err(error),
     };
     match &opened {
         Ok(()) => note(vault, None).await,

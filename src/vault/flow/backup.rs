@@ -88,7 +88,7 @@ async fn write(vault: &Vault, plan: Plan) -> Result<BackupMade, FlowError> {
     let made = BackupMade {
         name,
         created_at,
-        vault_id: vault.root.descriptor.vault_id().to_string(),
+        vault_id: vault.root.descriptor().vault_id().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         schema: vault.store.schema(),
         files: Vec::new(),

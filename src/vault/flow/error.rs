@@ -77,6 +77,9 @@ pub enum FlowError {
     /// A backup could not be written.
     #[error("{0}")]
     Backup(&'static str),
+    /// The custodian has not acknowledged their duty.
+    #[error("the custodian has not acknowledged their duty")]
+    Unacknowledged,
     /// A custodian's share was refused.
     #[error(transparent)]
     Share(#[from] ShareRefused),

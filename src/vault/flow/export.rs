@@ -201,7 +201,7 @@ impl Run {
     /// The note, the rest of the ciphertext, and the entry that says so.
     async fn finish(self, counts: Note, trace: Trace) -> Result<(), Stop> {
         let note = ExportNote {
-            vault_id: self.vault.root.descriptor.vault_id(),
+            vault_id: self.vault.root.descriptor().vault_id(),
             tenant: self.order.tenant.clone(),
             recipient: self.order.recipient.clone(),
             cards: self.cards,

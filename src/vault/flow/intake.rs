@@ -63,7 +63,7 @@ pub fn public(vault: &Vault) -> Result<Public, FlowError> {
     }
     let (kem_id, kdf_id, aead_id) = SUITE;
     let key = PublicIntakeKey {
-        vault_id: vault.root.descriptor.vault_id(),
+        vault_id: vault.root.descriptor().vault_id(),
         key_id: IntakeKeyId::of(facts.term),
         public_key: BASE64_URL_SAFE_NO_PAD.encode(public),
         kem_id,
@@ -90,7 +90,7 @@ pub(super) async fn open(
     let sealing = Sealing { term: body.sealed.key.term(), enc: body.sealed.enc };
     let now_ms = vault.now_ms();
     let since_ms = vault.intake.opens_since_ms(now_ms);
-    let vault_id = vault.root.descriptor.vault_id();
+    let vault_id = vault.root.descriptor().vault_id();
     match vault.barrier.open_sealed_card(&permit, vault_id, &body.sealed, since_ms) {
         // The plaintext wipes itself here; its digits went straight to where they are wiped.
         Ok(plaintext) => Ok((permit, body.opened(&plaintext, now_ms)?, sealing)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use strongroom_keys::intake::{Sender, info, seal};
 use strongroom_keys::note;
+use strongroom_keys::root::place::Site;
 use strongroom_keys::root::{Descriptor, dev};
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::entry::{Outcome, OwnAct};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::super::tokenize::{Tokenized, tokenize};
-use super::super::{Asker, IdempotencyKey, RootSource, batch, policy_change, tenant, unseal};
+use super::super::{Asker, IdempotencyKey, RootPlace, RootSource, batch, policy_change, tenant, unseal};
 use super::*;
 use crate::audit::AuditLog;
 use crate::barrier::Barrier;
@@ -65,10 +66,11 @@ impl House {
         let (rules, source) =
             policy_change::at_start((&*store, &audit), &at("policy.toml"), rules(), false).await.unwrap();
         let rooms = (Policy::new(rules), audit, Barrier::new(Arc::clone(&clock)), store);
-        let root = RootSource::new(self.descriptor.clone(), Some(at("dev.key")));
+        let place = RootPlace { file: at("root.json"), dev_key: Some(at("dev.key")), site: Site::default() };
+        let root = RootSource::new((self.descriptor.clone(), place), None, true);
         let egress = Egress::load(&BTreeMap::new()).unwrap();
         let vault = Arc::new(Vault::new(rooms, source, egress, clock, root, Vec::new()));
-        unseal::with_dev_root(&vault).await.unwrap();
+        unseal::by_itself(&vault).await.unwrap();
         self.vault = Some(vault);
     }
 

@@ -14,7 +14,7 @@ use strongroom_wire::admin::{KeyPurpose, KeyState};
 
 use super::FlowError;
 use crate::barrier::{KekTerm, KeyFacts, Keyring, KeyringError, MacTerm, MacTerms, TenantKeys};
-use crate::store::{KeyName, KeyRow};
+use crate::store::{KeyName, KeyRow, StagedKey};
 
 /// A fresh key and the row that keeps it.
 pub(super) struct Made<R: Role> {
@@ -101,6 +101,22 @@ async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowEr
         KeyPurpose::Intake => Opened::Intake(unwrap_as(&root, &row).await?),
     };
     Ok((row, opened))
+}
+
+/// A key of the Root in force, wrapped by the Root to come as well.
+pub(super) async fn rewrap(root: Arc<Root>, next: Arc<Root>, row: KeyRow) -> Result<StagedKey, FlowError> {
+    let wrapped = match row.name.purpose {
+        KeyPurpose::Kek => rewrap_as::<Kek>(&root, &next, &row).await?,
+        KeyPurpose::Fingerprint | KeyPurpose::Session => rewrap_as::<Mac>(&root, &next, &row).await?,
+        KeyPurpose::Sign => rewrap_as::<SignRole>(&root, &next, &row).await?,
+        KeyPurpose::Intake => rewrap_as::<IntakeRole>(&root, &next, &row).await?,
+    };
+    Ok(StagedKey { name: row.name, instead_of: row.wrapped, wrapped })
+}
+
+async fn rewrap_as<R: Role>(root: &Root, next: &Root, row: &KeyRow) -> Result<Vec<u8>, FlowError> {
+    let place = place::<R>(row.name.purpose, row.name.tenant.as_ref());
+    Ok(root.rewrap::<R>(next, &place, row.name.term, &row.wrapped).await?)
 }
 
 /// The key that a row holds.

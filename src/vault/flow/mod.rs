@@ -8,6 +8,7 @@ pub mod auto;
 pub mod backup;
 pub mod batch;
 pub mod check;
+pub mod custody;
 pub mod customer;
 pub mod cvc;
 pub mod delete;
@@ -23,11 +24,13 @@ mod keyring;
 pub mod lifetime;
 pub mod policy_change;
 pub mod read;
+mod reroot;
 pub mod retain;
 pub mod retention;
 pub mod reveal;
 #[cfg(test)]
 mod rig;
+mod root;
 pub mod rotate;
 mod rounds;
 mod row;
@@ -43,4 +46,5 @@ mod vault;
 
 pub use error::{FlowError, StoreFault};
 pub use idempotency::IdempotencyKey;
-pub use vault::{Asker, RootSource, Vault};
+pub use root::{RootPlace, RootSource};
+pub use vault::{Asker, Vault};

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use strongroom_keys::root::dev;
+use strongroom_keys::root::place::Site;
+use strongroom_keys::root::{Descriptor, dev};
 use strongroom_wire::acts::DestroyKey;
 use strongroom_wire::admin::{KeyPurpose, RotateRequest, RotationState};
 use strongroom_wire::payment_method::PaymentMethod;
 use strongroom_wire::{RequestId, Scope, TenantId, Token};
 use tempfile::TempDir;
 
-use super::{Asker, RootSource, Vault, policy_change, read, rotate, tenant, tokenize, unseal};
+use super::{Asker, RootPlace, RootSource, Vault, policy_change, read, rotate, tenant, tokenize, unseal};
 use crate::audit::AuditLog;
 use crate::barrier::Barrier;
 use crate::card::Incoming;
@@ -24,7 +25,7 @@ use crate::store::{SqliteOptions, SqliteStore};
 pub(super) struct Rig {
     pub(super) vault: Arc<Vault>,
     pub(super) clock: MockClock,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Rig {
@@ -48,12 +49,41 @@ impl Rig {
         std::fs::write(&policy, rules()).unwrap();
         let (rules, source) = policy_change::at_start((&*store, &log), &policy, rules(), false).await.unwrap();
         let rooms = (Policy::new(rules), log, Barrier::new(Arc::new(clock.clone())), store as _);
-        let root = RootSource::new(descriptor, Some(dev_key));
+        let place = |name: &str, dev_key| RootPlace {
+            file: folder.path().join(name),
+            dev_key: Some(dev_key),
+            site: Site::default(),
+        };
+        let next = place("next.json", folder.path().join("next.key"));
+        let root = RootSource::new((descriptor, place("root.json", dev_key)), Some(next), true);
         let egress = Egress::load(&BTreeMap::new()).unwrap();
         let vault = Arc::new(Vault::new(rooms, source, egress, Arc::new(clock.clone()), root, Vec::new()));
-        unseal::with_dev_root(&vault).await.unwrap();
+        unseal::by_itself(&vault).await.unwrap();
         tenant::add(&vault, &officer("alice"), acme()).await.unwrap();
-        Self { vault, clock, _folder: folder }
+        Self { vault, clock, folder }
+    }
+
+    /// Puts a root.json where the configuration names the one to come.
+    pub(super) fn put_next(&self, descriptor: &Descriptor) {
+        std::fs::write(self.folder.path().join("next.json"), descriptor.to_json()).unwrap();
+    }
+
+    /// Its development key.
+    pub(super) fn put_next_key(&self, text: &str) {
+        let path = self.folder.path().join("next.key");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Takes the root.json to come away.
+    pub(super) fn remove_next(&self) {
+        std::fs::remove_file(self.folder.path().join("next.json")).unwrap();
+    }
+
+    /// Changes one row behind the vault's back.
+    pub(super) fn tampered(&self, sql: &str) {
+        let open = rusqlite::Connection::open(self.folder.path().join("vault.db")).unwrap();
+        assert_eq!(open.execute(sql, []).unwrap(), 1);
     }
 
     /// Stores a card of this customer of `acme`.

@@ -6,13 +6,12 @@ use std::sync::atomic::Ordering;
 use strongroom_keys::SignRole;
 use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
-use strongroom_keys::root::dev::{self, DevRootError};
 use strongroom_keys::root::{Root, ShareRefused, Step};
 use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
-use super::{Asker, FlowError, Vault, acts, audit, auto, intake, keyring, policy_change, rotate};
+use super::{Asker, FlowError, Vault, acts, audit, auto, custody, intake, keyring, policy_change, reroot, rotate};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
 use crate::store::{KeyChange, KeyRow, SignTerm};
@@ -26,16 +25,19 @@ pub async fn give(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Result<
     if auto::is_asked_by(body) {
         return auto::ask(vault, asker).await;
     }
-    let share = read_submission(body);
+    let submission = read_submission(body);
     let permit = vault.permit::<Unseal>(asker, (), Note::words("share")).await?;
-    let share = share.map_err(|bad| FlowError::Field { field: bad.field.unwrap_or("body"), why: bad.why })?;
+    let submission = submission.map_err(|bad| FlowError::Field { field: bad.field.unwrap_or("body"), why: bad.why })?;
     let mut ceremony = vault.root.ceremony.lock().await;
     // Looked at under the lock: a share that waited while the last one needed opened the vault must not begin another
     // ceremony, in which it would lie until somebody seals the vault.
     if vault.barrier.is_unsealed() {
         return Err(FlowError::Conflict("the vault is unsealed already; nothing was done with the share"));
     }
-    let step = match ceremony.give(share, &asker.who.who(), vault.now_ms()) {
+    if ceremony.descriptor().kind() == RootKind::Custodians {
+        custody::known_duty(vault, asker, ceremony.descriptor(), submission.acknowledges).await?;
+    }
+    let step = match ceremony.give(submission.share, &asker.who.who(), vault.now_ms()) {
         Ok(step) => step,
         Err(refused) => {
             let reason = if refused == ShareRefused::SamePerson { Reason::SamePerson } else { Reason::Share };
@@ -79,27 +81,17 @@ pub async fn seal(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowEr
     vault.audit.detach();
     vault.barrier.seal_now();
     *held = None;
+    drop(held);
+    vault.root.forget_next().await;
     Ok(progress(vault, Phase::Sealed, 0))
 }
 
-/// Unseals with the development Root; the caller has made sure that every listener is on loopback.
+/// Unseals with a Root that opens by itself; the caller has made sure that a development Root is on loopback.
 ///
 /// # Errors
 /// [`FlowError::Crypto`] if the file is not this vault's Root.
-pub async fn with_dev_root(vault: &Arc<Vault>) -> Result<(), FlowError> {
-    let path = vault.root.dev_key.as_ref().ok_or(FlowError::Crypto("root.dev_key is missing"))?;
-    if vault.root.descriptor.kind() != RootKind::Dev {
-        return Err(FlowError::Crypto("root.dev_key goes with a root.json of kind dev only"));
-    }
-    let root = dev::read(path, &vault.root.descriptor).map_err(|why| {
-        FlowError::Crypto(match why {
-            DevRootError::Unreadable => "root.dev_key cannot be read; check its path and owner",
-            DevRootError::Mode => "root.dev_key can be read by others than its owner; run chmod 600 on it",
-            DevRootError::Form => "root.dev_key is not a key file as `vaultctl init --dev` writes it",
-            DevRootError::NotDev => "root.dev_key goes with a root.json of kind dev only",
-            DevRootError::Wrong => "root.dev_key does not belong to this root.json; take the two from one folder",
-        })
-    })?;
+pub async fn by_itself(vault: &Arc<Vault>) -> Result<(), FlowError> {
+    let root = vault.root.open().await?;
     open(vault, root).await
 }
 
@@ -114,7 +106,11 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
         return Err(FlowError::Sealed);
     }
     let root = Arc::new(root);
-    let vault_id = vault.root.descriptor.vault_id().to_string();
+    let vault_id = vault.root.descriptor().vault_id().to_string();
+    let sum = root.descriptor().sum();
+    if vault.store.root_in_force().await?.is_some_and(|in_force| in_force != sum) {
+        return Err(FlowError::Conflict("another root.json is in force; start vaultd anew with the newest one"));
+    }
     let mut rows = vault.store.keys().await?;
     if !rows.iter().any(|row| row.name.purpose == KeyPurpose::Sign) {
         rows.push(found(vault, &root).await?);
@@ -132,6 +128,12 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
             return Err(error);
         }
     };
+    // The first unseal shows that this Root is the vault's; from then on it is replaced by `vaultctl root change` alone.
+    if let Err(error) = vault.store.adopt_root(sum).await {
+        vault.audit.detach();
+        vault.barrier.seal_now();
+        return Err(error.into());
+    }
     *held = Some(root);
     drop(held);
     // Without its key no sealed card is taken, and all else works: the sweep tries again.
@@ -142,6 +144,7 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
     // So that the log can be verified from its first moment on; the writer signs again by itself.
     let _ = vault.audit.checkpoint().await;
     check_log(vault, keys);
+    reroot::resume(vault).await?;
     acts::resume(vault).await;
     rotate::resume(vault).await
 }
@@ -229,5 +232,5 @@ async fn attach(vault: &Arc<Vault>) -> Result<Lineage, FlowError> {
 }
 
 fn progress(vault: &Vault, phase: Phase, shares_given: u8) -> UnsealProgress {
-    UnsealProgress { phase, shares_given, threshold: vault.root.descriptor.threshold() }
+    UnsealProgress { phase, shares_given, threshold: vault.root.descriptor().threshold() }
 }

@@ -1,20 +1,17 @@
 //! The rooms together, and the two steps that every story begins with: ask policy, then have it recorded.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use strongroom_keys::root::{Assembly, Descriptor, Root};
 use strongroom_wire::entry::Reason;
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{RequestId, TenantId, Token};
-use tokio::sync::{Mutex, MutexGuard};
 
-use super::auto::Reach;
 use super::backup::Backups;
 use super::intake::IntakeLife;
 use super::policy_change::PolicySource;
+use super::root::RootSource;
 use super::rotate::Rotations;
 use super::{FlowError, acts, export, idempotency, kek, retention, rounds};
 use crate::audit::{AuditLog, Warrant};
@@ -65,50 +62,6 @@ pub struct Vault {
     pub(super) rounds: rounds::Rounds,
     /// While set no checkpoint is signed: one Sign key hands over to the next.
     pub(super) signing_paused: AtomicBool,
-}
-
-/// The public descriptor of the Root, the Root itself while the vault is unsealed, and the ceremony that may be running.
-pub struct RootSource {
-    /// What `vaultctl init` wrote.
-    pub descriptor: Descriptor,
-    /// The development Root's file, where there is one.
-    pub dev_key: Option<PathBuf>,
-    /// The Root, while unsealed: new tenants and terms are wrapped under it.
-    pub(super) held: Mutex<Option<Arc<Root>>>,
-    pub(super) ceremony: Mutex<Assembly>,
-    /// The way to an HSM or KMS.
-    pub reach: Reach,
-}
-
-impl RootSource {
-    /// A source that holds no Root yet.
-    #[must_use]
-    pub fn new(descriptor: Descriptor, dev_key: Option<PathBuf>) -> Self {
-        let ceremony = Mutex::new(Assembly::new(descriptor.clone()));
-        Self { descriptor, dev_key, held: Mutex::new(None), ceremony, reach: Reach::default() }
-    }
-
-    /// With the way to an HSM or KMS.
-    #[must_use]
-    pub fn reached_by(self, reach: Reach) -> Self {
-        Self { reach, ..self }
-    }
-
-    /// The Root, if the vault is unsealed. It may be slow or away, so it is not asked for anything while the lock is held.
-    pub(super) async fn get(&self) -> Result<Arc<Root>, FlowError> {
-        self.held.lock().await.as_ref().map(Arc::clone).ok_or(FlowError::Sealed)
-    }
-
-    /// The lock under which the store's keys and the keyring change together, if the Root is still the one that wrapped
-    /// what is about to be stored.
-    pub(super) async fn still(&self, root: &Arc<Root>) -> Result<MutexGuard<'_, Option<Arc<Root>>>, FlowError> {
-        let held = self.held.lock().await;
-        match &*held {
-            Some(now) if Arc::ptr_eq(now, root) => Ok(held),
-            Some(_) => Err(FlowError::Conflict("the vault was unsealed anew in between; ask again")),
-            None => Err(FlowError::Sealed),
-        }
-    }
 }
 
 /// Who asks, as the API found it out.

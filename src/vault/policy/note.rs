@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 use strongroom_wire::admin::KeyPurpose;
+use strongroom_wire::custody::RootSum;
 use strongroom_wire::export::ExportRecipient;
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::payment_method::Purpose;
@@ -166,7 +167,8 @@ displayed!(
     u8,
     u16,
     u32,
-    u64
+    u64,
+    RootSum
 );
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! - Every method is one transaction: it happens whole or not at all.
 //! - The one thing that is read inside an envelope is the term, which stands in clear in front of the ciphertext.
 
+pub mod custody;
 pub mod error;
 pub mod mint;
 pub mod row;
@@ -19,6 +20,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 
+pub use custody::{AcknowledgementRow, Custody, RootChangeRow, StagedKey};
 pub use error::StoreError;
 pub use mint::TokenMint;
 pub use row::{
@@ -45,7 +47,7 @@ pub struct CardFilter {
 /// version writes, and [`StoreError::NoTenant`] for a tenant that is not registered. Further errors are named at the
 /// method.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Custody {
     /// Stores a new card and, in the same transaction, the answer that is kept for its idempotency key.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ fn take(assembly: &mut Assembly, mut request: Request) -> Answer {
         return ok(&UnsealProgress { phase: Phase::Sealed, shares_given: 0, threshold: 2 });
     }
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/unseal"));
-    match assembly.give(read_submission(&mut request.body).unwrap(), &person, 0) {
+    match assembly.give(read_submission(&mut request.body).unwrap().share, &person, 0) {
         Ok(Step::Waiting { given }) => {
             ok(&UnsealProgress { phase: Phase::Unsealing, shares_given: given, threshold: 2 })
         }

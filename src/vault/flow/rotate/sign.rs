@@ -31,7 +31,7 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
 async fn hand_over(vault: &Vault, row: &RotationRow) -> Result<(), FlowError> {
     let (known, active) = ends(vault, row).await?;
     let Some(new) = New::<SignRole>::of(vault, row, known).await? else { return Ok(()) };
-    let signer = keyring::signer(&vault.root.descriptor.vault_id().to_string(), &new.key)?;
+    let signer = keyring::signer(&vault.root.descriptor().vault_id().to_string(), &new.key)?;
     let _changing = vault.root.still(&new.root).await?;
     if new.is_fresh {
         let key = signer.public_key().clone();

@@ -65,7 +65,7 @@ async fn unsealed_again(rig: &Rig) {
     unseal::seal(&rig.vault, &officer("alice")).await.unwrap();
     // What a killed process forgets.
     rig.vault.rotations.forget();
-    unseal::with_dev_root(&rig.vault).await.unwrap();
+    unseal::by_itself(&rig.vault).await.unwrap();
 }
 
 #[actix_web::test]

@@ -2,6 +2,7 @@
 
 pub(super) mod acts;
 pub(super) mod cards;
+pub(super) mod custody;
 pub(super) mod keys;
 pub(super) mod marks;
 pub(super) mod records;
@@ -45,6 +46,11 @@ macro_rules! conformance {
             what_is_kept_is_found_by_its_name);
         $crate::store::conformance::conformance!($open, acts:
             an_act_changes_only_from_what_it_was, acts_that_are_over_go_when_their_time_comes, acts_have_their_limits);
+        $crate::store::conformance::conformance!($open, custody:
+            the_first_root_is_adopted_and_no_other, a_root_is_swapped_with_all_keys_or_not_at_all,
+            a_key_that_came_or_changed_meanwhile_is_not_swapped_away, another_division_of_one_root_changes_no_key,
+            one_change_of_the_root_is_open_at_a_time, custody_over_the_limits_is_refused,
+            an_acknowledgement_is_kept_once_for_each_root);
     };
     ($open:ident, $part:ident: $($name:ident),* $(,)?) => {
         mod $part {

@@ -1,6 +1,6 @@
 //! Wrapped keys: changes that belong together happen together or not at all.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::limits;
 
@@ -12,9 +12,9 @@ use crate::store::{KeyName, KeyRow, SignTerm, StoreError};
 /// A key's name with the number of its tenant, 0 for the vault itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name {
-    purpose: u8,
-    tenant: i64,
-    term: u32,
+    pub(super) purpose: u8,
+    pub(super) tenant: i64,
+    pub(super) term: u32,
 }
 
 impl Name {
@@ -46,32 +46,36 @@ pub(super) fn check_wrapped(wrapped: &[u8]) -> Result<(), StoreError> {
 
 /// Every key, vault's first, then by tenant, purpose, term.
 pub(super) fn list(conn: &Connection) -> Result<Vec<KeyRow>, StoreError> {
-    let mut statement = conn
-        .prepare_cached(
-            "SELECT keys.purpose, tenants.name, keys.tenant, keys.term, keys.state, keys.created_ms, keys.wraps, \
-             keys.wrapped FROM keys LEFT JOIN tenants ON tenants.id = keys.tenant \
-             ORDER BY keys.tenant, keys.purpose, keys.term",
-        )
-        .map_err(fault)?;
+    let sql = format!("{SELECT} ORDER BY keys.tenant, keys.purpose, keys.term");
+    let mut statement = conn.prepare_cached(&sql).map_err(fault)?;
     let mut rows = statement.query([]).map_err(fault)?;
     let mut keys = Vec::new();
-    while let Some(row) = rows.next().map_err(fault)? {
-        let name: Option<String> = row.get(1).map_err(fault)?;
-        let tenant = match (row.get::<_, i64>(2).map_err(fault)?, name) {
-            (0, None) => None,
-            (_, Some(name)) => Some(name.parse().map_err(|_| StoreError::Corrupt)?),
-            (_, None) => return Err(StoreError::Corrupt),
-        };
-        keys.push(KeyRow {
-            name: KeyName { purpose: purpose(row.get(0).map_err(fault)?)?, tenant, term: row.get(3).map_err(fault)? },
-            state: state(row.get(4).map_err(fault)?)?,
-            created_ms: unsigned(row.get(5).map_err(fault)?)?,
-            wraps: unsigned(row.get(6).map_err(fault)?)?,
-            wrapped: row.get(7).map_err(fault)?,
-        });
+    while let Some(found) = rows.next().map_err(fault)? {
+        keys.push(row(found)?);
     }
     Ok(keys)
 }
+
+/// A key as [`SELECT`] reads it.
+pub(super) fn row(row: &Row<'_>) -> Result<KeyRow, StoreError> {
+    let name: Option<String> = row.get(1).map_err(fault)?;
+    let tenant = match (row.get::<_, i64>(2).map_err(fault)?, name) {
+        (0, None) => None,
+        (_, Some(name)) => Some(name.parse().map_err(|_| StoreError::Corrupt)?),
+        (_, None) => return Err(StoreError::Corrupt),
+    };
+    Ok(KeyRow {
+        name: KeyName { purpose: purpose(row.get(0).map_err(fault)?)?, tenant, term: row.get(3).map_err(fault)? },
+        state: state(row.get(4).map_err(fault)?)?,
+        created_ms: unsigned(row.get(5).map_err(fault)?)?,
+        wraps: unsigned(row.get(6).map_err(fault)?)?,
+        wrapped: row.get(7).map_err(fault)?,
+    })
+}
+
+/// The beginning of every statement that reads keys.
+pub(super) const SELECT: &str = "SELECT keys.purpose, tenants.name, keys.tenant, keys.term, keys.state, keys.created_ms, \
+    keys.wraps, keys.wrapped FROM keys LEFT JOIN tenants ON tenants.id = keys.tenant";
 
 /// Makes all the changes, or none and says `false` if one does not fit.
 pub(super) fn change(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {

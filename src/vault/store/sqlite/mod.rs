@@ -4,6 +4,7 @@ mod acts;
 mod answers;
 mod cards;
 mod copy;
+mod custody;
 mod fault;
 mod kept;
 mod keys;

@@ -1,0 +1,285 @@
+//! Reroot: another Root, or the same one in another division, comes into force while the vault works.
+//!
+//! Invariants:
+//! - Until one transaction of the store the Root before opens the vault, from that moment on the one to come; nothing ever
+//!   needs both. That transaction swaps all keys or none, and only if every one of them is staged as it is now.
+//! - A key is staged only after it was opened again under the Root to come and found the same.
+//! - Keys are made under the lock that the swap takes too, so none is made under a Root that is gone.
+//! - A change that is taken up again rests on the act that two people agreed on, which is signed, and not on its row.
+//! - The root.json to come is named by its sum in what two people agreed on, and read from the operator's file.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use strongroom_keys::reroot::Reroot;
+use strongroom_keys::root::Root;
+use strongroom_wire::RequestId;
+use strongroom_wire::acts::ActKind;
+use strongroom_wire::custody::{ChangeRootRequest, RootChangeState, RootSum, hex, unhex};
+use strongroom_wire::entry::OwnAct;
+
+use super::acts::{self, Agreed};
+use super::{Asker, FlowError, Vault, keyring};
+use crate::audit::Own;
+use crate::policy::{ChangeRoot, Note, Principal};
+use crate::store::{RootChangeRow, StoreError};
+use crate::telemetry::log;
+
+/// What the log says about it.
+pub(super) fn about(asked: &ChangeRootRequest) -> Note {
+    match unhex(&asked.to) {
+        Some(to) => Note::words("change the root to").and(&RootSum(to)),
+        None => Note::words("change the root"),
+    }
+}
+
+/// Refuses what makes no sense: another root.json than the one that lies there, or a change beside an open one.
+pub(super) async fn check(vault: &Vault, asked: &ChangeRootRequest) -> Result<(), FlowError> {
+    if asked.keys_per_second_max == Some(0) {
+        let why = "keys_per_second_max is at least 1; leave it out for no limit";
+        return Err(FlowError::Field { field: "keys_per_second_max", why });
+    }
+    let to = unhex(&asked.to).ok_or(FlowError::Field {
+        field: "to",
+        why: "to is the SHA-256 of the root.json to come, 64 hexadecimal digits in lower case",
+    })?;
+    let next = vault.root.read_next()?.ok_or(FlowError::Conflict(
+        "there is no root to change to: put its root.json where [root.next] file of vaultd's configuration says",
+    ))?;
+    if next.sum() != to {
+        return Err(FlowError::Conflict(
+            "the root.json that [root.next] file names is another one than you ask for; find out why before you go on",
+        ));
+    }
+    match open_change(vault).await? {
+        Some(open) if open.to != to => Err(FlowError::Conflict(
+            "a change to another root is not over; wait for it, or give it up with `vaultctl root abandon`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Begins the change, or takes it up again where it stopped. Where an interruption came between, it may be in force already.
+pub(super) async fn begin(vault: &Arc<Vault>, _: &Agreed, asked: &ChangeRootRequest) -> Result<String, FlowError> {
+    let in_force = vault.root.descriptor().sum();
+    if unhex(&asked.to) == Some(in_force) {
+        return Ok("it is in force".to_owned());
+    }
+    check(vault, asked).await?;
+    let current = vault.root.get().await?;
+    let next = vault.root.next().await?;
+    let row = match open_change(vault).await? {
+        Some(row) => RootChangeRow {
+            keys_per_second_max: asked.keys_per_second_max,
+            rewraps: !current.is_of(next.descriptor()).await?,
+            ..row
+        },
+        None => {
+            let (_, total) = vault.store.count_staged().await?;
+            let row = RootChangeRow {
+                from: in_force,
+                to: next.descriptor().sum(),
+                rewraps: !current.is_of(next.descriptor()).await?,
+                state: RootChangeState::Running,
+                done: 0,
+                total,
+                started_ms: vault.now_ms(),
+                keys_per_second_max: asked.keys_per_second_max,
+                fault: None,
+                proof: None,
+            };
+            if !vault.store.begin_root_change(row.clone()).await? {
+                return Err(FlowError::Conflict("a change of the root was begun by another request; ask again"));
+            }
+            row
+        }
+    };
+    go_on(vault, row, current, next);
+    Ok("begun; `vaultctl root status --watch` shows how far it is".to_owned())
+}
+
+/// After an unseal, and when the Root to come is here: a change that is not over goes on by itself.
+///
+/// # Errors
+/// Those of policy, the audit log and the store. A Root to come that is not here is none.
+pub(super) async fn resume(vault: &Arc<Vault>) -> Result<(), FlowError> {
+    let Some(mut row) = open_change(vault).await? else { return Ok(()) };
+    if vault.store.root_in_force().await? == Some(row.to) {
+        return vouch(vault, &mut row).await;
+    }
+    let next = match vault.root.next().await {
+        Ok(next) if next.descriptor().sum() == row.to => next,
+        Ok(_) => return stop(vault, row, &FlowError::Conflict("[root.next] file is another root.json now")).await,
+        Err(why) => return stop(vault, row, &why).await,
+    };
+    // The row is not signed, the act is: whoever can write to the store must not begin what nobody agreed on.
+    let to = hex(&row.to);
+    if !acts::was_agreed(vault, |what| matches!(what, ActKind::ChangeRoot(asked) if asked.to == to)).await? {
+        let why = "nobody is known to have agreed to it; give it up with `vaultctl root abandon`, or ask for it again";
+        return stop(vault, row, &FlowError::Conflict(why)).await;
+    }
+    let current = vault.root.get().await?;
+    row.rewraps = !current.is_of(next.descriptor()).await?;
+    let asker = Asker { who: Principal::Vault, tenant: None, request: RequestId::fresh(), origin: None, key: None };
+    let permit = vault.permit_unsealed::<ChangeRoot>(&asker, (), Note::words("resume")).await?;
+    let _resumed = vault.warrant(permit).await?;
+    go_on(vault, row, current, next);
+    Ok(())
+}
+
+pub(super) async fn open_change(vault: &Vault) -> Result<Option<RootChangeRow>, FlowError> {
+    Ok(vault.store.root_change().await?.filter(|row| row.state.is_open()))
+}
+
+fn go_on(vault: &Arc<Vault>, asked: RootChangeRow, current: Arc<Root>, next: Arc<Root>) {
+    let vault = Arc::clone(vault);
+    // On the thread's own runtime: it is many short awaits, and the store and the Roots do the waiting.
+    actix_web::rt::spawn(async move {
+        // One that began before the vault was sealed and unsealed leaves the place soon.
+        while !vault.root.enter(&asked) {
+            if pause(&vault, &current, TURN).await.is_err() {
+                return;
+            }
+        }
+        while let Ok(Some(row)) = open_change(&vault).await {
+            if row.to != asked.to {
+                break;
+            }
+            let mut row = RootChangeRow {
+                state: RootChangeState::Running,
+                rewraps: asked.rewraps,
+                keys_per_second_max: asked.keys_per_second_max,
+                fault: None,
+                ..row
+            };
+            vault.root.tell(&row);
+            let Err(error) = run(&vault, &mut row, &current, &next).await else { break };
+            // If this cannot be written either, the row still says that it runs, and the next unseal takes it up.
+            let _ = stop(&vault, row, &error).await;
+            let may_pass = matches!(error, FlowError::Root(why) if why.may_pass());
+            if !may_pass || pause(&vault, &current, AGAIN).await.is_err() {
+                break;
+            }
+        }
+        vault.root.leave();
+    });
+}
+
+/// Waits, unless another Root is in force or the vault is sealed: then nothing may hold the Root any longer.
+async fn pause(vault: &Vault, current: &Arc<Root>, time: Duration) -> Result<(), FlowError> {
+    let began = Instant::now();
+    loop {
+        drop(vault.root.still(current).await?);
+        match time.checked_sub(began.elapsed()) {
+            Some(ahead) => actix_web::rt::time::sleep(ahead.min(TURN)).await,
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn stop(vault: &Vault, mut row: RootChangeRow, why: &FlowError) -> Result<(), FlowError> {
+    log::warn("the change of the root waits: see `vaultctl root status`", &[("done", &row.done), ("keys", &row.total)]);
+    row.state = RootChangeState::Stopped;
+    row.fault = Some(why.to_string());
+    vault.store.note_root_change(row).await?;
+    Ok(())
+}
+
+async fn run(vault: &Vault, row: &mut RootChangeRow, current: &Arc<Root>, next: &Arc<Root>) -> Result<(), FlowError> {
+    let (began, mut wrapped_now) = (Instant::now(), 0u64);
+    loop {
+        while row.rewraps {
+            let keys = vault.store.unstaged_keys(BATCH).await?;
+            if keys.is_empty() {
+                break;
+            }
+            let batch = keys.len() as u64;
+            let rewraps = keys.into_iter().map(|key| keyring::rewrap(Arc::clone(current), Arc::clone(next), key));
+            let staged = stream::iter(rewraps).buffer_unordered(AT_ONCE).try_collect().await?;
+            if !vault.store.stage_keys(row.to, staged).await? {
+                return Err(FlowError::Conflict("it was given up"));
+            }
+            (row.done, row.total) = vault.store.count_staged().await?;
+            vault.root.tell(row);
+            if !vault.store.note_root_change(row.clone()).await? {
+                return Err(FlowError::Conflict("it was given up"));
+            }
+            wrapped_now += batch;
+            pause(vault, current, ahead_of(row.keys_per_second_max, wrapped_now, began)).await?;
+        }
+        // Outside of the lock, because it may be slow: a Root that is away does not come into force.
+        next.probe().await?;
+        if swap(vault, row, current, next).await? {
+            return vouch(vault, row).await;
+        }
+    }
+}
+
+/// The one moment. `false` if a key came meanwhile that is not staged.
+async fn swap(vault: &Vault, row: &RootChangeRow, current: &Arc<Root>, next: &Arc<Root>) -> Result<bool, FlowError> {
+    // In the order in which an unseal takes them.
+    let mut ceremony = vault.root.ceremony.lock().await;
+    let mut held = vault.root.still(current).await?;
+    if row.rewraps && !vault.store.unstaged_keys(1).await?.is_empty() {
+        return Ok(false);
+    }
+    let keys = if row.rewraps { vault.store.count_staged().await?.1 } else { 0 };
+    let note = Note::words("root").and(&RootSum(row.to)).and(&"keys").and(&keys);
+    vault.audit.record_own(OwnAct::RootChanged, Own::noting(note)).await?;
+    match vault.store.swap_root(row.from, row.to, row.rewraps).await {
+        Ok(true) => {
+            vault.root.turn(&mut held, &mut ceremony, Arc::clone(next));
+            log::info("another root.json is in force", &[("keys", &keys)]);
+            Ok(true)
+        }
+        Ok(false) => Err(FlowError::Conflict("it was given up, or the store was changed by somebody else")),
+        Err(StoreError::Busy) => Err(StoreError::Busy.into()),
+        Err(error) => {
+            // Whether it happened is not known. No key may be made under either Root until the next unseal asks the store.
+            *held = None;
+            log::error("it is not known which root.json is in force: start vaultd anew", &[]);
+            Err(error.into())
+        }
+    }
+}
+
+/// Signs that it is done. Repeated after an interruption.
+async fn vouch(vault: &Vault, row: &mut RootChangeRow) -> Result<(), FlowError> {
+    let (_, total) = vault.store.count_staged().await?;
+    let done = Reroot {
+        vault_id: vault.root.descriptor().vault_id(),
+        from: row.from,
+        to: row.to,
+        rewrapped: row.rewraps.then_some(total),
+        at_ms: vault.now_ms(),
+    };
+    row.proof = Some(vault.barrier.sign(|signer| done.sign(signer))?);
+    (row.done, row.total) = if row.rewraps { (total, total) } else { (0, 0) };
+    row.state = RootChangeState::Done;
+    row.fault = None;
+    vault.store.note_root_change(row.clone()).await?;
+    // What the old Root wrapped leaves the files now and not only in a quiet moment.
+    vault.store.settle().await?;
+    vault.root.forget_next().await;
+    Ok(())
+}
+
+/// How long to wait until so many keys are no more than may be wrapped by now.
+fn ahead_of(per_second_max: Option<u32>, wrapped: u64, began: Instant) -> Duration {
+    let due = per_second_max.map(|most| Duration::from_secs_f64(wrapped as f64 / f64::from(most)));
+    due.unwrap_or_default().saturating_sub(began.elapsed())
+}
+
+/// Keys in one transaction.
+const BATCH: u32 = 32;
+/// Keys that are wrapped at a time: each may be a journey to a KMS and back.
+const AT_ONCE: usize = 16;
+/// How often it is looked at whether the vault was sealed, while there is nothing to do.
+const TURN: Duration = Duration::from_millis(100);
+/// When it is tried again after an HSM or KMS did not answer.
+const AGAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+#[path = "reroot_tests.rs"]
+mod tests;
