@@ -82,6 +82,14 @@ pub fn algorithms() -> Vec<Algorithm> {
             "RFC 8032",
         ),
         line(
+            "age X25519, HKDF-SHA-256, ChaCha20-Poly1305",
+            AlgorithmKind::Kem,
+            256,
+            "one recipient, payload in pieces of 64 KiB".to_owned(),
+            "exports to another party's public key",
+            "age-encryption.org/v1",
+        ),
+        line(
             "HPKE DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM",
             AlgorithmKind::Kem,
             256,
