@@ -227,7 +227,9 @@ fn count(conn: &Connection) -> Result<(u64, u64), StoreError> {
 fn stage(desk: &mut Desk<'_>, name: Name, key: &StagedKey) -> Result<(), StoreError> {
     desk.conn
         .prepare_cached(
-            "INSERT OR REPLACE INTO staged_keys (purpose, tenant, term, instead_of, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)",
+            // A key that was destroyed while it was being wrapped is not staged: the copy would outlive it.
+            "INSERT OR REPLACE INTO staged_keys (purpose, tenant, term, instead_of, wrapped) SELECT ?1, ?2, ?3, ?4, ?5 \
+             WHERE EXISTS (SELECT 1 FROM keys WHERE purpose = ?1 AND tenant = ?2 AND term = ?3 AND state != 4)",
         )
         .and_then(|mut statement| {
             statement.execute(params![name.purpose, name.tenant, name.term, key.instead_of, key.wrapped])
@@ -294,3 +296,7 @@ fn acknowledged(conn: &Connection) -> Result<Vec<AcknowledgementRow>, StoreError
 const UNSTAGED: &str = "keys.state != 4 AND NOT EXISTS (SELECT 1 FROM staged_keys AS staged WHERE \
     staged.purpose = keys.purpose AND staged.tenant = keys.tenant AND staged.term = keys.term \
     AND staged.instead_of = keys.wrapped)";
+
+#[cfg(test)]
+#[path = "custody_tests.rs"]
+mod tests;

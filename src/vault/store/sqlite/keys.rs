@@ -109,6 +109,13 @@ fn make(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
         if changed == 0 {
             return Ok(false);
         }
+        if wipe {
+            // A copy for a Root to come would outlive the key.
+            desk.conn
+                .prepare_cached("DELETE FROM staged_keys WHERE purpose = ?1 AND tenant = ?2 AND term = ?3")
+                .and_then(|mut statement| statement.execute(params![name.purpose, name.tenant, name.term]))
+                .map_err(fault)?;
+        }
     }
     for (name, old, new) in &change.rewraps {
         let changed = desk

@@ -13,6 +13,8 @@ use crate::store::{OverAge, Place, Shredded, StoreError};
 pub(super) fn tenant(desk: &mut Desk<'_>, tenant: i64) -> Result<u64, StoreError> {
     for (sql, destroyed) in [
         ("UPDATE keys SET state = ?2, wrapped = x'' WHERE tenant = ?1", true),
+        // Copies for a Root to come would outlive the keys.
+        ("DELETE FROM staged_keys WHERE tenant = ?1", false),
         ("UPDATE tenants SET shredded = 1 WHERE id = ?1 AND shredded = 0", false),
         ("DELETE FROM rotations WHERE tenant = ?1", false),
     ] {
