@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use strongroom_keys::destruction::Destruction;
 use strongroom_wire::acts::DestroyKey;
-use strongroom_wire::admin::{KeyPurpose, KeyState};
+use strongroom_wire::admin::{KeyPurpose, KeyState, RotationState};
 use strongroom_wire::entry::{OwnAct, Subject};
 
 use super::acts::Agreed;
@@ -33,14 +33,15 @@ pub(super) async fn check(vault: &Vault, key: &DestroyKey) -> Result<(), FlowErr
 
 /// Destroys it and answers the signed note. What was destroyed before an interruption is only vouched for again.
 pub(super) async fn destroy(vault: &Arc<Vault>, agreed: &Agreed, key: &DestroyKey) -> Result<String, FlowError> {
+    // From here on nothing under a retired term is on its way to the store, so that a count of none stays true.
+    vault.rounds.settled().await;
     // Held to the end, so that the store and the keyring change in the same order as with every other change of keys.
     let _held = vault.root.held.lock().await;
-    // From here on nothing under a retired term is on its way to the store, so that a count of none stays true.
     vault.wraps.settled().await;
     let row = find(vault, key).await?;
     if row.state != KeyState::Destroyed {
         check(vault, key).await?;
-        let note = Note::words("kek: term").and(&key.term).and(&"records 0").and(&agreed.id());
+        let note = about(key).and(&"records 0").and(&agreed.id());
         let about = Own { tenant: key.tenant.clone(), subject: Subject::None, note };
         vault.audit.record_own(OwnAct::KeyDestroyed, about).await?;
         let states = vec![(row.name, KeyState::Retiring, KeyState::Destroyed)];
@@ -51,7 +52,11 @@ pub(super) async fn destroy(vault: &Arc<Vault>, agreed: &Agreed, key: &DestroyKe
     // A quiet moment would do it too; whoever reads the note may rely on it now.
     vault.store.settle().await?;
     if let Some(tenant) = &key.tenant {
-        match vault.barrier.update(|ring| ring.remove_term(tenant, key.term)) {
+        let gone = vault.barrier.update(|ring| match key.purpose {
+            KeyPurpose::Kek => ring.remove_term(tenant, key.term),
+            purpose => ring.remove_mac_term(tenant, purpose, key.term),
+        });
+        match gone {
             Ok(()) | Err(KeyringError::Missing) => {}
             Err(error) => return Err(error.into()),
         }
@@ -65,17 +70,43 @@ async fn find(vault: &Vault, key: &DestroyKey) -> Result<KeyRow, FlowError> {
     vault.store.keys().await?.into_iter().find(|row| row.name == name).ok_or(FlowError::NotFound)
 }
 
-/// That no record is on the term, or on one before it.
+/// That nothing is on the term, or on one before it, and nothing will be asked for under it.
 async fn unused(vault: &Vault, key: &DestroyKey) -> Result<(), FlowError> {
-    let (KeyPurpose::Kek, Some(tenant)) = (key.purpose, &key.tenant) else {
-        let why = "only a tenant's kek is destroyed by its term";
-        return Err(FlowError::Field { field: "purpose", why });
-    };
-    if vault.store.count_stale(tenant, key.term.saturating_add(1)).await? == 0 {
-        return Ok(());
+    let next = key.term.saturating_add(1);
+    match (key.purpose, &key.tenant) {
+        (KeyPurpose::Kek, Some(tenant)) => match vault.store.count_stale(tenant, next).await? {
+            0 => Ok(()),
+            _ => Err(FlowError::Conflict(RECORDS)),
+        },
+        (KeyPurpose::Fingerprint, Some(tenant)) => {
+            let left = vault.store.count_stale_marks(tenant, next).await?;
+            match (left.cards + left.secrets, left.answers) {
+                (0, 0) => Ok(()),
+                (0, _) => Err(FlowError::Conflict(ANSWERS)),
+                _ => Err(FlowError::Conflict(RECORDS)),
+            }
+        }
+        (KeyPurpose::Session, Some(tenant)) => {
+            let rows = vault.store.rotations().await?;
+            let is_over = rows.iter().any(|row| {
+                let is_ours = row.key == KeyPurpose::Session && row.tenant.as_ref() == Some(tenant);
+                is_ours && row.to_term > key.term && row.state == RotationState::Done
+            });
+            if is_over { Ok(()) } else { Err(FlowError::Conflict(SESSIONS)) }
+        }
+        _ => {
+            let why = "a tenant's kek, fingerprint or session key is destroyed by its term; an intake key ends by itself, and \
+                       a Sign key that retired signs nothing that counts";
+            Err(FlowError::Field { field: "purpose", why })
+        }
     }
-    Err(FlowError::Conflict("records are still on this term or an older one; let a rotation come to its end first"))
 }
+
+const RECORDS: &str = "records are still on this term or an older one; let a rotation come to its end first";
+const ANSWERS: &str =
+    "answers of idempotency keys are still named by this term; they end a day after their requests: ask again then";
+const SESSIONS: &str =
+    "client sessions of this term may still count; let the rotation of the session key come to its end first";
 
 fn word(purpose: KeyPurpose) -> &'static str {
     match purpose {
@@ -86,3 +117,7 @@ fn word(purpose: KeyPurpose) -> &'static str {
         KeyPurpose::Intake => "intake",
     }
 }
+
+#[cfg(test)]
+#[path = "destroy_tests.rs"]
+mod tests;
