@@ -29,18 +29,21 @@ pub(crate) struct List {
     connection: Connection,
 }
 
-/// Ask for a retired term of a tenant's Kek to be destroyed; a second person approves it
+/// Ask for a retired term of a tenant's key to be destroyed; a second person approves it
 ///
-/// Refused while the term is in use or a record is on it. Copies of the database from before still hold the wrapped key.
+/// Refused while the term is in use, a record is on it, or something may still be asked for under it. Copies of the database from before still hold the wrapped key.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   vaultctl keys destroy --tenant acme --term 1 \\
       --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
 pub(crate) struct Destroy {
-    /// Whose Kek
+    /// Whose key
     #[arg(long)]
     tenant: String,
+    /// Which key: kek, fingerprint or session
+    #[arg(long = "purpose", value_name = "KEY", default_value = "kek", value_parser = named)]
+    purpose: KeyPurpose,
     /// Which term of it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     term: u32,
@@ -91,11 +94,16 @@ impl Destroy {
     fn run(self, say: &Say) -> Result<(), Failure> {
         let tenant: TenantId = self.tenant.parse().map_err(Failure::of)?;
         let client = self.connection.open()?;
-        let asked = DestroyKey { purpose: KeyPurpose::Kek, tenant: Some(tenant), term: self.term };
+        let asked = DestroyKey { purpose: self.purpose, tenant: Some(tenant), term: self.term };
         let act: PendingAct = converse(async move { client.post("/v1/keys/destroy", &asked).await })?;
         say_act(say, &act);
         Ok(())
     }
+}
+
+/// A key by its name on the command line.
+pub(crate) fn named(word: &str) -> Result<KeyPurpose, String> {
+    word.parse().map_err(|bad: strongroom_wire::admin::BadKeyPurpose| bad.to_string())
 }
 
 pub(crate) fn purpose(purpose: KeyPurpose) -> &'static str {

@@ -37,7 +37,7 @@ pub(crate) struct Rotate {
     #[arg(long)]
     all: bool,
     /// Which key: kek, fingerprint, session, or sign (the vault's own)
-    #[arg(long = "purpose", value_name = "KEY", default_value = "kek", value_parser = purpose)]
+    #[arg(long = "purpose", value_name = "KEY", default_value = "kek", value_parser = super::keys::named)]
     purpose: KeyPurpose,
     /// At most so many records a second; no limit if not named
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -270,10 +270,6 @@ fn stopped(rotation: &Rotation) -> Option<Failure> {
 
 fn whose(rotation: &Rotation) -> String {
     rotation.tenant.as_ref().map_or_else(|| "the vault".to_owned(), ToString::to_string)
-}
-
-fn purpose(word: &str) -> Result<KeyPurpose, String> {
-    word.parse().map_err(|bad: strongroom_wire::admin::BadKeyPurpose| bad.to_string())
 }
 
 fn state(state: RotationState) -> &'static str {
