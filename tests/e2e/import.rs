@@ -73,11 +73,14 @@ async fn an_import_that_is_killed_again_and_again_stores_each_card_once() {
     std::fs::write(&file, text).unwrap();
     let options = ["--batch", "20", "--in-flight", "3", "--json"];
     let mut kills = 0;
+    let journal = || std::fs::metadata(beside(&file, "journal")).map_or(0, |file| file.len());
     let done = loop {
         let mut import = command(&world, &file, "jsonl", &options);
-        let mut running = import.stdout(std::process::Stdio::piped()).spawn().unwrap();
-        // Later each time, so that every run gets a little further.
-        tokio::time::sleep(Duration::from_millis(150 + 40 * kills)).await;
+        let (before, mut running) = (journal(), import.stdout(std::process::Stdio::piped()).spawn().unwrap());
+        // Killed as soon as it got a little further, with other batches under way.
+        while running.try_wait().unwrap().is_none() && (kills == KILLS || journal() == before) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         if running.try_wait().unwrap().is_some() {
             break running.wait_with_output().unwrap();
         }
@@ -86,7 +89,7 @@ async fn an_import_that_is_killed_again_and_again_stores_each_card_once() {
         kills += 1;
     };
     assert!(done.status.success(), "{}", said(&done));
-    assert!(kills >= 2, "the import was too quick to be killed: {kills}");
+    assert!(kills >= 3, "the import was too quick to be killed: {kills}");
     let tally: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((&tally["lines"], &tally["refused"]), (&json!(CARDS), &json!(0)));
     let ids = read(&file, "ids.csv");
@@ -156,4 +159,6 @@ fn read(file: &Path, ending: &str) -> String {
     std::fs::read_to_string(beside(file, ending)).unwrap()
 }
 
+/// After so many kills it may come to its end.
+const KILLS: u32 = 8;
 const CARDS: usize = 600;

@@ -71,6 +71,7 @@ fn call(server: &Client, path: &str, body: Value) -> JoinHandle<Option<u16>> {
 async fn agrees(world: &World, round: u64) -> Option<String> {
     let server = world.payments().unwrap().shop();
     let path = format!("/payments/{}", id(round));
+    let last = std::sync::Mutex::new(Value::Null);
     let settled = eventually("the payment to settle", Duration::from_secs(60), || async {
         let answer = server.get(&path).await?;
         if answer.status == 404 {
@@ -79,10 +80,12 @@ async fn agrees(world: &World, round: u64) -> Option<String> {
         let payment = answer.expect(200)?;
         let refunds = payment["refunds"].as_array().cloned().unwrap_or_default();
         let open = payment["status"] == "processing" || refunds.iter().any(|refund| refund["status"] == "pending");
+        *last.lock().unwrap() = payment.clone();
         Ok((!open).then_some(Some(payment)))
     });
     let lines = world.psp().unwrap().ledger_of(&id(round)).await.unwrap();
-    let Some(payment) = settled.await.unwrap() else {
+    let settled = settled.await.unwrap_or_else(|why| panic!("{why}: {}", last.lock().unwrap()));
+    let Some(payment) = settled else {
         assert!(lines.is_empty(), "{}: money moved for a payment that was never stored", id(round));
         return None;
     };
