@@ -143,10 +143,13 @@ impl Flight {
         self.tries = self.tries.saturating_add(1);
     }
 
-    /// Nobody works on it any more; look again after a delay that grows with each try.
+    /// Nobody works on it any more; look again after a delay that grows with each try. Every start of the process is a try,
+    /// too, so that the delay is never much longer than the call is old: a process that kept falling would else leave a
+    /// call of seconds alone for minutes.
     pub fn wait(&mut self, now_ms: i64) {
         self.busy = false;
-        self.lease_ms = now_ms + backoff_ms(self.tries);
+        let age_ms = now_ms.saturating_sub(self.began_ms).max(0);
+        self.lease_ms = now_ms + backoff_ms(self.tries).min(age_ms.saturating_mul(2).max(WAIT_MS_LEAST));
         self.tries = self.tries.saturating_add(1);
     }
 }
@@ -157,5 +160,33 @@ pub(super) fn backoff_ms(tries: u32) -> i64 {
     (1000i64 << tries.min(9)).min(300_000)
 }
 
+/// A delay up to this is not held against the call's age, in milliseconds.
+const WAIT_MS_LEAST: i64 = 3_000;
 /// How long a call rests about which nobody can be asked, in milliseconds.
 const REST_MS: i64 = 24 * 3_600_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_and_starts_in_a_row_make_none_that_is_longer_than_the_call_is_old() {
+        let mut flight = Flight::begin("key_1".to_owned(), "run_1", 0, 60_000);
+        let mut now_ms = 0;
+        let mut delays = Vec::new();
+        for _ in 0..7 {
+            flight.wait(now_ms);
+            delays.push(flight.lease_ms - now_ms);
+            now_ms = flight.lease_ms;
+        }
+        assert_eq!(delays, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000]);
+        let mut flight = Flight::begin("key_1".to_owned(), "run_1", 0, 60_000);
+        for start in 1..=20 {
+            flight.wait(start * 100);
+        }
+        assert_eq!(flight.lease_ms, 2_000 + 4_000, "twice its age");
+        // A clock that was put back does not make it wait for ever.
+        flight.wait(-5_000);
+        assert_eq!(flight.lease_ms, -5_000 + 3_000);
+    }
+}
