@@ -106,5 +106,7 @@ async fn home(descriptor: &Descriptor, site: &Site) -> Result<Arc<dyn Home>, Roo
     Err(RootError::Setting("this root is not in an HSM or KMS; custodians open it with their shares"))
 }
 
-const NO_HSM: &str = "root.json names a key in an HSM; say how it is reached under [root.pkcs11] (module, pin_file)";
-const NO_KMS: &str = "root.json names a key in AWS KMS; put [root.kms] into the configuration, even if it is empty";
+const NO_HSM: &str = "root.json names a key in an HSM; say how it is reached under [root.pkcs11] (module, pin_file), \
+                      or under [root.next.pkcs11] for the root to come";
+const NO_KMS: &str = "root.json names a key in AWS KMS; put [root.kms] into the configuration, even if it is empty, \
+                      or [root.next.kms] for the root to come";

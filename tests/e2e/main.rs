@@ -14,5 +14,6 @@ mod money;
 mod provider_webhooks;
 mod refusals;
 mod reroot;
+mod reroot_elsewhere;
 mod traces;
 mod webhooks;

@@ -9,7 +9,7 @@ use strongroom_tests::harness::{Root, TENANT, World, WorldPlan, passphrase_of, w
 const NUMBER: &str = "4242424242424242";
 
 /// An unsealed vault of custodians, three of five, with a card.
-async fn with_custodians() -> (World, String) {
+pub(crate) async fn with_custodians() -> (World, String) {
     let world = World::start(WorldPlan { root: Root::Custodians(5, 3), ..WorldPlan::default() }).await.unwrap();
     unseal(&world, &[1, 2, 3]);
     world.register(TENANT).await.unwrap();
@@ -17,7 +17,7 @@ async fn with_custodians() -> (World, String) {
     (world, token)
 }
 
-fn unseal(world: &World, numbers: &[u8]) {
+pub(crate) fn unseal(world: &World, numbers: &[u8]) {
     for number in numbers {
         world.hand_in(*number, &passphrase_of(*number)).unwrap();
     }
@@ -36,12 +36,12 @@ async fn reveals(world: &World, token: &str) {
     assert_eq!(card["card"]["number"], NUMBER);
 }
 
-async fn restart(world: &mut World) {
+pub(crate) async fn restart(world: &mut World) {
     world.vault.process().stop().await.unwrap();
     world.vault.restart().await.unwrap();
 }
 
-async fn status(world: &World) -> Value {
+pub(crate) async fn status(world: &World) -> Value {
     world.security().await.unwrap().get("/v1/status").await.unwrap().expect(200).unwrap()
 }
 

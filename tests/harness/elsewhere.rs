@@ -53,11 +53,11 @@ impl Hsm {
         vaultctl_in(&self.environment(), &arguments)
     }
 
-    /// What stands below `[root]` in vaultd's configuration.
-    pub(super) fn lines(&self) -> Result<String> {
+    /// How it is reached, below `root` or `root.next` in vaultd's configuration.
+    pub(super) fn lines(&self, root: &str) -> Result<String> {
         let (module, pin) = (module()?, self.pin());
         Ok(format!(
-            "probe_seconds = 1\n\n[root.pkcs11]\nmodule = \"{}\"\npin_file = \"{}\"\ntimeout_ms = 5000\n",
+            "\n[{root}.pkcs11]\nmodule = \"{}\"\npin_file = \"{}\"\ntimeout_ms = 5000\n",
             module.display(),
             pin.display()
         ))
@@ -161,8 +161,9 @@ impl Kms {
         vaultctl_in(&self.environment(), &arguments)
     }
 
-    pub(super) fn lines(&self) -> String {
-        format!("probe_seconds = 1\n\n[root.kms]\nendpoint = \"{}\"\ntimeout_ms = 3000\n", self.proxy.endpoint())
+    /// As [`Hsm::lines`].
+    pub(super) fn lines(&self, root: &str) -> String {
+        format!("\n[{root}.kms]\nendpoint = \"{}\"\ntimeout_ms = 3000\n", self.proxy.endpoint())
     }
 
     pub(super) fn environment(&self) -> Environment {

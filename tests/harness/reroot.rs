@@ -7,18 +7,56 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use strongroom_wire::custody::hex;
 
+use super::elsewhere::Environment;
 use super::pki::{text, vaultctl};
 use super::world::{deal_root, secret_file};
-use super::{Fault, Result, Root, World, because, eventually, passphrase_of};
+use super::{Fault, Hsm, Kms, Result, Root, World, because, eventually, passphrase_of};
 
 impl World {
+    /// Has vaultd reach the Root in force and the one to come from its next start on, and no other. An HSM or KMS that is
+    /// not there yet is brought.
+    ///
+    /// # Errors
+    /// When one cannot be brought, or the configuration not be written.
+    pub async fn reach(&mut self, now: Root, next: Root) -> Result<()> {
+        let (now, mut environment) = self.way_to(now, "root").await?;
+        let (next, more) = self.way_to(next, "root.next").await?;
+        environment.extend(more);
+        self.vault.set_roots(&now, &next, environment)
+    }
+
+    async fn way_to(&mut self, root: Root, table: &str) -> Result<(String, Environment)> {
+        match root {
+            Root::Hsm => {
+                let known = self.hsm.take().map_or_else(|| Hsm::make(&self.path().join("hsm")), Ok)?;
+                let hsm = self.hsm.insert(known);
+                Ok((hsm.lines(table)?, hsm.environment()))
+            }
+            Root::Kms => {
+                let known = match self.kms.take() {
+                    Some(known) => known,
+                    None => Kms::start(self.path()).await?,
+                };
+                let kms = self.kms.insert(known);
+                Ok((kms.lines(table), kms.environment()))
+            }
+            Root::Dev | Root::Custodians(..) => Ok((String::new(), Vec::new())),
+        }
+    }
+
     /// Makes a Root to come in `next`, where vaultd's configuration names it. Answers the SHA-256 of its root.json.
     ///
     /// # Errors
     /// When `vaultctl` refuses.
     pub fn next_root(&self, root: Root) -> Result<String> {
         self.clear_next()?;
-        deal_root(&self.path().join("next"), root, Some(&self.path().join("root/root.json")))?;
+        let (next, before) = (self.path().join("next"), self.path().join("root/root.json"));
+        let successor = ["--for", text(&before)?];
+        match (root, &self.hsm, &self.kms) {
+            (Root::Hsm, Some(hsm), _) => drop(hsm.init(&next, &successor)?),
+            (Root::Kms, _, Some(kms)) => drop(kms.init(&kms.key()?, &next, &successor)?),
+            _ => deal_root(&next, root, Some(&before))?,
+        }
         let json = std::fs::read(self.path().join("next/root.json")).map_err(because("the next root.json"))?;
         Ok(hex(&Sha256::digest(json).into()))
     }

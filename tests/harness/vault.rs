@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use strongroom_wire::Scope;
 
+use super::elsewhere::Environment;
 use super::pki::identity;
 use super::{Binary, Client, Credentials, Pki, Process, Result, because, binary_path};
 
@@ -252,6 +253,20 @@ impl Vault {
         fs::write(&path, change(&text)).map_err(because(CONFIG))
     }
 
+    /// Has it reach other Roots from its next start on: what stands below `[root]` and below `[root.next]`, and more variables
+    /// of its environment.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read or written.
+    pub(super) fn set_roots(&mut self, lines: &str, next_lines: &str, environment: Environment) -> Result<()> {
+        self.plan.environment = environment;
+        self.edit_configuration(|text| {
+            let (before, rest) = text.split_once("[root]\n").unwrap_or((text, ""));
+            let after = rest.split_once("[store]\n").map_or("", |(_, after)| after);
+            format!("{before}{}[store]\n{after}", roots("", lines, next_lines))
+        })
+    }
+
     /// Writes another policy and has it looked at (SIGHUP); it takes effect when two people agreed on it.
     ///
     /// # Errors
@@ -348,18 +363,24 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
         "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\n\
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
-         [root]\nfile = \"root/root.json\"\n{dev}{}\n\
-         [root.next]\nfile = \"next/root.json\"\ndev_key = \"next/dev-root.key\"\n\n\
-         [store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
+         {}[store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
          [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
         at.intake,
         at.release,
         at.admin,
         plan.keep_alive_seconds,
         pki.ca().display(),
-        plan.root_lines,
+        roots(dev, &plan.root_lines, ""),
         plan.sweep_seconds,
         plan.intake_requests_per_minute,
+    )
+}
+
+/// `[root]` and `[root.next]`, with more lines below each.
+fn roots(dev: &str, lines: &str, next_lines: &str) -> String {
+    format!(
+        "[root]\nfile = \"root/root.json\"\nprobe_seconds = 1\n{dev}{lines}\n\
+         [root.next]\nfile = \"next/root.json\"\ndev_key = \"next/dev-root.key\"\n{next_lines}\n"
     )
 }
 

@@ -126,11 +126,11 @@ impl World {
         let kms = if plan.root == Root::Kms { Some(Kms::start(&path).await?) } else { None };
         if let Some(hsm) = &hsm {
             hsm.init(&path.join("root"), &[])?;
-            (wanted.root_lines, wanted.environment) = (hsm.lines()?, hsm.environment());
+            (wanted.root_lines, wanted.environment) = (hsm.lines("root")?, hsm.environment());
         }
         if let Some(kms) = &kms {
             kms.init(&kms.key()?, &path.join("root"), &[])?;
-            (wanted.root_lines, wanted.environment) = (kms.lines(), kms.environment());
+            (wanted.root_lines, wanted.environment) = (kms.lines("root"), kms.environment());
         }
         let psp = if plan.payments { Some(Psp::start(path.clone(), &pki, &server).await?) } else { None };
         if let Some(psp) = &psp {

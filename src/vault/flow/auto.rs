@@ -12,7 +12,7 @@ use strongroom_wire::entry::OwnAct;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{Asker, FlowError, Vault, unseal};
+use super::{Asker, FlowError, Vault, reroot, unseal};
 use crate::audit::Own;
 use crate::policy::{Note, Unseal};
 use crate::telemetry::log;
@@ -119,7 +119,8 @@ async fn reach_anew(vault: &Arc<Vault>) -> Result<(), FlowError> {
             *current = Arc::new(root);
             drop(held);
             note(vault, None).await;
-            Ok(())
+            // A change to another Root stopped when this one was lost.
+            reroot::resume(vault).await
         }
         Err(error) => {
             if let FlowError::Root(why) = error {
@@ -214,7 +215,10 @@ async fn attempt(vault: &Arc<Vault>) -> Result<(), FlowError> {
 /// Asks a Root that is in use for a small thing.
 async fn probe(vault: &Arc<Vault>) {
     let Ok(root) = vault.root.get().await else { return };
-    note(vault, root.probe().await.err()).await;
+    let fault = root.probe().await.err();
+    // If another Root came into force meanwhile, this says nothing of it. The lock is kept, so that none comes before it is noted.
+    let Ok(_held) = vault.root.still(&root).await else { return };
+    note(vault, fault).await;
 }
 
 /// Says and records a change for the worse or the better.
@@ -245,7 +249,18 @@ const OPEN: UnsealProgress = UnsealProgress { phase: Phase::Unsealed, shares_giv
 
 #[cfg(test)]
 mod tests {
+    use super::super::rig::{Rig, officer};
     use super::*;
+
+    #[actix_web::test]
+    async fn a_seal_from_the_time_of_an_hsm_does_not_lock_out_who_holds_the_root_now() {
+        let rig = Rig::new().await;
+        rig.vault.store.set_stays_sealed(true).await.unwrap();
+        rig.vault.root.reach.stays_sealed.store(true, Ordering::SeqCst);
+        unseal::seal(&rig.vault, &officer("alice")).await.unwrap();
+        unseal::by_itself(&rig.vault).await.unwrap();
+        assert!(rig.vault.barrier.is_unsealed());
+    }
 
     #[test]
     fn only_an_empty_body_or_the_wish_itself_asks_for_the_hsm() {

@@ -99,7 +99,8 @@ pub(super) async fn begin(vault: &Arc<Vault>, _: &Agreed, asked: &ChangeRootRequ
     Ok("begun; `vaultctl root status --watch` shows how far it is".to_owned())
 }
 
-/// After an unseal, and when the Root to come is here: a change that is not over goes on by itself.
+/// After an unseal, and when the Root to come is here: a change that is not over goes on by itself. Where an HSM or KMS does
+/// not answer it is tried again.
 ///
 /// # Errors
 /// Those of policy, the audit log and the store. A Root to come that is not here is none.
@@ -111,7 +112,7 @@ pub(super) async fn resume(vault: &Arc<Vault>) -> Result<(), FlowError> {
     let next = match vault.root.next().await {
         Ok(next) if next.descriptor().sum() == row.to => next,
         Ok(_) => return stop(vault, row, &FlowError::Conflict("[root.next] file is another root.json now")).await,
-        Err(why) => return stop(vault, row, &why).await,
+        Err(why) => return wait(vault, row, &why).await,
     };
     // The row is not signed, the act is: whoever can write to the store must not begin what nobody agreed on.
     let to = hex(&row.to);
@@ -120,12 +121,36 @@ pub(super) async fn resume(vault: &Arc<Vault>) -> Result<(), FlowError> {
         return stop(vault, row, &FlowError::Conflict(why)).await;
     }
     let current = vault.root.get().await?;
-    row.rewraps = !current.is_of(next.descriptor()).await?;
+    row.rewraps = match current.is_of(next.descriptor()).await {
+        Ok(same) => !same,
+        Err(why) => return wait(vault, row, &why.into()).await,
+    };
     let asker = Asker { who: Principal::Vault, tenant: None, request: RequestId::fresh(), origin: None, key: None };
     let permit = vault.permit_unsealed::<ChangeRoot>(&asker, (), Note::words("resume")).await?;
     let _resumed = vault.warrant(permit).await?;
     go_on(vault, row, current, next);
     Ok(())
+}
+
+/// Stops, and takes the change up again later if what is in its way may pass.
+async fn wait(vault: &Arc<Vault>, row: RootChangeRow, why: &FlowError) -> Result<(), FlowError> {
+    stop(vault, row, why).await?;
+    if may_pass(why) {
+        // Neither is held by it: a vault that is sealed or ends meanwhile forgets its Root at once.
+        let (holder, current) = (Arc::downgrade(vault), Arc::downgrade(&vault.root.get().await?));
+        actix_web::rt::spawn(async move {
+            actix_web::rt::time::sleep(AGAIN).await;
+            let (Some(vault), true) = (holder.upgrade(), current.strong_count() > 0) else { return };
+            if resume(&vault).await.is_err() {
+                log::error("the change of the root could not be taken up: see `vaultctl root status`", &[]);
+            }
+        });
+    }
+    Ok(())
+}
+
+fn may_pass(error: &FlowError) -> bool {
+    matches!(error, FlowError::Root(why) if why.may_pass())
 }
 
 pub(super) async fn open_change(vault: &Vault) -> Result<Option<RootChangeRow>, FlowError> {
@@ -155,10 +180,11 @@ fn go_on(vault: &Arc<Vault>, asked: RootChangeRow, current: Arc<Root>, next: Arc
             };
             vault.root.tell(&row);
             let Err(error) = run(&vault, &mut row, &current, &next).await else { break };
+            // What is worked on is what the status says, and until it is tried again that is why it waits.
+            vault.root.tell(&stopped(row.clone(), &error));
             // If this cannot be written either, the row still says that it runs, and the next unseal takes it up.
             let _ = stop(&vault, row, &error).await;
-            let may_pass = matches!(error, FlowError::Root(why) if why.may_pass());
-            if !may_pass || pause(&vault, &current, AGAIN).await.is_err() {
+            if !may_pass(&error) || pause(&vault, &current, AGAIN).await.is_err() {
                 break;
             }
         }
@@ -178,12 +204,14 @@ async fn pause(vault: &Vault, current: &Arc<Root>, time: Duration) -> Result<(),
     }
 }
 
-async fn stop(vault: &Vault, mut row: RootChangeRow, why: &FlowError) -> Result<(), FlowError> {
+async fn stop(vault: &Vault, row: RootChangeRow, why: &FlowError) -> Result<(), FlowError> {
     log::warn("the change of the root waits: see `vaultctl root status`", &[("done", &row.done), ("keys", &row.total)]);
-    row.state = RootChangeState::Stopped;
-    row.fault = Some(why.to_string());
-    vault.store.note_root_change(row).await?;
+    vault.store.note_root_change(stopped(row, why)).await?;
     Ok(())
+}
+
+fn stopped(row: RootChangeRow, why: &FlowError) -> RootChangeRow {
+    RootChangeRow { state: RootChangeState::Stopped, fault: Some(why.to_string()), ..row }
 }
 
 async fn run(vault: &Vault, row: &mut RootChangeRow, current: &Arc<Root>, next: &Arc<Root>) -> Result<(), FlowError> {

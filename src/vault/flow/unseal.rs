@@ -76,8 +76,9 @@ pub async fn seal(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowEr
     let _sealed = vault.warrant(permit).await?;
     // One more checkpoint while there is a key, so that the last entries are covered. Sealing goes on without it.
     let _ = vault.audit.checkpoint().await;
-    auto::stay_sealed(vault).await;
     let mut held = vault.root.held.lock().await;
+    // Under the lock, so that it is known whether the Root opens by itself: another one may be coming into force.
+    auto::stay_sealed(vault).await;
     vault.audit.detach();
     vault.barrier.seal_now();
     *held = None;
@@ -101,8 +102,9 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
     if vault.barrier.is_unsealed() {
         return Err(FlowError::Conflict("the vault is unsealed already"));
     }
-    // An operator may have sealed the vault while the HSM or KMS was being asked.
-    if vault.root.reach.stays_sealed() {
+    // An operator may have sealed the vault while the HSM or KMS was being asked. Custodians who bring their shares are
+    // asked by somebody, whatever was said while the Root was in an HSM or KMS.
+    if root.kind().opens_by_itself() && vault.root.reach.stays_sealed() {
         return Err(FlowError::Sealed);
     }
     let root = Arc::new(root);
