@@ -31,7 +31,8 @@ pub(crate) struct List {
 
 /// Ask for a retired term of a tenant's key to be destroyed; a second person approves it
 ///
-/// Refused while the term is in use, a record is on it, or something may still be asked for under it. Copies of the database from before still hold the wrapped key.
+/// Refused while the term is in use, a record is on it, or something may still be asked for under it. Copies of the database
+/// from before still hold the wrapped key.
 #[derive(Args)]
 #[command(after_help = "\
 Example:

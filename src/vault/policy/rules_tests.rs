@@ -21,7 +21,7 @@ fn scopes_fit_their_bits() {
 #[test]
 fn the_documented_example_is_a_policy() {
     let rules = Rules::parse(include_str!("../policy.example.toml")).unwrap();
-    assert_eq!(rules.len(), 7);
+    assert_eq!(rules.len(), 8);
     let main = Identity::parse("spiffe://strongroom/orchestrator/main").unwrap();
     assert!(rules.into_grants()[&main].holds(Scope::Reveal));
 }
