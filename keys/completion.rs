@@ -1,10 +1,9 @@
 //! The signed statement that a rotation left nothing on an older term of a tenant's key.
 
 use strongroom_wire::TenantId;
-use strongroom_wire::admin::{KeyPurpose, rfc3339_ms};
+use strongroom_wire::admin::KeyPurpose;
 
-use crate::note::{self, BadNote};
-use crate::sign::{PublicKey, Signer};
+use crate::note::{Statement, at, moment};
 
 /// A rotation that is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,33 +20,18 @@ pub struct Completion {
     pub at_ms: u64,
 }
 
-impl Completion {
-    /// The signed note, six lines and the signature:
-    ///
-    /// ```text
-    /// strongroom-completion/1
-    /// key kek
-    /// tenant acme
-    /// term 4: 0 records on older terms
-    /// moved 120000
-    /// at 2025-11-24T16:00:00.123Z (1764000000123)
-    /// ```
-    #[must_use]
-    pub fn sign(&self, signer: &Signer) -> String {
-        note::sign(&self.text(), signer)
-    }
-
-    /// Reads and checks a signed completion.
-    ///
-    /// # Errors
-    /// [`BadNote`] for any other form or a wrong signature.
-    pub fn open(text: &str, key: &PublicKey) -> Result<Self, BadNote> {
-        let text = note::open(text, key)?;
-        Self::read(text).filter(|read| read.text() == text).ok_or(BadNote::Form)
-    }
-
-    /// The first line of such a note.
-    pub const HEAD: &'static str = "strongroom-completion/1";
+/// The signed note, six lines and the signature:
+///
+/// ```text
+/// strongroom-completion/1
+/// key kek
+/// tenant acme
+/// term 4: 0 records on older terms
+/// moved 120000
+/// at 2025-11-24T16:00:00.123Z (1764000000123)
+/// ```
+impl Statement for Completion {
+    const HEAD: &'static str = "strongroom-completion/1";
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
@@ -55,7 +39,7 @@ impl Completion {
         let tenant = lines.next()?.strip_prefix("tenant ")?.parse().ok()?;
         let term = lines.next()?.strip_prefix("term ")?.split_once(':')?.0.parse().ok()?;
         let moved = lines.next()?.strip_prefix("moved ")?.parse().ok()?;
-        let at_ms = lines.next()?.split_once('(')?.1.strip_suffix(')')?.parse().ok()?;
+        let at_ms = moment(lines.next()?)?;
         Some(Self { key, tenant, term, moved, at_ms })
     }
 
@@ -67,9 +51,9 @@ impl Completion {
             _ => "records",
         };
         format!(
-            "{}\nkey {key}\ntenant {tenant}\nterm {term}: 0 {what} on older terms\nmoved {moved}\nat {} ({at_ms})\n",
+            "{}\nkey {key}\ntenant {tenant}\nterm {term}: 0 {what} on older terms\nmoved {moved}\n{}\n",
             Self::HEAD,
-            rfc3339_ms(*at_ms)
+            at(*at_ms)
         )
     }
 }
@@ -78,7 +62,8 @@ impl Completion {
 mod tests {
     use super::*;
     use crate::key::Key;
-    use crate::note::Checkpoint;
+    use crate::note::{self, BadNote, Checkpoint};
+    use crate::sign::Signer;
 
     #[test]
     fn a_completion_reads_what_it_writes_and_is_no_checkpoint() {

@@ -1,10 +1,9 @@
 //! The signed statements that a key was destroyed, and that a tenant was shredded.
 
 use strongroom_wire::TenantId;
-use strongroom_wire::admin::{KeyPurpose, rfc3339_ms};
+use strongroom_wire::admin::KeyPurpose;
 
-use crate::note::{self, BadNote};
-use crate::sign::{PublicKey, Signer};
+use crate::note::{Statement, at, moment};
 
 /// A term of a key that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,31 +18,16 @@ pub struct Destruction {
     pub at_ms: u64,
 }
 
-impl Destruction {
-    /// The first line of the note.
-    pub const HEAD: &str = "strongroom-destruction/1";
-
-    /// The signed note, four lines and the signature; the tenant of the vault's own keys is `-`:
-    ///
-    /// ```text
-    /// strongroom-destruction/1
-    /// tenant acme
-    /// kek term 1 destroyed: 0 records on it or on older terms
-    /// at 2025-11-24T16:00:00.123Z (1764000000123)
-    /// ```
-    #[must_use]
-    pub fn sign(&self, signer: &Signer) -> String {
-        note::sign(&self.text(), signer)
-    }
-
-    /// Reads and checks a signed destruction.
-    ///
-    /// # Errors
-    /// [`BadNote`] for any other form or a wrong signature.
-    pub fn open(text: &str, key: &PublicKey) -> Result<Self, BadNote> {
-        let text = note::open(text, key)?;
-        Self::read(text).filter(|read| read.text() == text).ok_or(BadNote::Form)
-    }
+/// The signed note, four lines and the signature; the tenant of the vault's own keys is `-`:
+///
+/// ```text
+/// strongroom-destruction/1
+/// tenant acme
+/// kek term 1 destroyed: 0 records on it or on older terms
+/// at 2025-11-24T16:00:00.123Z (1764000000123)
+/// ```
+impl Statement for Destruction {
+    const HEAD: &'static str = "strongroom-destruction/1";
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
@@ -52,20 +36,18 @@ impl Destruction {
             name => Some(name.parse().ok()?),
         };
         let (purpose, rest) = lines.next()?.split_once(" term ")?;
-        let purpose = PURPOSES.into_iter().find(|known| word(*known) == purpose)?;
         let term = rest.split_once(' ')?.0.parse().ok()?;
-        Some(Self { purpose, tenant, term, at_ms: moment(lines.next()?)? })
+        Some(Self { purpose: purpose.parse().ok()?, tenant, term, at_ms: moment(lines.next()?)? })
     }
 
     fn text(&self) -> String {
         let tenant = self.tenant.as_ref().map_or("-", TenantId::as_str);
         format!(
-            "{}\ntenant {tenant}\n{} term {} destroyed: 0 records on it or on older terms\nat {} ({})\n",
+            "{}\ntenant {tenant}\n{} term {} destroyed: 0 records on it or on older terms\n{}\n",
             Self::HEAD,
-            word(self.purpose),
+            self.purpose,
             self.term,
-            rfc3339_ms(self.at_ms),
-            self.at_ms
+            at(self.at_ms)
         )
     }
 }
@@ -81,31 +63,16 @@ pub struct Shredding {
     pub at_ms: u64,
 }
 
-impl Shredding {
-    /// The first line of the note.
-    pub const HEAD: &str = "strongroom-shredding/1";
-
-    /// The signed note, four lines and the signature:
-    ///
-    /// ```text
-    /// strongroom-shredding/1
-    /// tenant acme
-    /// keys destroyed 4
-    /// at 2025-11-24T16:00:00.123Z (1764000000123)
-    /// ```
-    #[must_use]
-    pub fn sign(&self, signer: &Signer) -> String {
-        note::sign(&self.text(), signer)
-    }
-
-    /// Reads and checks a signed shredding.
-    ///
-    /// # Errors
-    /// [`BadNote`] for any other form or a wrong signature.
-    pub fn open(text: &str, key: &PublicKey) -> Result<Self, BadNote> {
-        let text = note::open(text, key)?;
-        Self::read(text).filter(|read| read.text() == text).ok_or(BadNote::Form)
-    }
+/// The signed note, four lines and the signature:
+///
+/// ```text
+/// strongroom-shredding/1
+/// tenant acme
+/// keys destroyed 4
+/// at 2025-11-24T16:00:00.123Z (1764000000123)
+/// ```
+impl Statement for Shredding {
+    const HEAD: &'static str = "strongroom-shredding/1";
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
@@ -116,33 +83,17 @@ impl Shredding {
 
     fn text(&self) -> String {
         let Self { tenant, keys, at_ms } = self;
-        format!("{}\ntenant {tenant}\nkeys destroyed {keys}\nat {} ({at_ms})\n", Self::HEAD, rfc3339_ms(*at_ms))
+        format!("{}\ntenant {tenant}\nkeys destroyed {keys}\n{}\n", Self::HEAD, at(*at_ms))
     }
 }
-
-/// The number in `at 2025-11-24T16:00:00.123Z (1764000000123)`.
-fn moment(line: &str) -> Option<u64> {
-    line.split_once('(')?.1.strip_suffix(')')?.parse().ok()
-}
-
-fn word(purpose: KeyPurpose) -> &'static str {
-    match purpose {
-        KeyPurpose::Kek => "kek",
-        KeyPurpose::Fingerprint => "fingerprint",
-        KeyPurpose::Session => "session",
-        KeyPurpose::Sign => "sign",
-        KeyPurpose::Intake => "intake",
-    }
-}
-
-const PURPOSES: [KeyPurpose; 5] =
-    [KeyPurpose::Kek, KeyPurpose::Fingerprint, KeyPurpose::Session, KeyPurpose::Sign, KeyPurpose::Intake];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::completion::Completion;
     use crate::key::Key;
+    use crate::note::BadNote;
+    use crate::sign::Signer;
 
     fn signer() -> Signer {
         Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap()

@@ -10,12 +10,11 @@ use age::stream::StreamWriter;
 use age::x25519::Recipient;
 use sha2::{Digest as _, Sha256};
 use strongroom_wire::TenantId;
-use strongroom_wire::admin::rfc3339_ms;
 use strongroom_wire::export::ExportRecipient;
+use strongroom_wire::hex::{hex, unhex};
 use uuid::Uuid;
 
-use crate::note::{self, BadNote};
-use crate::sign::{PublicKey, Signer};
+use crate::note::{Statement, at, moment};
 
 /// The recipient has the form of a public key and is none: a letter of it is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -127,34 +126,19 @@ impl Write for Sink {
     }
 }
 
-impl ExportNote {
-    /// The first line of the note.
-    pub const HEAD: &str = "strongroom-export/1";
-
-    /// The signed note, seven lines and the signature; the tenant of an export of all is `*`:
-    ///
-    /// ```text
-    /// strongroom-export/1
-    /// vault 0198f0c2-a1b2-4c3d-8e4f-5a6b7c8d9e0f
-    /// tenant acme
-    /// recipient age1...
-    /// cards 120000 failed 0
-    /// sha256 9f86...
-    /// at 2025-11-24T16:00:00.123Z (1764000000123)
-    /// ```
-    #[must_use]
-    pub fn sign(&self, signer: &Signer) -> String {
-        note::sign(&self.text(), signer)
-    }
-
-    /// Reads and checks a signed note.
-    ///
-    /// # Errors
-    /// [`BadNote`] for any other form or a wrong signature.
-    pub fn open(text: &str, key: &PublicKey) -> Result<Self, BadNote> {
-        let text = note::open(text, key)?;
-        Self::read(text).filter(|read| read.text() == text).ok_or(BadNote::Form)
-    }
+/// The signed note, seven lines and the signature; the tenant of an export of all is `*`:
+///
+/// ```text
+/// strongroom-export/1
+/// vault 0198f0c2-a1b2-4c3d-8e4f-5a6b7c8d9e0f
+/// tenant acme
+/// recipient age1...
+/// cards 120000 failed 0
+/// sha256 9f86...
+/// at 2025-11-24T16:00:00.123Z (1764000000123)
+/// ```
+impl Statement for ExportNote {
+    const HEAD: &'static str = "strongroom-export/1";
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
@@ -165,12 +149,8 @@ impl ExportNote {
         };
         let recipient = lines.next()?.strip_prefix("recipient ")?.parse().ok()?;
         let (cards, failed) = lines.next()?.strip_prefix("cards ")?.split_once(" failed ")?;
-        let hex = lines.next()?.strip_prefix("sha256 ")?;
-        let mut sha256 = [0; 32];
-        for (place, byte) in sha256.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(hex.get(2 * place..2 * place + 2)?, 16).ok()?;
-        }
-        let at_ms = lines.next()?.split_once('(')?.1.strip_suffix(')')?.parse().ok()?;
+        let sha256 = unhex(lines.next()?.strip_prefix("sha256 ")?)?;
+        let at_ms = moment(lines.next()?)?;
         let (cards, failed) = (cards.parse().ok()?, failed.parse().ok()?);
         Some(Self { vault_id, tenant, recipient, cards, failed, sha256, at_ms })
     }
@@ -178,11 +158,11 @@ impl ExportNote {
     fn text(&self) -> String {
         let Self { vault_id, tenant, recipient, cards, failed, sha256, at_ms } = self;
         let tenant = tenant.as_ref().map_or("*", TenantId::as_str);
-        let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         format!(
-            "{}\nvault {vault_id}\ntenant {tenant}\nrecipient {recipient}\ncards {cards} failed {failed}\nsha256 {hex}\nat {} ({at_ms})\n",
+            "{}\nvault {vault_id}\ntenant {tenant}\nrecipient {recipient}\ncards {cards} failed {failed}\nsha256 {}\n{}\n",
             Self::HEAD,
-            rfc3339_ms(*at_ms)
+            hex(sha256),
+            at(*at_ms)
         )
     }
 }
@@ -193,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::Key;
+    use crate::sign::Signer;
 
     fn somebody() -> (age::x25519::Identity, ExportRecipient) {
         let identity = age::x25519::Identity::generate();

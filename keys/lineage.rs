@@ -1,10 +1,8 @@
 //! The Sign keys of one log, one after the other. Each is named by the one before it in a handover, so that whoever trusts
 //! the first can follow to the newest without asking anybody.
 
-use strongroom_wire::admin::rfc3339_ms;
-
-use crate::note::{self, BadNote, Checkpoint};
-use crate::sign::{PublicKey, Signer};
+use crate::note::{self, BadNote, Checkpoint, Statement, at, moment};
+use crate::sign::PublicKey;
 
 /// The statement of a Sign key that another takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,47 +21,40 @@ pub struct Handover {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lineage(Vec<(PublicKey, u64)>);
 
-impl Handover {
-    /// The note, signed by the key that goes, five lines and the signature:
-    ///
-    /// ```text
-    /// strongroom-handover/1
-    /// term 2
-    /// key strongroom/0198...+c74f20a3+ARpc2Q...
-    /// from entry 1234
-    /// at 2025-11-24T16:00:00.123Z (1764000000123)
-    /// ```
-    #[must_use]
-    pub fn sign(&self, old: &Signer) -> String {
-        note::sign(&self.text(), old)
-    }
-
-    /// Reads and checks the handover that `old` signed.
-    ///
-    /// # Errors
-    /// [`BadNote`] for any other form, a key of another log, or a wrong signature.
-    pub fn open(text: &str, old: &PublicKey) -> Result<Self, BadNote> {
-        let text = note::open(text, old)?;
-        let read = Self::read(text).filter(|read| read.text() == text && read.key.name() == old.name());
-        read.ok_or(BadNote::Form)
-    }
-
-    /// The first line of such a note.
-    pub const HEAD: &'static str = "strongroom-handover/1";
+/// The note, signed by the key that goes, five lines and the signature:
+///
+/// ```text
+/// strongroom-handover/1
+/// term 2
+/// key strongroom/0198...+c74f20a3+ARpc2Q...
+/// from entry 1234
+/// at 2025-11-24T16:00:00.123Z (1764000000123)
+/// ```
+impl Statement for Handover {
+    const HEAD: &'static str = "strongroom-handover/1";
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
         let term = lines.next()?.strip_prefix("term ")?.parse().ok()?;
         let key = lines.next()?.strip_prefix("key ")?.parse().ok()?;
         let from_entry = lines.next()?.strip_prefix("from entry ")?.parse().ok()?;
-        let at_ms = lines.next()?.split_once('(')?.1.strip_suffix(')')?.parse().ok()?;
+        let at_ms = moment(lines.next()?)?;
         Some(Self { term, key, from_entry, at_ms })
     }
 
     fn text(&self) -> String {
         let Self { term, key, from_entry, at_ms } = self;
-        let at = rfc3339_ms(*at_ms);
-        format!("{}\nterm {term}\nkey {key}\nfrom entry {from_entry}\nat {at} ({at_ms})\n", Self::HEAD)
+        format!("{}\nterm {term}\nkey {key}\nfrom entry {from_entry}\n{}\n", Self::HEAD, at(*at_ms))
+    }
+
+    /// Reads and checks the handover that `old` signed.
+    ///
+    /// # Errors
+    /// [`BadNote`] for any other form, a key of another log, or a wrong signature.
+    fn open(text: &str, old: &PublicKey) -> Result<Self, BadNote> {
+        let text = note::open(text, old)?;
+        let read = Self::read(text).filter(|read| read.text() == text && read.key.name() == old.name());
+        read.ok_or(BadNote::Form)
     }
 }
 
@@ -157,6 +148,7 @@ impl Lineage {
 mod tests {
     use super::*;
     use crate::key::Key;
+    use crate::sign::Signer;
 
     fn signer() -> Signer {
         Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap()

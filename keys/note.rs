@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use strongroom_wire::admin::rfc3339_ms;
 use strongroom_wire::limits;
 
 use crate::Unauthentic;
@@ -29,6 +30,45 @@ pub enum BadNote {
     /// A line claims to be the expected key's and is not.
     #[error("the signature is wrong")]
     Signature,
+}
+
+/// Something that the vault says in a few lines and signs. The first line names the kind, so that no statement passes for
+/// one of another kind, and there is one text for each statement.
+pub trait Statement: Sized {
+    /// The first line.
+    const HEAD: &'static str;
+
+    /// What a text says, whose first line is not looked at; `None` for what has another form.
+    fn read(text: &str) -> Option<Self>;
+
+    /// Its lines, the first included.
+    fn text(&self) -> String;
+
+    /// The signed note.
+    #[must_use]
+    fn sign(&self, signer: &Signer) -> String {
+        sign(&self.text(), signer)
+    }
+
+    /// Reads and checks a signed note.
+    ///
+    /// # Errors
+    /// [`BadNote`] for any other form or a wrong signature.
+    fn open(note: &str, key: &PublicKey) -> Result<Self, BadNote> {
+        let text = open(note, key)?;
+        // Writing it again leaves one form: no other first line, sign, leading zero or line ending slips through.
+        Self::read(text).filter(|read| read.text() == text).ok_or(BadNote::Form)
+    }
+}
+
+/// The last line of a statement: `at 2025-11-24T16:00:00.123Z (1764000000123)`.
+pub(crate) fn at(at_ms: u64) -> String {
+    format!("at {} ({at_ms})", rfc3339_ms(at_ms))
+}
+
+/// The number in what [`at`] wrote.
+pub(crate) fn moment(line: &str) -> Option<u64> {
+    line.split_once('(')?.1.strip_suffix(')')?.parse().ok()
 }
 
 impl Checkpoint {

@@ -1,11 +1,9 @@
 //! The signed statement that another root.json is in force, and that no key is left under the Root before.
 
-use strongroom_wire::admin::rfc3339_ms;
-use strongroom_wire::custody::{hex, unhex};
+use strongroom_wire::hex::{hex, unhex};
 use uuid::Uuid;
 
-use crate::note::{self, BadNote};
-use crate::sign::{PublicKey, Signer};
+use crate::note::{Statement, at, moment};
 
 /// A change of the Root, or of its division, that is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,35 +20,20 @@ pub struct Reroot {
     pub at_ms: u64,
 }
 
-impl Reroot {
-    /// The first line of the note.
-    pub const HEAD: &str = "strongroom-root-change/1";
-
-    /// The signed note, six lines and the signature:
-    ///
-    /// ```text
-    /// strongroom-root-change/1
-    /// vault 7f3c1d52-0a64-4f0e-9a57-3c2f6f0b8e11
-    /// from 64 hexadecimal digits
-    /// to 64 hexadecimal digits
-    /// rewrapped 120: 0 keys under the Root before
-    /// at 2025-11-24T16:00:00.123Z (1764000000123)
-    /// ```
-    ///
-    /// Where it is the same Root, the fifth line is `rewrapped none: the same Root in another division`.
-    #[must_use]
-    pub fn sign(&self, signer: &Signer) -> String {
-        note::sign(&self.text(), signer)
-    }
-
-    /// Reads and checks a signed note.
-    ///
-    /// # Errors
-    /// [`BadNote`] for any other form or a wrong signature.
-    pub fn open(text: &str, key: &PublicKey) -> Result<Self, BadNote> {
-        let text = note::open(text, key)?;
-        Self::read(text).filter(|read| read.text() == text).ok_or(BadNote::Form)
-    }
+/// The signed note, six lines and the signature:
+///
+/// ```text
+/// strongroom-root-change/1
+/// vault 7f3c1d52-0a64-4f0e-9a57-3c2f6f0b8e11
+/// from 64 hexadecimal digits
+/// to 64 hexadecimal digits
+/// rewrapped 120: 0 keys under the Root before
+/// at 2025-11-24T16:00:00.123Z (1764000000123)
+/// ```
+///
+/// Where it is the same Root, the fifth line is `rewrapped none: the same Root in another division`.
+impl Statement for Reroot {
+    const HEAD: &'static str = "strongroom-root-change/1";
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
@@ -61,7 +44,7 @@ impl Reroot {
             "none" => None,
             count => Some(count.parse().ok()?),
         };
-        let at_ms = lines.next()?.split_once('(')?.1.strip_suffix(')')?.parse().ok()?;
+        let at_ms = moment(lines.next()?)?;
         Some(Self { vault_id, from, to, rewrapped, at_ms })
     }
 
@@ -71,13 +54,12 @@ impl Reroot {
             None => "none: the same Root in another division".to_owned(),
         };
         format!(
-            "{}\nvault {}\nfrom {}\nto {}\nrewrapped {rewrapped}\nat {} ({})\n",
+            "{}\nvault {}\nfrom {}\nto {}\nrewrapped {rewrapped}\n{}\n",
             Self::HEAD,
             self.vault_id,
             hex(&self.from),
             hex(&self.to),
-            rfc3339_ms(self.at_ms),
-            self.at_ms
+            at(self.at_ms)
         )
     }
 }
@@ -87,6 +69,8 @@ mod tests {
     use super::*;
     use crate::completion::Completion;
     use crate::key::Key;
+    use crate::note::{self, BadNote};
+    use crate::sign::Signer;
 
     #[test]
     fn a_reroot_reads_what_it_writes_and_is_nothing_else() {

@@ -11,6 +11,7 @@ use rusqlite::{Connection as Db, OpenFlags};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use strongroom_wire::backup::{BackupFile, BackupMade, Verified, VerifyRequest};
+use strongroom_wire::hex::hex;
 use strongroom_wire::limits;
 
 use crate::audit;
@@ -175,7 +176,7 @@ fn check_file(folder: &Path, file: &BackupFile) -> Result<(), Failure> {
         bar.inc(count as u64);
     }
     bar.finish_and_clear();
-    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256: String = hex(&hash.finalize());
     if bytes == file.bytes && sha256 == file.sha256 {
         return Ok(());
     }

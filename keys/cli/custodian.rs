@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom_keys::duty::{DUTY, DUTY_VERSION};
 use strongroom_wire::Kind;
-use strongroom_wire::custody::{AcknowledgeRequest, Acknowledgement, Acknowledgements, hex};
+use strongroom_wire::custody::{AcknowledgeRequest, Acknowledgement, Acknowledgements};
+use strongroom_wire::hex::hex;
 
 use crate::client::{Connection, converse};
 use crate::deal::read_root;

@@ -8,11 +8,11 @@ use strongroom_keys::completion::Completion;
 use strongroom_keys::destruction::{Destruction, Shredding};
 use strongroom_keys::export::ExportNote;
 use strongroom_keys::lineage::Handover;
-use strongroom_keys::note::BadNote;
+use strongroom_keys::note::{BadNote, Statement as _};
 use strongroom_keys::reroot::Reroot;
 use strongroom_keys::sign::PublicKey;
 use strongroom_wire::admin::{KeyPurpose, rfc3339_ms};
-use strongroom_wire::custody::hex;
+use strongroom_wire::hex::hex;
 
 use crate::audit::{public_keys, read_small};
 use crate::failure::Failure;
@@ -126,14 +126,14 @@ fn read(kind: &str, note: &str, key: &PublicKey) -> Result<String, BadNote> {
         }
         ExportNote::HEAD => {
             let done = ExportNote::open(note, key)?;
-            let sha256: String = done.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
             Ok(format!(
-                "{}: {} cards exported to {}, {} could not be opened, at {}; SHA-256 of their lines {sha256}",
+                "{}: {} cards exported to {}, {} could not be opened, at {}; SHA-256 of their lines {}",
                 done.tenant.as_ref().map_or_else(|| "every tenant".to_owned(), ToString::to_string),
                 done.cards,
                 done.recipient,
                 done.failed,
-                rfc3339_ms(done.at_ms)
+                rfc3339_ms(done.at_ms),
+                hex(&done.sha256)
             ))
         }
         Reroot::HEAD => {

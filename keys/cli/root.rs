@@ -11,7 +11,8 @@ use strongroom_keys::share::write_submission;
 use strongroom_wire::Kind;
 use strongroom_wire::acts::PendingAct;
 use strongroom_wire::admin::RootKind;
-use strongroom_wire::custody::{ChangeRootRequest, NextRoot, RootChange, RootChangeState, RootInfo, RootStatus, hex};
+use strongroom_wire::custody::{ChangeRootRequest, NextRoot, RootChange, RootChangeState, RootInfo, RootStatus};
+use strongroom_wire::hex::hex;
 
 use crate::acts::say_act;
 use crate::client::{Client, Connection, converse};

@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 use super::place::{KmsKey, KmsSite};
 use super::{Home, Place, RootError};
+use strongroom_wire::hex::hex;
+
 use crate::aead::Unsealed;
 use crate::context::Part;
 
@@ -192,8 +194,7 @@ fn words(record: &[u8]) -> String {
     if is_word {
         return String::from_utf8_lossy(record).into_owned();
     }
-    let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("0x-{hex}")
+    format!("0x-{}", hex(record))
 }
 
 /// Longest ciphertext that KMS takes, in bytes.

@@ -9,8 +9,8 @@ use actix_web::rt;
 use strongroom_keys::note;
 use strongroom_keys::root::{self, Descriptor};
 use strongroom_wire::admin::RootKind;
-use strongroom_wire::custody::hex;
 use strongroom_wire::entry::{Act, Outcome, OwnAct};
+use strongroom_wire::hex::hex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsError};

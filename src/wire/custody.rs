@@ -1,6 +1,7 @@
 //! Custody on the admin listener: which Root is in force, which is to come, how far a change is, who acknowledged their
 //! duty.
 
+use crate::hex::hex;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::RootKind;
@@ -147,36 +148,5 @@ pub struct RootSum(pub [u8; 32]);
 impl std::fmt::Display for RootSum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&hex(&self.0))
-    }
-}
-
-/// 64 hexadecimal digits in lower case.
-#[must_use]
-pub fn hex(sum: &[u8; 32]) -> String {
-    sum.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What [`hex`] wrote; none for anything else.
-#[must_use]
-pub fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digits = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let mut sum = [0; 32];
-    for (place, byte) in sum.iter_mut().enumerate().filter(|_| digits) {
-        *byte = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    digits.then_some(sum)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sum_comes_back_from_its_text_alone() {
-        let sum: [u8; 32] = std::array::from_fn(|place| u8::try_from(place * 8).unwrap());
-        assert_eq!(unhex(&hex(&sum)), Some(sum));
-        for bad in ["", &hex(&sum)[1..], &hex(&sum).to_uppercase(), &hex(&sum).replace('0', "+"), &"ü".repeat(32)] {
-            assert_eq!(unhex(bad), None, "{bad}");
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use strongroom_wire::custody::hex;
+use strongroom_wire::hex::hex;
 
 use super::elsewhere::Environment;
 use super::pki::{text, vaultctl};
@@ -58,7 +58,7 @@ impl World {
             _ => deal_root(&next, root, Some(&before))?,
         }
         let json = std::fs::read(self.path().join("next/root.json")).map_err(because("the next root.json"))?;
-        Ok(hex(&Sha256::digest(json).into()))
+        Ok(hex(&Sha256::digest(json)))
     }
 
     /// Deals the Root anew: shares of `root` that are brought, other shares in `next`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use strongroom_keys::lineage::{Handover, Lineage};
+use strongroom_keys::note::Statement as _;
 use strongroom_wire::admin::HandoverList;
 use strongroom_wire::limits;
 

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use strongroom_wire::admin::rfc3339_ms;
+use strongroom_wire::hex::hex;
 use strongroom_wire::limits;
 
 use crate::failure::Failure;
@@ -71,7 +72,7 @@ pub(crate) fn output(path: &Path) -> Result<Output, Failure> {
 /// SHA-256 of a file of a ceremony, 64 hexadecimal digits.
 pub(crate) fn sha256(path: &Path) -> Result<String, Failure> {
     let bytes = file::read(path, limits::CEREMONY_BYTES_MAX)?;
-    Ok(Sha256::digest(&bytes[..]).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(&bytes[..])))
 }
 
 fn now() -> String {

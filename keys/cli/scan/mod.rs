@@ -1,7 +1,6 @@
 //! `vaultctl scan`: card numbers where they should not be, in files of any kind (PCI DSS 12.10.7).
 
 mod finder;
-mod published;
 mod search;
 
 use std::path::PathBuf;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
+use strongroom_wire::published::is_published;
 use walkdir::WalkDir;
 
 use super::finder::Finder;
-use super::published::is_published;
 use super::{Finding, Report, Unsearched};
 
 /// A search in progress.

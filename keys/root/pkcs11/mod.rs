@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 use super::place::{HsmKey, HsmSite};
 use super::{Home, Place, RootError};
+use strongroom_wire::hex::hex;
+
 use crate::aead::Unsealed;
 use line::{Fault, Line};
 use module::Module;
@@ -210,10 +212,6 @@ async fn bounded<T: Send + 'static>(
     };
     std::thread::Builder::new().name("hsm".into()).spawn(call).map_err(|_| RootError::Unavailable)?;
     timeout(site.timeout, answered).await.ok().and_then(Result::ok).ok_or(RootError::Unavailable)?
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Calls to a token at a time.

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use strongroom_wire::admin::rfc3339_ms;
 use strongroom_wire::certificate::{CertificateInfo, CertificateRole, RevocationListInfo};
+use strongroom_wire::hex::hex;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
@@ -33,14 +34,14 @@ pub(super) fn info(
         subject: parsed.subject().to_string(),
         names: names.iter().flat_map(|san| &san.value.general_names).filter_map(name_of).collect(),
         issuer: parsed.issuer().to_string(),
-        serial: hexadecimal(parsed.raw_serial()),
+        serial: hex(parsed.raw_serial()),
         key_algorithm,
         key_bits,
         signature_algorithm: signature_of(&parsed.signature_algorithm.algorithm.to_id_string()),
         not_before: time(&validity.not_before),
         not_after: time(&validity.not_after),
         days_left: days_left(until_s, now_s),
-        sha256: hexadecimal(&Sha256::digest(der)),
+        sha256: hex(&Sha256::digest(der)),
         pin: pin_text(&pin_of(&parsed)),
         last_seen: seen_s.and_then(|at| u64::try_from(at).ok()).map(|at| rfc3339_ms(at * 1000)),
     })
@@ -57,7 +58,7 @@ pub(super) fn list_info(der: &[u8], now_s: i64) -> Option<RevocationListInfo> {
         next_update: next.as_ref().map(time),
         days_left: next.as_ref().map(|next| days_left(next.timestamp(), now_s)),
         revoked: list.iter_revoked_certificates().count() as u64,
-        sha256: hexadecimal(&Sha256::digest(der)),
+        sha256: hex(&Sha256::digest(der)),
     })
 }
 
@@ -138,10 +139,6 @@ fn name_of(name: &GeneralName<'_>) -> Option<String> {
 
 fn time(at: &ASN1Time) -> String {
     u64::try_from(at.timestamp()).map_or_else(|_| "before 1970".to_owned(), |at| rfc3339_ms(at * 1000))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{RootKind, rfc3339_ms};
 use strongroom_wire::custody::{
     AcknowledgeRequest, Acknowledgement, Acknowledgements, NextRoot, RootChange, RootChangeState, RootInfo, RootStatus,
-    RootSum, hex, unhex,
+    RootSum,
 };
 use strongroom_wire::entry::Reason;
+use strongroom_wire::hex::{hex, unhex};
 
 use super::{Asker, FlowError, Vault, reroot};
 use crate::policy::{ChangeRoot, Note, ReadStatus, Unseal};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use strongroom_keys::destruction::Destruction;
+use strongroom_keys::note::Statement as _;
 use strongroom_wire::acts::DestroyKey;
 use strongroom_wire::admin::{KeyPurpose, KeyState, RotationState};
 use strongroom_wire::entry::{OwnAct, Subject};
@@ -16,7 +17,7 @@ use crate::store::{KeyChange, KeyName, KeyRow};
 
 /// What the log says about it.
 pub(super) fn about(key: &DestroyKey) -> Note {
-    Note::words("destroy").and(&word(key.purpose)).and(&"term").and(&key.term)
+    Note::words("destroy").and(&key.purpose.as_str()).and(&"term").and(&key.term)
 }
 
 /// Refuses what cannot be destroyed: a key that is not there, is in use, or has records on it.
@@ -107,16 +108,6 @@ const ANSWERS: &str =
     "answers of idempotency keys are still named by this term; they end a day after their requests: ask again then";
 const SESSIONS: &str =
     "client sessions of this term may still count; let the rotation of the session key come to its end first";
-
-fn word(purpose: KeyPurpose) -> &'static str {
-    match purpose {
-        KeyPurpose::Kek => "kek",
-        KeyPurpose::Fingerprint => "fingerprint",
-        KeyPurpose::Session => "session",
-        KeyPurpose::Sign => "sign",
-        KeyPurpose::Intake => "intake",
-    }
-}
 
 #[cfg(test)]
 #[path = "destroy_tests.rs"]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::Serialize;
 use strongroom_keys::export::{BadRecipient, ExportFault, ExportNote, Exporter, check as check_recipient};
+use strongroom_keys::note::Statement as _;
 use strongroom_wire::admin::rfc3339_ms;
 use strongroom_wire::entry::Reason;
 use strongroom_wire::export::ExportOrder;

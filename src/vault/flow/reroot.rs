@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use strongroom_keys::note::Statement as _;
 use strongroom_keys::reroot::Reroot;
 use strongroom_keys::root::Root;
 use strongroom_wire::RequestId;
 use strongroom_wire::acts::ActKind;
-use strongroom_wire::custody::{ChangeRootRequest, RootChangeState, RootSum, hex, unhex};
+use strongroom_wire::custody::{ChangeRootRequest, RootChangeState, RootSum};
 use strongroom_wire::entry::OwnAct;
+use strongroom_wire::hex::{hex, unhex};
 
 use super::acts::{self, Agreed};
 use super::{Asker, FlowError, Vault, keyring};

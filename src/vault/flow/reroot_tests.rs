@@ -3,7 +3,8 @@
 use strongroom_keys::reroot::Reroot;
 use strongroom_keys::root::{Descriptor, dev, found};
 use strongroom_wire::acts::{ActKind, ActState};
-use strongroom_wire::custody::{RootChange, hex};
+use strongroom_wire::custody::RootChange;
+use strongroom_wire::hex::hex;
 
 use super::super::rig::{Rig, acme, officer};
 use super::super::{acts, custody, tenant, unseal};

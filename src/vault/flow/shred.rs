@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use strongroom_keys::destruction::Shredding;
+use strongroom_keys::note::Statement as _;
 use strongroom_wire::TenantId;
 use strongroom_wire::entry::{OwnAct, Subject};
 

@@ -2,6 +2,7 @@
 
 use strongroom_keys::Key;
 use strongroom_keys::destruction::Destruction;
+use strongroom_keys::note::Statement as _;
 use strongroom_keys::sign::Signer;
 use strongroom_wire::acts::{ActKind, ActList, ActState, ChangePolicy, DestroyKey, PendingAct, SetRetention};
 use strongroom_wire::admin::{KeyPurpose, Reloaded};

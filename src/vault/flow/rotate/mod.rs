@@ -13,6 +13,7 @@ mod sign;
 use std::sync::Arc;
 
 use strongroom_keys::completion::Completion;
+use strongroom_keys::note::Statement as _;
 use strongroom_keys::{Key, Role, Root};
 use strongroom_wire::admin::{KeyPurpose, KeyState, RotateRequest, Rotation, RotationList, RotationState};
 use strongroom_wire::entry::{OwnAct, Reason, Subject};

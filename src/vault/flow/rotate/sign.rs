@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use strongroom_keys::SignRole;
 use strongroom_keys::lineage::Handover;
+use strongroom_keys::note::Statement as _;
 use strongroom_wire::admin::KeyState;
 
 use super::running::Run;
