@@ -102,6 +102,11 @@ impl Assembly {
         Root::check(&root, &self.descriptor).map(Step::Complete).map_err(|_| ShareRefused::WrongRoot)
     }
 
+    /// Takes the share that came last out again. Nothing is left to take after the one that was needed last.
+    pub fn take_back(&mut self) {
+        self.given.pop();
+    }
+
     /// Forgets every share that is in.
     pub fn abandon(&mut self) {
         self.given.clear();
@@ -201,6 +206,22 @@ mod tests {
         let late = 1_000 + limits::CEREMONY_TTL_S * 1000 + 1;
         assert_eq!(assembly.given(late - 1), 2);
         assert_eq!(waiting(assembly.give(shares.remove(0), "cleo", late)), 1);
+    }
+
+    #[test]
+    fn a_share_that_is_taken_back_can_be_given_again_and_the_others_stay() {
+        let (descriptor, shares) = found(5, 3).unwrap();
+        let mut assembly = Assembly::new(descriptor);
+        let mut shares = shares.into_iter();
+        let mut next = || shares.next().unwrap();
+        waiting(assembly.give(next(), "ada", 1));
+        waiting(assembly.give(next(), "ben", 2));
+        assembly.take_back();
+        assert_eq!(assembly.given(3), 1);
+        assert_eq!(waiting(assembly.give(next(), "ben", 4)), 2);
+        assert!(matches!(assembly.give(next(), "cleo", 5), Ok(Step::Complete(_))));
+        assembly.take_back();
+        assert_eq!(assembly.given(6), 0);
     }
 
     #[test]

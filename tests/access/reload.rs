@@ -162,6 +162,25 @@ async fn where_nobody_can_approve_the_way_out_is_said_and_recorded() {
 }
 
 #[tokio::test]
+async fn a_policy_of_before_a_new_beginning_that_is_put_back_seals_the_vault() {
+    let mut world = World::vault_only().await.unwrap();
+    // One that two people agreed on, which the log says is in force.
+    write_policy(&world, &standard_policy().without("monitor", "prometheus"));
+    assert_eq!(approve(&world, "bob", &asked(&world).await).await, 200);
+    world.vault.process().stop().await.unwrap();
+    let (value, note) = kept_policy(&world);
+    write_policy(&world, &standard_policy().without("orchestrator", "main"));
+    world.vault.edit_configuration(|text| text.replace("[policy]\n", "[policy]\nbegin_anew = true\n")).unwrap();
+    world.vault.restart().await.unwrap();
+    world.vault.process().stop().await.unwrap();
+    world.vault.edit_configuration(|text| text.replace("begin_anew = true\n", "")).unwrap();
+    world.vault.restart().await.unwrap();
+    officer(&world, "alice").get("/v1/keys").await.unwrap().must_be(200).unwrap();
+    put_policy_back(&mut world, value, note).await;
+    seals_itself(&world).await;
+}
+
+#[tokio::test]
 async fn a_policy_that_was_changed_or_removed_in_the_database_opens_nothing() {
     let mut world = World::vault_only().await.unwrap();
     for change in [
@@ -189,19 +208,33 @@ async fn a_policy_that_was_changed_or_removed_in_the_database_opens_nothing() {
 async fn a_signed_policy_of_an_earlier_day_that_is_put_back_seals_the_vault() {
     let mut world = World::vault_only().await.unwrap();
     world.vault.process().stop().await.unwrap();
-    let kept = |world: &World| rusqlite::Connection::open(world.vault.store_file()).unwrap();
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let (value, note): (Vec<u8>, String) =
-        kept(&world).query_row("SELECT value, note FROM kept WHERE name = 'policy'", [], read).unwrap();
+    let (value, note) = kept_policy(&world);
     world.vault.restart().await.unwrap();
     write_policy(&world, &standard_policy().without("orchestrator", "main"));
     assert_eq!(approve(&world, "bob", &asked(&world).await).await, 200);
+    put_policy_back(&mut world, value, note).await;
+    seals_itself(&world).await;
+}
+
+/// The row of the policy in force, of a vault that is stopped.
+fn kept_policy(world: &World) -> (Vec<u8>, String) {
+    let conn = rusqlite::Connection::open(world.vault.store_file()).unwrap();
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    conn.query_row("SELECT value, note FROM kept WHERE name = 'policy'", [], read).unwrap()
+}
+
+async fn put_policy_back(world: &mut World, value: Vec<u8>, note: String) {
     world.vault.process().stop().await.unwrap();
+    let conn = rusqlite::Connection::open(world.vault.store_file()).unwrap();
     let put = "UPDATE kept SET value = ?1, note = ?2 WHERE name = 'policy'";
-    assert_eq!(kept(&world).execute(put, rusqlite::params![value, note]).unwrap(), 1);
+    assert_eq!(conn.execute(put, rusqlite::params![value, note]).unwrap(), 1);
+    drop(conn);
     world.vault.restart().await.unwrap();
+}
+
+async fn seals_itself(world: &World) {
     eventually("the vault to seal itself", Duration::from_secs(10), || async {
-        let status = officer(&world, "alice").get("/v1/status").await?.expect(200)?;
+        let status = officer(world, "alice").get("/v1/status").await?.expect(200)?;
         Ok((status["phase"] == "sealed").then_some(()))
     })
     .await

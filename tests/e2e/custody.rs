@@ -1,8 +1,10 @@
 //! Custodians open the vault, and what happens to payments while it is closed.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
-use strongroom_tests::harness::{Root, Shop, World, WorldPlan, card, passphrase_of, with_card, word};
+use strongroom_tests::harness::{Root, Shop, World, WorldPlan, card, eventually, passphrase_of, with_card, word};
 
 use crate::ledger::{moved, moves};
 
@@ -82,6 +84,36 @@ async fn wrong_shares_are_refused_and_open_nothing() {
     world.hand_in(2, &passphrase_of(2)).unwrap();
     let status = world.security().await.unwrap().get("/v1/status").await.unwrap().expect(200).unwrap();
     assert_eq!(status["phase"], "unsealed");
+}
+
+#[tokio::test]
+async fn a_share_without_an_entry_is_not_in() {
+    let plan = WorldPlan { root: Root::Custodians(3, 2), ..WorldPlan::default() };
+    let world = World::start(plan).await.unwrap();
+    let phase = async || {
+        let status = world.security().await.unwrap().get("/v1/status").await.unwrap().expect(200).unwrap();
+        (status["phase"].as_str().unwrap().to_owned(), status["shares_given"].as_u64().unwrap())
+    };
+    // The duty is acknowledged with the first share, which is forgotten again.
+    world.hand_in(1, &passphrase_of(1)).unwrap();
+    let first = world.vault.admin(&world.pki, &world.credentials("custodian", "c1").unwrap()).unwrap();
+    first.send(reqwest::Method::DELETE, "/v1/unseal", None, &[]).await.unwrap().must_be(200).unwrap();
+    // Somebody else holds the log's file: vaultd can read it and not write.
+    let mut other = rusqlite::Connection::open(world.vault.audit_file()).unwrap();
+    let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    world.hand_in(1, &passphrase_of(1)).expect_err("a share was taken without an entry");
+    drop(held);
+    eventually("the log to heal", Duration::from_secs(20), || async {
+        Ok(first.get("/v1/status").await?.must_be(200).is_ok().then_some(()))
+    })
+    .await
+    .unwrap();
+    assert_eq!(phase().await, ("sealed".to_owned(), 0));
+    world.hand_in(2, &passphrase_of(2)).unwrap();
+    assert_eq!(phase().await, ("unsealing".to_owned(), 1));
+    // Asked again, as the refusal said, it is taken.
+    world.hand_in(1, &passphrase_of(1)).unwrap();
+    assert_eq!(phase().await.0, "unsealed");
 }
 
 #[tokio::test]

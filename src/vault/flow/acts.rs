@@ -22,7 +22,7 @@ use strongroom_wire::admin::rfc3339_ms;
 use strongroom_wire::entry::{OwnAct, Reason, Subject};
 use strongroom_wire::export::ExportOrder;
 use strongroom_wire::{ActId, Scope, limits};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Asker, FlowError, Vault, destroy, export, kept, policy_change, reroot, retention, shred};
 use crate::audit::Own;
@@ -36,6 +36,13 @@ use crate::telemetry::log;
 #[derive(Default)]
 pub(super) struct Acts {
     changing: Mutex<()>,
+}
+
+impl Acts {
+    /// For as long as it is held no act is done or changed.
+    pub(super) async fn still(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
 }
 
 /// Proof that two people agreed on an act and that both of their entries are durable. Only this file makes one.

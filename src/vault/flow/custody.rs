@@ -71,7 +71,11 @@ pub async fn give_next(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Re
     coming.ceremony = Some(ceremony);
     match step {
         Ok(step) => {
-            let _given = vault.warrant(permit).await?;
+            if let Err(error) = vault.warrant(permit).await {
+                // A share without an entry is not in.
+                coming.ceremony.iter_mut().for_each(Assembly::take_back);
+                return Err(error);
+            }
             let is_complete = match step {
                 Step::Waiting { .. } => false,
                 Step::Complete(root) => {
@@ -172,7 +176,13 @@ pub(super) async fn known_duty(
     acknowledges: Option<u32>,
 ) -> Result<(), FlowError> {
     let (who, sum) = (asker.who.who(), root.sum());
-    if vault.store.acknowledgements().await?.iter().any(|row| row.who == who && row.root == sum) {
+    if vault
+        .store
+        .acknowledgements()
+        .await?
+        .iter()
+        .any(|row| row.who == who && row.root == sum && row.duty == DUTY_VERSION)
+    {
         return Ok(());
     }
     match acknowledges {

@@ -35,6 +35,10 @@ pub async fn keep_keys(vault: &Arc<Vault>, every: Duration, automatic: bool) {
 /// Those of the audit log and the store; what was not done is done the next time.
 pub async fn look_after_keys(vault: &Arc<Vault>, automatic: bool) -> Result<(), FlowError> {
     let (periods, now_ms) = (*vault.barrier.periods(), vault.now_ms());
+    let is_stopped = |row: &&RotationRow| {
+        row.state == RotationState::Stopped && row.tenant.as_ref().is_none_or(|tenant| vault.barrier.has_tenant(tenant))
+    };
+    let stopped: Vec<Which> = vault.store.rotations().await?.iter().filter(is_stopped).map(Which::of).collect();
     let mut ripe = None;
     for (key, tenant, facts) in vault.barrier.key_facts() {
         let which = Which { key, tenant };
@@ -52,6 +56,7 @@ pub async fn look_after_keys(vault: &Arc<Vault>, automatic: bool) -> Result<(), 
         let at_ms = periods.next_term_ms(key, &facts, lot(&which, &facts)).filter(|at_ms| *at_ms <= now_ms);
         if let Some(at_ms) = at_ms
             && !rotate::runs(vault, &which)
+            && !stopped.contains(&which)
             && ripe.as_ref().is_none_or(|(earliest, _)| at_ms < *earliest)
         {
             ripe = Some((at_ms, which));
@@ -60,16 +65,12 @@ pub async fn look_after_keys(vault: &Arc<Vault>, automatic: bool) -> Result<(), 
     if !automatic || vault.rotations.are_busy() {
         return Ok(());
     }
-    let is_stopped = |row: &RotationRow| {
-        row.state == RotationState::Stopped && row.tenant.as_ref().is_none_or(|tenant| vault.barrier.has_tenant(tenant))
-    };
-    if vault.store.rotations().await?.iter().any(is_stopped) {
-        return rotate::resume(vault).await;
+    // A rotation that cannot come to its end must not keep other keys from theirs.
+    match ripe {
+        Some((_, Which { key, tenant })) => rotate::start_by_itself(vault, key, tenant).await.map(drop),
+        None if stopped.is_empty() => Ok(()),
+        None => rotate::resume(vault).await,
     }
-    if let Some((_, Which { key, tenant })) = ripe {
-        rotate::start_by_itself(vault, key, tenant).await?;
-    }
-    Ok(())
 }
 
 /// What an operator should know of keys that are due.

@@ -77,7 +77,7 @@ pub async fn at_start(
         }
         known => {
             if known.is_none_or(|row| row.value != file.as_bytes()) {
-                let words = if is_new { "comes into force at the first start" } else { "comes into force, begun anew" };
+                let words = if is_new { FIRST } else { ANEW };
                 let note = Note::words("policy").and(&Digest::of(file.as_bytes())).and(&words);
                 audit.record_own(OwnAct::Reloaded, Own::noting(note)).await?;
                 let row = KeptRow { name: NAME.to_owned(), value: file.clone().into_bytes(), note: String::new() };
@@ -207,8 +207,14 @@ pub(super) fn is_newest(vault: &Vault) -> Result<bool, FlowError> {
         let words = entry.note.strip_prefix("policy ").filter(|_| entry.act == Act::Own(OwnAct::Reloaded));
         let Some((digest, rest)) = words.and_then(|words| words.split_once(' ')) else { return };
         let Ok(digest) = digest.parse::<Digest>() else { return };
-        let newest = if rest == IN_FORCE { &mut confirmed } else { &mut announced };
-        newest.get_or_insert(digest);
+        // What a start took from the file was in force from that moment on, and what was in force before it is old.
+        let is_taken = [FIRST, ANEW].contains(&rest);
+        if rest == IN_FORCE || is_taken {
+            confirmed.get_or_insert(digest);
+        }
+        if rest != IN_FORCE {
+            announced.get_or_insert(digest);
+        }
     })?;
     // A log that was begun anew knows of none, and that it was begun anew is known. A crash between the two entries leaves
     // either of them in force. And what came into force while the log was read was just approved.
@@ -224,6 +230,8 @@ fn was_unsealed(vault: &Vault) -> Result<bool, FlowError> {
 }
 
 const IN_FORCE: &str = "is in force";
+const FIRST: &str = "comes into force at the first start";
+const ANEW: &str = "comes into force, begun anew";
 const NAME: &str = "policy";
 const NOT_A_POLICY: FlowError =
     FlowError::Conflict("the policy file cannot be used; run `vaultd check-config` to see what is wrong with it");

@@ -9,11 +9,11 @@ use strongroom_wire::acts::SetRetention;
 use strongroom_wire::admin::rfc3339_ms;
 use strongroom_wire::entry::{OwnAct, Subject};
 use strongroom_wire::retention::{OverAgeLine, OverAgeReport, RetentionList, RetentionRule};
-use strongroom_wire::{TenantId, limits};
+use strongroom_wire::{Scope, TenantId, limits};
 
 use super::{Asker, FlowError, Vault, kept, shred};
 use crate::audit::Own;
-use crate::policy::{Note, RuleRetention};
+use crate::policy::{Note, Principal, RuleRetention};
 use crate::telemetry::log;
 
 /// When cards are looked for next; 0 is at once.
@@ -61,7 +61,8 @@ pub async fn set(vault: &Vault, asker: &Asker, asked: &SetRetention) -> Result<R
 
 async fn put_longer(vault: &Vault, asked: &SetRetention) -> Result<RetentionRule, FlowError> {
     shred::check(vault, &asked.tenant).await?;
-    // Looked at again after the entry, because another request may have set a longer one meanwhile.
+    // Looked at again after the entry, because another request may have set a longer one meanwhile; from here on none does.
+    let _still = vault.acts.still().await;
     if !keeps_longer(vault, asked).await? {
         return Err(FlowError::Conflict("the rule was changed by another request; ask again"));
     }
@@ -75,7 +76,8 @@ async fn put_longer(vault: &Vault, asked: &SetRetention) -> Result<RetentionRule
 pub async fn list(vault: &Vault, asker: &Asker) -> Result<RetentionList, FlowError> {
     let permit = vault.permit_unsealed::<RuleRetention>(asker, (), Note::words("list")).await?;
     let _read = vault.warrant(permit).await?;
-    Ok(RetentionList { rules: rules(vault).await?.iter().map(view).collect() })
+    let seen = |rule: &&Rule| may_see(vault, asker, &rule.tenant);
+    Ok(RetentionList { rules: rules(vault).await?.iter().filter(seen).map(view).collect() })
 }
 
 /// Which tenants have cards that are older than their rule allows, counted now.
@@ -87,13 +89,21 @@ pub async fn report(vault: &Vault, asker: &Asker) -> Result<OverAgeReport, FlowE
     let _read = vault.warrant(permit).await?;
     let now = vault.now_ms();
     let mut tenants = Vec::new();
-    for rule in rules(vault).await? {
+    for rule in rules(vault).await?.into_iter().filter(|rule| may_see(vault, asker, &rule.tenant)) {
         let Some(days) = rule.days else { continue };
         let over = vault.store.over_age(&rule.tenant, before_ms(now, days), 0).await?;
         let oldest_created_at = over.oldest_ms.map(rfc3339_ms);
         tenants.push(OverAgeLine { tenant: rule.tenant, days, over_age: over.count, oldest_created_at });
     }
     Ok(OverAgeReport { at: rfc3339_ms(now), tenants })
+}
+
+/// Whoever holds the scope for some tenants sees no others'.
+fn may_see(vault: &Vault, asker: &Asker, tenant: &TenantId) -> bool {
+    match &asker.who {
+        Principal::Identity(identity) => vault.policy.holds(identity, Scope::Retention, Some(tenant)),
+        Principal::Session(_) | Principal::Vault => false,
+    }
 }
 
 /// Shreds what is over age, once an hour and after a rule changed. A sealed vault cannot tell its rules from others', and

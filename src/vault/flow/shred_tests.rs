@@ -108,6 +108,14 @@ async fn cards_over_age_are_reported_before_and_shredded_by_the_sweep() {
     assert_eq!(rig.notes("over-age").await, ["kept for days: 30"]);
     let report = retention::report(&rig.vault, &officer("alice")).await.unwrap();
     assert_eq!((report.tenants[0].over_age, report.tenants[0].oldest_created_at.clone()), (0, None));
+    // Whoever holds the scope for some tenants sees theirs alone.
+    tenant::add(&rig.vault, &officer("alice"), "globex".parse().unwrap()).await.unwrap();
+    let other = SetRetention { tenant: "globex".parse().unwrap(), days: Some(7) };
+    assert_eq!(agreed(&rig, ActKind::SetRetention(other)).await.state, ActState::Done);
+    for (name, sees) in [("alice", 2), ("carol", 1)] {
+        assert_eq!(retention::list(&rig.vault, &officer(name)).await.unwrap().rules.len(), sees, "{name}");
+        assert_eq!(retention::report(&rig.vault, &officer(name)).await.unwrap().tenants.len(), sees, "{name}");
+    }
     // One person may keep cards longer, and nobody alone for a shorter time.
     assert!(retention::keeps_longer(&rig.vault, &rule(None)).await.unwrap());
     assert!(retention::keeps_longer(&rig.vault, &rule(Some(31))).await.unwrap());

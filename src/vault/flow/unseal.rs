@@ -45,7 +45,11 @@ pub async fn give(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Result<
             return Err(FlowError::Share(refused));
         }
     };
-    let _given = vault.warrant(permit).await?;
+    if let Err(error) = vault.warrant(permit).await {
+        // A share without an entry is not in; where it was the last one needed, all of them are asked for again.
+        ceremony.take_back();
+        return Err(error);
+    }
     match step {
         Step::Waiting { given } => Ok(progress(vault, Phase::Unsealing, given)),
         Step::Complete(root) => {
@@ -172,8 +176,12 @@ fn check_log(vault: &Arc<Vault>, keys: Lineage) {
             }
             Err(_) => log::warn("audit log not checked: it could not be read", &[]),
         }
-        if let Ok(false) = policy_change::is_newest(&vault) {
-            drop(tokio::runtime::Handle::current().spawn(async move { seal_under_an_old_policy(&vault).await }));
+        match policy_change::is_newest(&vault) {
+            Ok(true) => {}
+            Ok(false) => {
+                drop(tokio::runtime::Handle::current().spawn(async move { seal_under_an_old_policy(&vault).await }));
+            }
+            Err(_) => log::error("the policy in force was not held against the log, which could not be read", &[]),
         }
     });
 }

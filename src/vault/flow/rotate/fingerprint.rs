@@ -27,13 +27,15 @@ use crate::store::{CardRow, KeyChange, MarkPage, MarkSwap, Marks, RotationRow, S
 /// Makes the new term, pending: first in the store, then in the keyring, where every request learns of it.
 pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), FlowError> {
     let tenant = row.tenant.clone().ok_or(FlowError::NotFound)?;
-    let (known, _) = ends(vault, row).await?;
+    let (known, active) = ends(vault, row).await?;
     if let Some(mut new) = New::<Mac>::of(vault, row, known).await? {
         let changing = vault.root.still(&new.root).await?;
         if new.is_fresh {
             new.row.state = KeyState::Pending;
             made(vault, row, "").await?;
-            let change = KeyChange { insert: vec![new.row.clone()], ..KeyChange::default() };
+            // The term that is active must still be: a tenant that was shredded while the Root was asked gets no key.
+            let states = vec![(active, KeyState::Active, KeyState::Active)];
+            let change = KeyChange { insert: vec![new.row.clone()], states, ..KeyChange::default() };
             if !vault.store.change_keys(change).await? {
                 return Err(CHANGED);
             }

@@ -112,7 +112,7 @@ impl Rotations {
 }
 
 impl Which {
-    pub(super) fn of(row: &RotationRow) -> Self {
+    pub(in crate::flow) fn of(row: &RotationRow) -> Self {
         Self { key: row.key, tenant: row.tenant.clone() }
     }
 }

@@ -205,6 +205,52 @@ async fn an_expired_key_takes_no_card_still_reveals_and_gets_its_next_term_by_it
 }
 
 #[actix_web::test]
+async fn a_rotation_that_cannot_come_to_its_end_keeps_no_other_key_from_its_own() {
+    let rig = Rig::new().await;
+    let card = store(&rig, VISA, "cus_1", None).await.unwrap();
+    let row = rig.vault.store.card(&acme(), &card.payment_method_id, rig.vault.now_ms()).await.unwrap().unwrap();
+    let mut content = row.content.clone();
+    content.binding[0] ^= 1;
+    assert!(rig.vault.store.swap_card(&acme(), &row.token, row.content, content).await.unwrap());
+    start(&rig.vault, &officer("alice"), ask(KeyPurpose::Fingerprint)).await.unwrap();
+    while show(&rig.vault, &officer("alice"), acme(), Some(KeyPurpose::Fingerprint)).await.unwrap().state
+        != RotationState::Stopped
+    {
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    rig.clock.advance_ms(366 * DAY_MS);
+    for _ in 0..200 {
+        look_after_keys(&rig.vault, true).await.unwrap();
+        if rig.vault.barrier.active_term(&acme()) == Some(2) {
+            break;
+        }
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(rig.vault.barrier.active_term(&acme()), Some(2), "the Kek never got its next term");
+}
+
+#[actix_web::test]
+async fn a_tenant_that_is_shredded_while_its_key_is_made_gets_none_and_the_vault_opens_again() {
+    let rig = Rig::new().await;
+    let which = Which { key: KeyPurpose::Fingerprint, tenant: Some(acme()) };
+    let mut row = fresh(&rig.vault, &which).await.unwrap();
+    // The Root is asked under this lock, so the rotation stands right there while the keys go.
+    let held = rig.vault.root.held.lock().await;
+    let late = async { fingerprint::prepare(&rig.vault, &mut row).await };
+    let shred = async {
+        actix_web::rt::time::sleep(std::time::Duration::from_millis(50)).await;
+        rig.vault.store.shred_tenant(&acme()).await.unwrap();
+        rig.vault.barrier.update(|ring| ring.remove_tenant(&acme())).unwrap();
+        drop(held);
+    };
+    let (late, ()) = tokio::join!(late, shred);
+    assert!(late.is_err(), "a shredded tenant got a key");
+    let keys = rig.vault.store.keys().await.unwrap();
+    assert!(keys.iter().all(|row| row.name.tenant != Some(acme()) || row.state == KeyState::Destroyed));
+    unsealed_again(&rig).await;
+}
+
+#[actix_web::test]
 async fn without_leave_to_rotate_by_itself_a_key_is_only_said_to_be_due() {
     let rig = Rig::new().await;
     rig.clock.advance_ms(360 * DAY_MS);

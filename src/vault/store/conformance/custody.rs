@@ -168,4 +168,9 @@ pub(in crate::store) async fn an_acknowledgement_is_kept_once_for_each_root(stor
     assert_eq!(store.acknowledge(row("ada", 2, NOW + 3)).await, Ok(true));
     let all = vec![row("ada", 1, NOW), row("ben", 1, NOW + 2), row("ada", 2, NOW + 3)];
     assert_eq!(store.acknowledgements().await, Ok(all));
+    // Another duty is another acknowledgement, in the place of the one before.
+    let newer = AcknowledgementRow { duty: 2, ..row("ada", 1, NOW + 4) };
+    assert_eq!(store.acknowledge(newer.clone()).await, Ok(true));
+    let all = store.acknowledgements().await.unwrap();
+    assert!(all.len() == 3 && all.contains(&newer));
 }

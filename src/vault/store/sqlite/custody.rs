@@ -270,7 +270,10 @@ fn swap(desk: &mut Desk<'_>, from: &[u8; 32], to: &[u8; 32], rewraps: bool) -> R
 fn acknowledge(desk: &mut Desk<'_>, row: &AcknowledgementRow) -> Result<bool, StoreError> {
     let new = desk
         .conn
-        .prepare_cached("INSERT OR IGNORE INTO acknowledgements (who, root, duty, at_ms) VALUES (?1, ?2, ?3, ?4)")
+        .prepare_cached(
+            "INSERT INTO acknowledgements (who, root, duty, at_ms) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (who, root) DO UPDATE SET duty = ?3, at_ms = ?4 WHERE duty <> ?3",
+        )
         .and_then(|mut statement| statement.execute(params![row.who, row.root, row.duty, signed_time(row.at_ms)]))
         .map_err(fault)?;
     Ok(new > 0)

@@ -86,9 +86,16 @@ pub(super) fn change(desk: &mut Desk<'_>, change: &Change) -> Result<bool, Store
     Ok(fits)
 }
 
+/// Whether the tenant was shredded: it never gets a key again.
+fn is_shredded(conn: &Connection, tenant: i64) -> Result<bool, StoreError> {
+    conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND shredded <> 0)")
+        .and_then(|mut statement| statement.query_row([tenant], |row| row.get(0)))
+        .map_err(fault)
+}
+
 fn make(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
     for (name, key) in &change.insert {
-        if exists(desk.conn, *name)? {
+        if exists(desk.conn, *name)? || is_shredded(desk.conn, name.tenant)? {
             return Ok(false);
         }
         insert(desk, *name, key)?;
