@@ -97,7 +97,7 @@ async fn a_share_without_an_entry_is_not_in() {
     // The duty is acknowledged with the first share, which is forgotten again.
     world.hand_in(1, &passphrase_of(1)).unwrap();
     let first = world.vault.admin(&world.pki, &world.credentials("custodian", "c1").unwrap()).unwrap();
-    first.send(reqwest::Method::DELETE, "/v1/unseal", None, &[]).await.unwrap().must_be(200).unwrap();
+    first.send(Method::DELETE, "/v1/unseal", None, &[]).await.unwrap().must_be(200).unwrap();
     // Somebody else holds the log's file: vaultd can read it and not write.
     let mut other = rusqlite::Connection::open(world.vault.audit_file()).unwrap();
     let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
