@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::Card;
-use super::reveal::{put_name, put_number};
+use super::reveal::put_card;
 
 /// `{"number","exp_month","exp_year","holder_name"?` and then `facts`, the members that are no secret, as the JSON of a
 /// non-empty object without its brace in front: `"payment_method_id":"pm_...",...}`. A line feed ends the line. The buffer
@@ -12,17 +12,8 @@ use super::reveal::{put_name, put_number};
 pub fn export_line(card: &Card, facts: &str) -> Zeroizing<Vec<u8>> {
     let name = card.holder_name.as_ref().map_or("", |name| name.as_str());
     let mut out = Zeroizing::new(Vec::with_capacity(FIXED_BYTES_MAX + 2 * name.len() + facts.len()));
-    out.extend_from_slice(b"{\"number\":\"");
-    out.extend_from_slice(card.pan.digits().as_bytes());
-    out.extend_from_slice(b"\",\"exp_month\":");
-    put_number(&mut out, u32::from(card.expiry.month()));
-    out.extend_from_slice(b",\"exp_year\":");
-    put_number(&mut out, u32::from(card.expiry.year()));
-    if !name.is_empty() {
-        out.extend_from_slice(b",\"holder_name\":\"");
-        put_name(&mut out, name);
-        out.push(b'"');
-    }
+    out.push(b'{');
+    put_card(&mut out, card, None);
     out.push(b',');
     out.extend_from_slice(facts.as_bytes());
     out.push(b'\n');

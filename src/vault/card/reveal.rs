@@ -14,28 +14,34 @@ pub fn reveal_json(token: &Token, card: &Card, cvc: Option<&Cvc>) -> Zeroizing<V
     let mut out = Zeroizing::new(Vec::with_capacity(FIXED_BYTES_MAX + 2 * name.len()));
     out.extend_from_slice(b"{\"payment_method_id\":\"pm_");
     out.extend_from_slice(token.uuid().simple().encode_lower(&mut [0; 32]).as_bytes());
-    out.extend_from_slice(b"\",\"type\":\"card\",\"card\":{\"number\":\"");
+    out.extend_from_slice(b"\",\"type\":\"card\",\"card\":{");
+    put_card(&mut out, card, cvc);
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// The members of a card's JSON object, without its braces: `"number","exp_month","exp_year","cvc"?,"holder_name"?`.
+pub(super) fn put_card(out: &mut Vec<u8>, card: &Card, cvc: Option<&Cvc>) {
+    out.extend_from_slice(b"\"number\":\"");
     out.extend_from_slice(card.pan.digits().as_bytes());
     out.extend_from_slice(b"\",\"exp_month\":");
-    put_number(&mut out, u32::from(card.expiry.month()));
+    put_number(out, u32::from(card.expiry.month()));
     out.extend_from_slice(b",\"exp_year\":");
-    put_number(&mut out, u32::from(card.expiry.year()));
+    put_number(out, u32::from(card.expiry.year()));
     if let Some(cvc) = cvc {
         out.extend_from_slice(b",\"cvc\":\"");
         out.extend_from_slice(cvc.digits().as_bytes());
         out.push(b'"');
     }
-    if !name.is_empty() {
+    if let Some(name) = card.holder_name.as_ref().filter(|name| !name.as_str().is_empty()) {
         out.extend_from_slice(b",\"holder_name\":\"");
-        put_name(&mut out, name);
+        put_name(out, name.as_str());
         out.push(b'"');
     }
-    out.extend_from_slice(b"}}");
-    out
 }
 
 /// Names have no control characters, so nothing else needs an escape.
-pub(super) fn put_name(out: &mut Vec<u8>, name: &str) {
+fn put_name(out: &mut Vec<u8>, name: &str) {
     for byte in name.bytes() {
         if matches!(byte, b'"' | b'\\') {
             out.push(b'\\');
@@ -44,7 +50,7 @@ pub(super) fn put_name(out: &mut Vec<u8>, name: &str) {
     }
 }
 
-pub(super) fn put_number(out: &mut Vec<u8>, number: u32) {
+fn put_number(out: &mut Vec<u8>, number: u32) {
     if number >= 10 {
         put_number(out, number / 10);
     }

@@ -45,6 +45,14 @@ async fn store(rig: &Rig, number: &str, customer: &str, key: Option<&str>) -> Re
     Ok(serde_json::from_slice(&done.json).unwrap())
 }
 
+/// Changes a bit of the MAC of a card's row.
+async fn damage(rig: &Rig, token: Token) {
+    let row = rig.vault.store.card(&acme(), &token, rig.vault.now_ms()).await.unwrap().unwrap();
+    let mut content = row.content.clone();
+    content.binding[0] ^= 1;
+    assert!(rig.vault.store.swap_card(&acme(), &token, row.content, content).await.unwrap());
+}
+
 async fn number_of(rig: &Rig, token: Token) -> String {
     let request = serde_json::from_str(r#"{"purpose":"authorize","reference":"pay_1"}"#).unwrap();
     let released = reveal::reveal(&rig.vault, &orchestrator(), token, None, &request).await.unwrap();
@@ -158,10 +166,7 @@ async fn a_fingerprint_rotation_goes_on_from_each_of_its_steps() {
 async fn a_row_that_was_tampered_with_is_not_made_good() {
     let rig = Rig::new().await;
     let card = store(&rig, VISA, "cus_1", None).await.unwrap();
-    let row = rig.vault.store.card(&acme(), &card.payment_method_id, rig.vault.now_ms()).await.unwrap().unwrap();
-    let mut content = row.content.clone();
-    content.binding[0] ^= 1;
-    assert!(rig.vault.store.swap_card(&acme(), &row.token, row.content, content).await.unwrap());
+    damage(&rig, card.payment_method_id).await;
     start(&rig.vault, &officer("alice"), ask(KeyPurpose::Fingerprint)).await.unwrap();
     let stopped = loop {
         let now = show(&rig.vault, &officer("alice"), acme(), Some(KeyPurpose::Fingerprint)).await.unwrap();
@@ -208,10 +213,7 @@ async fn an_expired_key_takes_no_card_still_reveals_and_gets_its_next_term_by_it
 async fn a_rotation_that_cannot_come_to_its_end_keeps_no_other_key_from_its_own() {
     let rig = Rig::new().await;
     let card = store(&rig, VISA, "cus_1", None).await.unwrap();
-    let row = rig.vault.store.card(&acme(), &card.payment_method_id, rig.vault.now_ms()).await.unwrap().unwrap();
-    let mut content = row.content.clone();
-    content.binding[0] ^= 1;
-    assert!(rig.vault.store.swap_card(&acme(), &row.token, row.content, content).await.unwrap());
+    damage(&rig, card.payment_method_id).await;
     start(&rig.vault, &officer("alice"), ask(KeyPurpose::Fingerprint)).await.unwrap();
     while show(&rig.vault, &officer("alice"), acme(), Some(KeyPurpose::Fingerprint)).await.unwrap().state
         != RotationState::Stopped
