@@ -17,6 +17,34 @@ pub struct RootInfo {
     pub threshold: u8,
     /// Shares dealt; 0 where there are no custodians.
     pub shares: u8,
+    /// The key, where it is in an HSM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pkcs11: Option<RootHsm>,
+    /// The key, where it is in AWS KMS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms: Option<RootKms>,
+}
+
+/// Where in an HSM a Root is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootHsm {
+    /// Label of the token.
+    pub token_label: String,
+    /// Serial number of the token.
+    pub token_serial: String,
+    /// `CKA_LABEL` of the key.
+    pub key_label: String,
+    /// `CKA_ID` of the key, hexadecimal.
+    pub key_id: String,
+}
+
+/// Which key of AWS KMS a Root is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootKms {
+    /// ARN of the key.
+    pub arn: String,
+    /// Region whose KMS is asked.
+    pub region: String,
 }
 
 /// A Root that is to come, as `[root.next]` of the configuration names it.
@@ -38,6 +66,10 @@ pub struct RootStatus {
     pub vault_id: String,
     /// The one in force.
     pub in_force: RootInfo,
+    /// Since when, where the vault knows it: since the newest change was done, or since the first unseal if there never was
+    /// one. RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force_since: Option<String>,
     /// The one to come, where the configuration names a file and it is there.
     pub next: Option<NextRoot>,
     /// Why the file that is there is none to change to, where it is not.
@@ -74,6 +106,10 @@ pub struct RootChange {
     pub done: u64,
     /// Keys that there are.
     pub total: u64,
+    /// Keys a second as of late, while it runs.
+    pub keys_per_second: Option<u64>,
+    /// An estimate at that rate, while it runs.
+    pub seconds_left: Option<u64>,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// What stopped it.

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use strongroom_keys::duty::DUTY_VERSION;
+use strongroom_keys::note::Statement as _;
+use strongroom_keys::reroot::Reroot;
 use strongroom_keys::root::{Assembly, Descriptor, ShareRefused, Step};
 use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{RootKind, rfc3339_ms};
 use strongroom_wire::custody::{
-    AcknowledgeRequest, Acknowledgement, Acknowledgements, NextRoot, RootChange, RootChangeState, RootInfo, RootStatus,
-    RootSum,
+    AcknowledgeRequest, Acknowledgement, Acknowledgements, NextRoot, RootChange, RootChangeState, RootHsm, RootInfo,
+    RootKms, RootStatus, RootSum,
 };
 use strongroom_wire::entry::Reason;
 use strongroom_wire::hex::{hex, unhex};
 
+use super::rotate::Pace;
 use super::{Asker, FlowError, Vault, reroot};
 use crate::policy::{ChangeRoot, Note, ReadStatus, Unseal};
 use crate::store::{AcknowledgementRow, RootChangeRow};
@@ -25,8 +28,8 @@ pub async fn status(vault: &Vault, asker: &Asker) -> Result<RootStatus, FlowErro
     let permit = vault.permit::<ReadStatus>(asker, (), Note::words("root")).await?;
     let _read = vault.warrant(permit).await?;
     let change = match vault.root.working() {
-        Some(row) => Some(row),
-        None => vault.store.root_change().await?,
+        Some((row, pace)) => Some(under_way(&row, &pace)),
+        None => vault.store.root_change().await?.as_ref().map(view),
     };
     let in_force = vault.root.descriptor();
     let (next, next_fault) = match vault.root.read_next() {
@@ -36,10 +39,11 @@ pub async fn status(vault: &Vault, asker: &Asker) -> Result<RootStatus, FlowErro
     };
     Ok(RootStatus {
         vault_id: in_force.vault_id().to_string(),
+        in_force_since: since(vault, &in_force).await?,
         in_force: info(&in_force),
         next,
         next_fault,
-        change: change.as_ref().map(view),
+        change,
     })
 }
 
@@ -216,7 +220,39 @@ async fn coming(vault: &Vault, next: &Descriptor) -> NextRoot {
 }
 
 fn info(root: &Descriptor) -> RootInfo {
-    RootInfo { sha256: hex(&root.sum()), kind: root.kind(), threshold: root.threshold(), shares: root.shares() }
+    RootInfo {
+        sha256: hex(&root.sum()),
+        kind: root.kind(),
+        threshold: root.threshold(),
+        shares: root.shares(),
+        pkcs11: root.hsm_key().map(|key| RootHsm {
+            token_label: key.token_label.clone(),
+            token_serial: key.token_serial.clone(),
+            key_label: key.key_label.clone(),
+            key_id: key.key_id.clone(),
+        }),
+        kms: root.kms_key().map(|key| RootKms { arn: key.arn.clone(), region: key.region.clone() }),
+    }
+}
+
+/// Since when a root.json is in force: the note of the change to it says so, and where none ever began it is the one of
+/// the first unseal, which made the vault's first key. While another change is open or given up it is not known.
+async fn since(vault: &Vault, in_force: &Descriptor) -> Result<Option<String>, FlowError> {
+    let at_ms = match vault.store.root_change().await? {
+        None => vault.store.keys().await?.iter().map(|row| row.created_ms).min(),
+        Some(row) => row.proof.as_deref().filter(|_| row.to == in_force.sum()).and_then(Reroot::read).map(|it| it.at_ms),
+    };
+    Ok(at_ms.map(rfc3339_ms))
+}
+
+/// What a row says that this process works on, and how fast it is.
+fn under_way(row: &RootChangeRow, pace: &Pace) -> RootChange {
+    let runs = row.state == RootChangeState::Running && row.rewraps;
+    RootChange {
+        keys_per_second: pace.per_second().filter(|_| runs),
+        seconds_left: pace.seconds_for(row.total.saturating_sub(row.done)).filter(|_| runs),
+        ..view(row)
+    }
 }
 
 fn view(row: &RootChangeRow) -> RootChange {
@@ -227,6 +263,8 @@ fn view(row: &RootChangeRow) -> RootChange {
         state: row.state,
         done: row.done,
         total: row.total.max(row.done),
+        keys_per_second: None,
+        seconds_left: None,
         started_at: rfc3339_ms(row.started_ms),
         fault: row.fault.clone(),
         proof: row.proof.clone(),

@@ -180,7 +180,6 @@ fn go_on(vault: &Arc<Vault>, asked: RootChangeRow, current: Arc<Root>, next: Arc
                 fault: None,
                 ..row
             };
-            vault.root.tell(&row);
             let Err(error) = run(&vault, &mut row, &current, &next).await else { break };
             // What is worked on is what the status says, and until it is tried again that is why it waits.
             vault.root.tell(&stopped(row.clone(), &error));
@@ -217,10 +216,10 @@ fn stopped(row: RootChangeRow, why: &FlowError) -> RootChangeRow {
 }
 
 async fn run(vault: &Vault, row: &mut RootChangeRow, current: &Arc<Root>, next: &Arc<Root>) -> Result<(), FlowError> {
-    let (began, mut wrapped_now) = (Instant::now(), 0u64);
+    let pace = vault.root.pace_anew(row);
     loop {
         while row.rewraps {
-            let keys = vault.store.unstaged_keys(BATCH).await?;
+            let keys = vault.store.unstaged_keys(pace.batch(BATCH)).await?;
             if keys.is_empty() {
                 break;
             }
@@ -235,8 +234,8 @@ async fn run(vault: &Vault, row: &mut RootChangeRow, current: &Arc<Root>, next: 
             if !vault.store.note_root_change(row.clone()).await? {
                 return Err(FlowError::Conflict("it was given up"));
             }
-            wrapped_now += batch;
-            pause(vault, current, ahead_of(row.keys_per_second_max, wrapped_now, began)).await?;
+            pace.count(batch);
+            pause(vault, current, pace.ahead().unwrap_or_default()).await?;
         }
         // Outside of the lock, because it may be slow: a Root that is away does not come into force.
         next.probe().await?;
@@ -293,12 +292,6 @@ async fn vouch(vault: &Vault, row: &mut RootChangeRow) -> Result<(), FlowError> 
     vault.store.settle().await?;
     vault.root.forget_next().await;
     Ok(())
-}
-
-/// How long to wait until so many keys are no more than may be wrapped by now.
-fn ahead_of(per_second_max: Option<u32>, wrapped: u64, began: Instant) -> Duration {
-    let due = per_second_max.map(|most| Duration::from_secs_f64(wrapped as f64 / f64::from(most)));
-    due.unwrap_or_default().saturating_sub(began.elapsed())
 }
 
 /// Keys in one transaction.

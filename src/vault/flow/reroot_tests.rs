@@ -129,6 +129,36 @@ async fn a_change_that_was_interrupted_goes_on_at_the_next_unseal() {
 }
 
 #[actix_web::test]
+async fn a_change_that_runs_says_how_fast_it_is_and_how_long_it_takes() {
+    let rig = Rig::new().await;
+    for n in 0..8 {
+        tenant::add(&rig.vault, &officer("alice"), format!("early-{n}").parse().unwrap()).await.unwrap();
+    }
+    let first = custody::status(&rig.vault, &officer("alice")).await.unwrap();
+    assert!(first.in_force_since.is_some(), "the first Root is in force since the first unseal");
+    let next = rig.next_dev();
+    rig.agreed(&next, Some(40)).await.unwrap();
+    let (mut rates, mut done) = (Vec::new(), 0);
+    while rig.vault.root.working().is_some() {
+        let change = rig.change().await;
+        assert!(change.done >= done);
+        done = change.done;
+        if let (RootChangeState::Running, Some(rate)) = (change.state, change.keys_per_second) {
+            assert_eq!(change.seconds_left, (rate > 0).then(|| (change.total - change.done).div_ceil(rate)));
+            rates.push(rate);
+        }
+        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Batches are ten keys, so a moment after one it may look faster than the limit, and it never does in the long run.
+    assert!(rates.last().is_some_and(|rate| (20..=60).contains(rate)), "{rates:?}");
+    let over = rig.over().await;
+    assert_eq!((over.state, over.keys_per_second, over.seconds_left), (RootChangeState::Done, None, None));
+    let status = custody::status(&rig.vault, &officer("alice")).await.unwrap();
+    let done_at = over.proof.as_deref().and_then(Reroot::read).unwrap().at_ms;
+    assert_eq!(status.in_force_since, Some(strongroom_wire::admin::rfc3339_ms(done_at)));
+}
+
+#[actix_web::test]
 async fn a_change_that_was_swapped_and_not_vouched_for_is_vouched_for_at_the_next_unseal() {
     let rig = Rig::new().await;
     let next = rig.next_dev();

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::FlowError;
 use super::auto::Reach;
+use super::rotate::Pace;
 use crate::store::RootChangeRow;
 
 /// A root.json and what opens its Root where that needs no people.
@@ -83,8 +84,8 @@ pub struct RootSource {
     pub(super) coming: Mutex<Coming>,
     /// How the HSM or KMS was when it was asked last.
     pub reach: Reach,
-    /// The change that this process works on.
-    working: Lock<Option<RootChangeRow>>,
+    /// The change that this process works on, and how fast.
+    working: Lock<Option<(RootChangeRow, Arc<Pace>)>>,
 }
 
 /// The Root to come, as far as it is here.
@@ -212,14 +213,23 @@ impl RootSource {
         let mut working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
         let free = working.is_none();
         if free {
-            *working = Some(row.clone());
+            *working = Some((row.clone(), Arc::new(Pace::new(row.keys_per_second_max))));
         }
         free
     }
 
     /// Says how far the change is that is worked on.
     pub(super) fn tell(&self, row: &RootChangeRow) {
-        *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(row.clone());
+        if let Some((known, _)) = &mut *self.working.lock().unwrap_or_else(PoisonError::into_inner) {
+            *known = row.clone();
+        }
+    }
+
+    /// A pace from now on for the change that is worked on: what it did before an interruption does not count.
+    pub(super) fn pace_anew(&self, row: &RootChangeRow) -> Arc<Pace> {
+        let pace = Arc::new(Pace::new(row.keys_per_second_max));
+        *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some((row.clone(), Arc::clone(&pace)));
+        pace
     }
 
     /// Gives the place back.
@@ -227,8 +237,8 @@ impl RootSource {
         *self.working.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The change that is worked on.
-    pub(super) fn working(&self) -> Option<RootChangeRow> {
+    /// The change that is worked on, and how fast.
+    pub(super) fn working(&self) -> Option<(RootChangeRow, Arc<Pace>)> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -25,6 +25,7 @@ use crate::policy::{Note, Principal, Rotate};
 use crate::store::{KeyName, KeyRow, RotationRow};
 use crate::telemetry::log;
 
+pub(super) use pace::Pace;
 pub use running::Rotations;
 pub(super) use running::Which;
 use running::{Run, view};

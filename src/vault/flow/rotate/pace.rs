@@ -1,10 +1,10 @@
-//! Pace: how many records a second a rotation moves, and how many it may.
+//! Pace: how many records a second a rotation moves, or keys a change of the Root, and how many it may.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A limit that may change while it is kept, and a rate as of late.
-pub(super) struct Pace(Mutex<State>);
+pub(in crate::flow) struct Pace(Mutex<State>);
 
 struct State {
     /// At most so many a second.
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl Pace {
-    pub(super) fn new(limit: Option<u32>) -> Self {
+    pub(in crate::flow) fn new(limit: Option<u32>) -> Self {
         let now = Instant::now();
         Self(Mutex::new(State { limit, since: now, moved: 0, stretch: (now, 0), last: None }))
     }
@@ -34,36 +34,44 @@ impl Pace {
     }
 
     /// How many records to move at once: fewer under a low limit, so that it is kept evenly.
-    pub(super) fn batch(&self, most: u32) -> u32 {
+    pub(in crate::flow) fn batch(&self, most: u32) -> u32 {
         self.lock().limit.map_or(most, |limit| (limit / BATCHES_PER_SECOND).clamp(1, most))
     }
 
     /// Counts what was moved, and waits as long as the limit says; a limit that changes meanwhile counts at once.
     pub(super) async fn moved(&self, count: u64) {
-        {
-            let mut state = self.lock();
-            state.moved += count;
-            state.stretch.1 += count;
-            let took = state.stretch.0.elapsed();
-            if took >= STRETCH {
-                state.last = Some(per_second(state.stretch.1, took));
-                state.stretch = (Instant::now(), 0);
-            }
-        }
+        self.count(count);
         while let Some(ahead) = self.ahead() {
             actix_web::rt::time::sleep(ahead.min(STEP)).await;
         }
     }
 
+    /// Counts what was moved.
+    pub(in crate::flow) fn count(&self, count: u64) {
+        let mut state = self.lock();
+        state.moved += count;
+        state.stretch.1 += count;
+        let took = state.stretch.0.elapsed();
+        if took >= STRETCH {
+            state.last = Some(per_second(state.stretch.1, took));
+            state.stretch = (Instant::now(), 0);
+        }
+    }
+
     /// Records a second as of late; none before there is anything to go by.
-    pub(super) fn per_second(&self) -> Option<u64> {
+    pub(in crate::flow) fn per_second(&self) -> Option<u64> {
         let state = self.lock();
         let took = state.stretch.0.elapsed();
         state.last.or_else(|| (took >= STEP).then(|| per_second(state.stretch.1, took)))
     }
 
+    /// How many seconds so many records take at the rate of late; none where nothing moves.
+    pub(in crate::flow) fn seconds_for(&self, records: u64) -> Option<u64> {
+        self.per_second().filter(|rate| *rate > 0).map(|rate| records.div_ceil(rate))
+    }
+
     /// How far ahead of the limit it is.
-    fn ahead(&self) -> Option<Duration> {
+    pub(in crate::flow) fn ahead(&self) -> Option<Duration> {
         let state = self.lock();
         let due = Duration::from_secs_f64(state.moved as f64 / f64::from(state.limit?));
         due.checked_sub(state.since.elapsed()).filter(|ahead| !ahead.is_zero())

@@ -152,16 +152,13 @@ impl Run {
 
     pub(super) fn view(&self, now_ms: u64) -> Rotation {
         let row = self.row();
-        let rate = self.pace.per_second();
-        let ends_ms = self.ends_ms.load(Ordering::Relaxed);
-        let seconds_left = match (ends_ms, rate) {
-            (0, Some(rate)) if rate > 0 => Some(row.total.saturating_sub(row.done).div_ceil(rate)),
-            (0, _) => None,
-            (ends_ms, _) => Some(ends_ms.saturating_sub(now_ms).div_ceil(1000)),
+        let seconds_left = match self.ends_ms.load(Ordering::Relaxed) {
+            0 => self.pace.seconds_for(row.total.saturating_sub(row.done)),
+            ends_ms => Some(ends_ms.saturating_sub(now_ms).div_ceil(1000)),
         };
         let runs = row.state == RotationState::Running;
         Rotation {
-            records_per_second: rate.filter(|_| runs),
+            records_per_second: self.pace.per_second().filter(|_| runs),
             seconds_left: seconds_left.filter(|_| runs),
             ..view(&row)
         }
