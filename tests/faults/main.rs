@@ -5,6 +5,7 @@ mod backup;
 mod changes;
 mod columns;
 mod disk;
+mod disk_changes;
 mod failover;
 mod forward;
 mod kill;

@@ -240,7 +240,9 @@ fn info(root: &Descriptor) -> RootInfo {
 async fn since(vault: &Vault, in_force: &Descriptor) -> Result<Option<String>, FlowError> {
     let at_ms = match vault.store.root_change().await? {
         None => vault.store.keys().await?.iter().map(|row| row.created_ms).min(),
-        Some(row) => row.proof.as_deref().filter(|_| row.to == in_force.sum()).and_then(Reroot::read).map(|it| it.at_ms),
+        Some(row) => {
+            row.proof.as_deref().filter(|_| row.to == in_force.sum()).and_then(Reroot::read).map(|it| it.at_ms)
+        }
     };
     Ok(at_ms.map(rfc3339_ms))
 }

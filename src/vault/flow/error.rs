@@ -31,7 +31,7 @@ pub enum FlowError {
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
     /// The store did not do it.
-    #[error("the store refused")]
+    #[error(transparent)]
     Store(StoreFault),
     /// No such record for this tenant.
     #[error("there is no such record")]
@@ -92,19 +92,25 @@ pub enum FlowError {
 }
 
 /// What a fault of the store means to a caller. The API knows no store, only this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFault {
     /// Too many writes wait; nothing happened.
+    #[error("the store has too much to write; nothing happened")]
     Busy,
     /// It cannot be read or written now.
+    #[error("the store cannot be written or read: make room on its disk, and start vaultd anew if its log asks for it")]
     Gone,
     /// It is damaged.
+    #[error("the store is damaged; restore it from a backup")]
     Damaged,
     /// No such tenant.
+    #[error("there is no such tenant")]
     NoTenant,
     /// As many records as there may be.
+    #[error("the store holds as many records as there may be")]
     Full,
     /// A fault of ours.
+    #[error("the store refused; see what vaultd's log says")]
     Internal,
 }
 

@@ -22,7 +22,7 @@ use strongroom_wire::entry::OwnAct;
 use strongroom_wire::hex::{hex, unhex};
 
 use super::acts::{self, Agreed};
-use super::{Asker, FlowError, Vault, keyring};
+use super::{Asker, FlowError, StoreFault, Vault, keyring};
 use crate::audit::Own;
 use crate::policy::{ChangeRoot, Note, Principal};
 use crate::store::{RootChangeRow, StoreError};
@@ -152,7 +152,13 @@ async fn wait(vault: &Arc<Vault>, row: RootChangeRow, why: &FlowError) -> Result
 }
 
 fn may_pass(error: &FlowError) -> bool {
-    matches!(error, FlowError::Root(why) if why.may_pass())
+    match error {
+        FlowError::Root(why) => why.may_pass(),
+        // A disk that is full now has room again later.
+        FlowError::Store(fault) => matches!(fault, StoreFault::Busy | StoreFault::Gone),
+        FlowError::NotRecorded(_) => true,
+        _ => false,
+    }
 }
 
 pub(super) async fn open_change(vault: &Vault) -> Result<Option<RootChangeRow>, FlowError> {
@@ -183,7 +189,7 @@ fn go_on(vault: &Arc<Vault>, asked: RootChangeRow, current: Arc<Root>, next: Arc
             let Err(error) = run(&vault, &mut row, &current, &next).await else { break };
             // What is worked on is what the status says, and until it is tried again that is why it waits.
             vault.root.tell(&stopped(row.clone(), &error));
-            // If this cannot be written either, the row still says that it runs, and the next unseal takes it up.
+            // If this cannot be written either, the row still says that it runs, and this or the next unseal takes it up.
             let _ = stop(&vault, row, &error).await;
             if !may_pass(&error) || pause(&vault, &current, AGAIN).await.is_err() {
                 break;

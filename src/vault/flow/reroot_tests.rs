@@ -159,6 +159,28 @@ async fn a_change_that_runs_says_how_fast_it_is_and_how_long_it_takes() {
 }
 
 #[actix_web::test]
+async fn a_change_whose_store_takes_nothing_says_so_and_goes_on_when_there_is_room() {
+    let rig = Rig::new().await;
+    let next = rig.next_dev();
+    rig.agreed(&next, Some(4)).await.unwrap();
+    let full = rig.full();
+    let stopped = loop {
+        let change = rig.change().await;
+        if change.state != RootChangeState::Running {
+            break change;
+        }
+        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(stopped.state, RootChangeState::Stopped);
+    assert!(stopped.fault.as_deref().is_some_and(|fault| fault.contains("make room on its disk")), "{stopped:?}");
+    assert_eq!(rig.vault.store.root_in_force().await, Ok(Some(rig.vault.root.descriptor().sum())));
+    drop(full);
+    let done = rig.done().await;
+    assert!(done.proof.is_some() && done.fault.is_none(), "{done:?}");
+    rig.still_works().await;
+}
+
+#[actix_web::test]
 async fn a_change_that_was_swapped_and_not_vouched_for_is_vouched_for_at_the_next_unseal() {
     let rig = Rig::new().await;
     let next = rig.next_dev();

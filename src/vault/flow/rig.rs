@@ -86,6 +86,13 @@ impl Rig {
         assert_eq!(open.execute(sql, []).unwrap(), 1);
     }
 
+    /// Keeps the vault from writing to its store, as a full disk does, until it is dropped.
+    pub(super) fn full(&self) -> rusqlite::Connection {
+        let open = rusqlite::Connection::open(self.folder.path().join("vault.db")).unwrap();
+        open.execute_batch("BEGIN IMMEDIATE").unwrap();
+        open
+    }
+
     /// Stores a card of this customer of `acme`.
     pub(super) async fn card(&self, customer: &str) -> Token {
         let body = format!(

@@ -10,7 +10,8 @@ mod running;
 mod session;
 mod sign;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use strongroom_keys::completion::Completion;
 use strongroom_keys::note::Statement as _;
@@ -63,8 +64,8 @@ pub async fn show(
     let permit = vault.permit_unsealed::<Rotate>(&asker, (), Note::words("show")).await?;
     let _read = vault.warrant(permit).await?;
     let which = Which { key: key.unwrap_or(KeyPurpose::Kek), tenant: Some(tenant) };
-    if let Some(run) = vault.rotations.get(&which) {
-        return Ok(run.view(vault.now_ms()));
+    if let Some(shown) = vault.rotations.shown(&which, vault.now_ms()) {
+        return Ok(shown);
     }
     newest(vault, &which).await?.as_ref().map(view).ok_or(FlowError::NotFound)
 }
@@ -83,10 +84,7 @@ pub async fn list(vault: &Vault, asker: &Asker) -> Result<RotationList, FlowErro
         newest.retain(|known| (known.key, &known.tenant) != (row.key, &row.tenant) || known.to_term > row.to_term);
         newest.push(row);
     }
-    let shown = |row: &RotationRow| match vault.rotations.get(&Which::of(row)) {
-        Some(run) => run.view(now_ms),
-        None => view(row),
-    };
+    let shown = |row: &RotationRow| vault.rotations.shown(&Which::of(row), now_ms).unwrap_or_else(|| view(row));
     Ok(RotationList { rotations: newest.iter().map(shown).collect() })
 }
 
@@ -268,7 +266,7 @@ async fn to_its_end(
     Ok(())
 }
 
-async fn stopped(vault: &Vault, mut row: RotationRow, error: &FlowError) {
+async fn stopped(vault: &Arc<Vault>, mut row: RotationRow, error: &FlowError) {
     row.state = RotationState::Stopped;
     row.fault = Some(error.to_string());
     let tenant: &dyn log::LogSafe = match &row.tenant {
@@ -278,8 +276,26 @@ async fn stopped(vault: &Vault, mut row: RotationRow, error: &FlowError) {
     let about =
         [("key", &row.key as &dyn log::LogSafe), ("tenant", tenant), ("term", &row.to_term), ("done", &row.done)];
     log::error("rotation stopped", &about);
-    // If this cannot be written either, the row still says that it runs, and the next unseal takes it up.
-    let _ = vault.store.put_rotation(row).await;
+    if vault.store.put_rotation(row.clone()).await.is_err() {
+        // The row still says that it runs. Until it says otherwise that is known here alone.
+        vault.rotations.stall(row.clone());
+        vault.rotations.has_task(actix_web::rt::spawn(write_down(Arc::downgrade(vault), Which::of(&row))));
+    }
+}
+
+/// Writes down that a rotation stopped as soon as the store takes it, so that it is seen and taken up again.
+async fn write_down(holder: Weak<Vault>, which: Which) {
+    loop {
+        actix_web::rt::time::sleep(AGAIN).await;
+        let Some(vault) = holder.upgrade() else { return };
+        // Whoever begins it meanwhile knows better.
+        let _one_at_a_time = vault.rotations.beginning.lock().await;
+        let Some(row) = vault.rotations.stalled(&which) else { return };
+        if vault.store.put_rotation(row).await.is_ok() {
+            vault.rotations.told_stalled(&which);
+            return;
+        }
+    }
 }
 
 /// The signed statement of a walk that left nothing behind.
@@ -351,6 +367,8 @@ async fn made(vault: &Vault, row: &RotationRow, words: &'static str) -> Result<u
     Ok(vault.audit.record_own(OwnAct::KeyMade, about).await?)
 }
 
+/// When the store is asked again to take what it did not.
+const AGAIN: Duration = Duration::from_secs(1);
 const CHANGED: FlowError = FlowError::Conflict("the key is being changed by another request; ask again");
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub struct Rotations {
     pub(super) beginning: tokio::sync::Mutex<()>,
     /// Their tasks, for the end of the process.
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Those that a fault stopped and of which the store does not know it yet.
+    stalled: Mutex<HashMap<Which, RotationRow>>,
     /// Terms of which it was recorded that they are due.
     told: Mutex<HashSet<(Which, u32)>>,
 }
@@ -53,8 +55,32 @@ impl Rotations {
             ends_ms: 0.into(),
             row: Mutex::new(row),
         });
+        lock(&self.stalled).remove(&which);
         lock(&self.runs).insert(which, Arc::clone(&run));
         run
+    }
+
+    /// Remembers that a fault stopped one, until it is written down or goes on.
+    pub(super) fn stall(&self, row: RotationRow) {
+        lock(&self.stalled).insert(Which::of(&row), row);
+    }
+
+    /// What is remembered so.
+    pub(super) fn stalled(&self, which: &Which) -> Option<RotationRow> {
+        lock(&self.stalled).get(which).cloned()
+    }
+
+    /// It is written down.
+    pub(super) fn told_stalled(&self, which: &Which) {
+        lock(&self.stalled).remove(which);
+    }
+
+    /// How one is that runs, or that stopped and is not written down.
+    pub(super) fn shown(&self, which: &Which, now_ms: u64) -> Option<Rotation> {
+        match self.get(which) {
+            Some(run) => Some(run.view(now_ms)),
+            None => self.stalled(which).as_ref().map(view),
+        }
     }
 
     pub(super) fn leave(&self, which: &Which) {
@@ -82,6 +108,7 @@ impl Rotations {
     #[cfg(test)]
     pub(super) fn forget(&self) {
         lock(&self.runs).clear();
+        lock(&self.stalled).clear();
         lock(&self.told).clear();
     }
 

@@ -29,7 +29,7 @@ async fn ended(rig: &Rig, key: KeyPurpose) -> Rotation {
             assert_eq!(mine.state, RotationState::Done, "{:?}", mine.fault);
             return mine;
         }
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(5)).await;
+        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the rotation does not end");
 }
@@ -173,7 +173,7 @@ async fn a_row_that_was_tampered_with_is_not_made_good() {
         if now.state != RotationState::Running {
             break now;
         }
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(5)).await;
+        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
     };
     assert_eq!((stopped.state, stopped.proof), (RotationState::Stopped, None));
     assert!(stopped.fault.unwrap().contains("integrity"));
@@ -197,7 +197,7 @@ async fn an_expired_key_takes_no_card_still_reveals_and_gets_its_next_term_by_it
         if rig.vault.barrier.key_infos().iter().all(|info| !info.due) {
             break;
         }
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
+        actix_web::rt::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(crate::flow::lifetime::warnings(&rig.vault), Vec::<String>::new());
     assert!(store(&rig, MASTERCARD, "cus_1", None).await.is_ok());
@@ -218,7 +218,7 @@ async fn a_rotation_that_cannot_come_to_its_end_keeps_no_other_key_from_its_own(
     while show(&rig.vault, &officer("alice"), acme(), Some(KeyPurpose::Fingerprint)).await.unwrap().state
         != RotationState::Stopped
     {
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(5)).await;
+        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
     }
     rig.clock.advance_ms(366 * DAY_MS);
     for _ in 0..200 {
@@ -226,7 +226,7 @@ async fn a_rotation_that_cannot_come_to_its_end_keeps_no_other_key_from_its_own(
         if rig.vault.barrier.active_term(&acme()) == Some(2) {
             break;
         }
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await;
+        actix_web::rt::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(rig.vault.barrier.active_term(&acme()), Some(2), "the Kek never got its next term");
 }
@@ -240,7 +240,7 @@ async fn a_tenant_that_is_shredded_while_its_key_is_made_gets_none_and_the_vault
     let held = rig.vault.root.held.lock().await;
     let late = async { fingerprint::prepare(&rig.vault, &mut row).await };
     let shred = async {
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(50)).await;
+        actix_web::rt::time::sleep(Duration::from_millis(50)).await;
         rig.vault.store.shred_tenant(&acme()).await.unwrap();
         rig.vault.barrier.update(|ring| ring.remove_tenant(&acme())).unwrap();
         drop(held);
@@ -371,6 +371,54 @@ async fn two_who_ask_at_once_get_one_new_term() {
     }
     let terms = rig.vault.store.keys().await.unwrap();
     assert!(terms.iter().all(|row| row.name.term <= 2));
+}
+
+#[actix_web::test]
+async fn a_kek_rotation_whose_store_takes_nothing_says_so_and_goes_on_when_there_is_room() {
+    stops_and_goes_on(KeyPurpose::Kek).await;
+}
+
+#[actix_web::test]
+async fn a_fingerprint_rotation_whose_store_takes_nothing_says_so_and_goes_on_when_there_is_room() {
+    stops_and_goes_on(KeyPurpose::Fingerprint).await;
+}
+
+async fn stops_and_goes_on(key: KeyPurpose) {
+    let rig = Rig::new().await;
+    let mut cards = Vec::new();
+    for n in 0..8 {
+        cards.push(store(&rig, VISA, &format!("cus_{n}"), None).await.unwrap());
+    }
+    let slow = RotateRequest { records_per_second_max: Some(8), ..ask(key) };
+    start(&rig.vault, &officer("alice"), slow).await.unwrap();
+    let full = rig.full();
+    let now = async || show(&rig.vault, &officer("alice"), acme(), Some(key)).await;
+    // Neither a record nor that it stopped can be written, and it is said all the same.
+    let stopped = loop {
+        let now = now().await.unwrap();
+        if now.state != RotationState::Running {
+            break now;
+        }
+        actix_web::rt::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(stopped.state, RotationState::Stopped);
+    assert!(stopped.fault.as_deref().is_some_and(|fault| fault.contains("make room on its disk")), "{stopped:?}");
+    assert!(stopped.done < 8 && list(&rig.vault, &officer("alice")).await.unwrap().rotations[0] == stopped);
+    for card in &cards {
+        assert_eq!(number_of(&rig, card.payment_method_id).await, VISA);
+    }
+    drop(full);
+    // It is written down by itself, and then it is taken up again by itself.
+    while rig.vault.rotations.stalled(&Which { key, tenant: Some(acme()) }).is_some() {
+        actix_web::rt::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(now().await.unwrap().state, RotationState::Stopped);
+    look_after_keys(&rig.vault, true).await.unwrap();
+    let done = ended(&rig, key).await;
+    assert!(done.proof.is_some() && done.fault.is_none(), "{done:?}");
+    for card in &cards {
+        assert_eq!(number_of(&rig, card.payment_method_id).await, VISA);
+    }
 }
 
 const VISA: &str = "4242424242424242";
