@@ -110,6 +110,10 @@ prefixed_uuid!(ActId, "act_", "an act's id is act_ and 32 hexadecimal digits of 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(std::sync::Arc<str>);
 
+/// The name of one of several vaultd processes that share a store: 1 to 32 of `a-z 0-9 -`, beginning with a letter or digit.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeName(std::sync::Arc<str>);
+
 /// A merchant's name for a customer: 1 to 64 of `A-Z a-z 0-9 _ - . : @`. What looks like a card number (12 to
 /// 19 digits that stand alone) is refused.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -147,6 +151,7 @@ macro_rules! plain_text {
 }
 
 plain_text!(TenantId);
+plain_text!(NodeName);
 plain_text!(CustomerId);
 plain_text!(Reference);
 
@@ -162,6 +167,23 @@ impl FromStr for TenantId {
         } else {
             Err(BadId(
                 "a tenant is 1 to 64 of a-z 0-9 _ -, begins with a letter or digit and does not look like a card number",
+            ))
+        }
+    }
+}
+
+impl FromStr for NodeName {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let inside = (1..=limits::NODE_CHARS_MAX).contains(&text.len())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            && !text.starts_with('-');
+        if inside && !holds_card_like_digits(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadId(
+                "a node is 1 to 32 of a-z 0-9 -, begins with a letter or digit and does not look like a card number",
             ))
         }
     }
@@ -256,6 +278,11 @@ mod tests {
         assert!("a".repeat(limits::TENANT_CHARS_MAX + 1).parse::<TenantId>().is_err());
         assert!("a".repeat(limits::CUSTOMER_CHARS_MAX + 1).parse::<CustomerId>().is_err());
         assert!("a".repeat(limits::REFERENCE_CHARS_MAX + 1).parse::<Reference>().is_err());
+        assert!("a".repeat(limits::NODE_CHARS_MAX).parse::<NodeName>().is_ok());
+        assert!("a".repeat(limits::NODE_CHARS_MAX + 1).parse::<NodeName>().is_err());
+        for bad in ["", "-a", "A", "a_b", "a.b", "a/b", "4242424242424242"] {
+            assert!(bad.parse::<NodeName>().is_err(), "{bad}");
+        }
         assert!("".parse::<TenantId>().is_err());
         assert!("-a".parse::<TenantId>().is_err());
     }

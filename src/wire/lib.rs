@@ -22,6 +22,6 @@ pub mod scope;
 pub mod template;
 
 pub use entry::Entry;
-pub use id::{ActId, BadId, CustomerId, Reference, RequestId, SecretId, TenantId, Token};
+pub use id::{ActId, BadId, CustomerId, NodeName, Reference, RequestId, SecretId, TenantId, Token};
 pub use problem::{Kind, Problem};
 pub use scope::Scope;

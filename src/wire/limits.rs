@@ -20,6 +20,14 @@ pub const INTAKE_KEY_CACHE_S: u64 = 300;
 pub const BODY_TTL_S: u64 = 10;
 /// Longest tenant name, in characters.
 pub const TENANT_CHARS_MAX: usize = 64;
+/// Longest name of a node, in characters.
+pub const NODE_CHARS_MAX: usize = 32;
+/// Most nodes on one store.
+pub const NODES_MAX: usize = 32;
+/// Most that a node tells the others with one beat, in bytes (64 KiB).
+pub const NODE_NEWS_BYTES_MAX: usize = 64 * 1024;
+/// Longest name of a lease, in bytes.
+pub const LEASE_BYTES_MAX: usize = 128;
 /// Longest customer id, in characters.
 pub const CUSTOMER_CHARS_MAX: usize = 64;
 /// Longest `reference` of a reveal, in characters.

@@ -6,6 +6,7 @@
 //! - Every method is one transaction: it happens whole or not at all.
 //! - The one thing that is read inside an envelope is the term, which stands in clear in front of the ciphertext.
 
+pub mod cluster;
 pub mod custody;
 pub mod error;
 pub mod mint;
@@ -20,6 +21,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 
+pub use cluster::{Cluster, LeaseRow, NodeReport, NodeRow, Pulse};
 pub use custody::{AcknowledgementRow, Custody, RootChangeRow, StagedKey};
 pub use error::StoreError;
 pub use mint::TokenMint;
@@ -47,7 +49,7 @@ pub struct CardFilter {
 /// version writes, and [`StoreError::NoTenant`] for a tenant that is not registered. Further errors are named at the
 /// method.
 #[async_trait]
-pub trait Store: Custody {
+pub trait Store: Custody + Cluster {
     /// Stores a new card and, in the same transaction, the answer that is kept for its idempotency key.
     ///
     /// # Errors
@@ -276,7 +278,7 @@ pub trait Store: Custody {
     /// Whether an operator sealed the vault, so that it does not open by itself.
     async fn stays_sealed(&self) -> Result<bool, StoreError>;
 
-    /// Notes that it shall, or shall not.
+    /// Notes that it shall, or shall not. A seal is counted: see [`Cluster::seals`].
     async fn set_stays_sealed(&self, stays: bool) -> Result<(), StoreError>;
 
     /// Number of the newest migration.

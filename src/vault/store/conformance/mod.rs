@@ -2,6 +2,7 @@
 
 pub(super) mod acts;
 pub(super) mod cards;
+pub(super) mod cluster;
 pub(super) mod custody;
 pub(super) mod keys;
 pub(super) mod marks;
@@ -51,6 +52,12 @@ macro_rules! conformance {
             a_key_that_came_or_changed_meanwhile_is_not_swapped_away, another_division_of_one_root_changes_no_key,
             one_change_of_the_root_is_open_at_a_time, custody_over_the_limits_is_refused,
             an_acknowledgement_is_kept_once_for_each_root);
+        $crate::store::conformance::conformance!($open, cluster:
+            every_change_that_others_must_know_is_counted, what_others_need_not_know_is_not_counted,
+            seals_are_counted_even_after_they_are_lifted, a_beat_shows_every_node_as_it_last_was,
+            a_name_is_taken_until_its_run_is_gone, a_lease_has_one_holder_who_is_alive,
+            of_many_at_once_one_joins_and_one_leads, what_is_kept_is_swapped_only_from_what_it_was,
+            a_cluster_has_its_limits);
     };
     ($open:ident, $part:ident: $($name:ident),* $(,)?) => {
         mod $part {

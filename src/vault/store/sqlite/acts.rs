@@ -5,6 +5,7 @@ use strongroom_wire::{ActId, limits};
 use uuid::Uuid;
 
 use super::cards::signed_time;
+use super::cluster;
 use super::fault::{fault, signed, unsigned};
 use super::writer::Desk;
 use crate::store::{ActRow, StoreError};
@@ -32,7 +33,7 @@ pub(super) fn insert(desk: &mut Desk<'_>, act: &ActRow) -> Result<(), StoreError
             statement.execute(params![act.id.uuid().as_bytes(), act.is_open, signed_time(act.until_ms), act.note])
         })
         .map_err(fault)?;
-    if made == 0 { Err(StoreError::Exists) } else { Ok(()) }
+    if made == 0 { Err(StoreError::Exists) } else { cluster::touch(desk) }
 }
 
 /// Puts a row in the place of another, if that is still there as it was.
@@ -55,6 +56,9 @@ pub(super) fn swap(desk: &mut Desk<'_>, old: &ActRow, new: &ActRow) -> Result<bo
             ])
         })
         .map_err(fault)?;
+    if changed > 0 {
+        cluster::touch(desk)?;
+    }
     Ok(changed > 0)
 }
 

@@ -7,6 +7,7 @@ use strongroom_wire::limits;
 
 use super::SqliteStore;
 use super::cards::signed_time;
+use super::cluster;
 use super::fault::{fault, signed, unsigned};
 use super::keys::{self, Name};
 use super::writer::Desk;
@@ -99,6 +100,7 @@ fn adopt(desk: &mut Desk<'_>, sum: &[u8; 32]) -> Result<[u8; 32], StoreError> {
         .prepare_cached("INSERT INTO settings (name, value) VALUES ('root', ?1)")
         .and_then(|mut statement| statement.execute(params![sum]))
         .map_err(fault)?;
+    cluster::touch(desk)?;
     Ok(*sum)
 }
 
@@ -264,6 +266,7 @@ fn swap(desk: &mut Desk<'_>, from: &[u8; 32], to: &[u8; 32], rewraps: bool) -> R
         .prepare_cached("UPDATE settings SET value = ?1 WHERE name = 'root'")
         .and_then(|mut statement| statement.execute(params![to]))
         .map_err(fault)?;
+    cluster::touch(desk)?;
     Ok(true)
 }
 

@@ -5,6 +5,7 @@ use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::limits;
 
 use super::cards::signed_time;
+use super::cluster;
 use super::fault::{fault, signed, unsigned};
 use super::writer::Desk;
 use crate::store::{KeyName, KeyRow, SignTerm, StoreError};
@@ -81,6 +82,7 @@ pub(super) const SELECT: &str = "SELECT keys.purpose, tenants.name, keys.tenant,
 pub(super) fn change(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
     desk.conn.execute_batch("SAVEPOINT change").map_err(fault)?;
     let fits = make(desk, change)?;
+    cluster::touch(desk)?;
     let end = if fits { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
     desk.conn.execute_batch(end).map_err(fault)?;
     Ok(fits)
@@ -245,5 +247,6 @@ pub(super) fn set_stays_sealed(desk: &mut Desk<'_>, stays: bool) -> Result<(), S
     } else {
         "DELETE FROM settings WHERE name = 'stays-sealed'"
     };
-    desk.conn.execute(statement, []).map_err(fault).map(drop)
+    desk.conn.execute(statement, []).map_err(fault)?;
+    if stays { cluster::touch_sealed(desk) } else { cluster::touch(desk) }
 }

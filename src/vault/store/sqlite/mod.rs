@@ -3,6 +3,7 @@
 mod acts;
 mod answers;
 mod cards;
+mod cluster;
 mod copy;
 mod custody;
 mod fault;
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token, limits};
 
+use self::cluster::Nodes;
 use self::copy::Copies;
 use self::reader::Readers;
 use self::writer::Writer;
@@ -56,6 +58,7 @@ pub struct SqliteStore {
     writer: Writer,
     copies: Copies,
     tenants: RwLock<HashMap<TenantId, i64>>,
+    nodes: Nodes,
     /// Released last, when the writer has ended.
     _lock: File,
 }
@@ -75,7 +78,7 @@ impl SqliteStore {
         wal.push("-wal");
         let copies = Copies::default();
         let writer = Writer::start(conn, PathBuf::from(wal), copies.clone())?;
-        Ok(Self { readers, writer, copies, tenants: RwLock::default(), _lock: lock })
+        Ok(Self { readers, writer, copies, tenants: RwLock::default(), nodes: Nodes::default(), _lock: lock })
     }
 
     /// A tenant's number. Tenants never go away, so what is known stays right.

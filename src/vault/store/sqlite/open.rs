@@ -121,6 +121,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_shredding.sql"),
     include_str!("migrations/0005_mac_terms.sql"),
     include_str!("migrations/0006_custody.sql"),
+    include_str!("migrations/0007_cluster.sql"),
 ];
 
 /// "StRm": tells our files from other SQLite databases.
@@ -168,7 +169,8 @@ mod tests {
                 6_932_484_178_136_962_208,
                 18_347_012_998_001_747_158,
                 1_914_963_234_347_308_586,
-                6_104_396_865_639_170_860
+                6_104_396_865_639_170_860,
+                13_985_817_076_271_935_027
             ]
         );
     }

@@ -1,10 +1,11 @@
 //! How far each rotation is.
 
 use rusqlite::{Connection, params};
-use strongroom_wire::admin::RotationState;
+use strongroom_wire::admin::{KeyPurpose, RotationState};
 use strongroom_wire::limits;
 
 use super::cards::signed_time;
+use super::cluster;
 use super::fault::{fault, signed, unsigned};
 use super::keys;
 use super::writer::Desk;
@@ -45,7 +46,8 @@ pub(super) fn put(desk: &mut Desk<'_>, tenant: i64, rotation: &RotationRow) -> R
             ])
         })
         .map_err(fault)?;
-    Ok(())
+    // Old sessions end with it, everywhere.
+    if rotation.key == KeyPurpose::Session { cluster::touch(desk) } else { Ok(()) }
 }
 
 /// Every rotation.

@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 use strongroom_wire::admin::KeyState;
 
 use super::cards::{self, signed_time, token};
+use super::cluster;
 use super::fault::{fault, unsigned};
 use super::segments::next_stretch;
 use super::writer::Desk;
@@ -27,6 +28,7 @@ pub(super) fn tenant(desk: &mut Desk<'_>, tenant: i64) -> Result<u64, StoreError
         done.map_err(fault)?;
     }
     desk.shreds = true;
+    cluster::touch(desk)?;
     let keys: i64 = desk
         .conn
         .prepare_cached("SELECT count(*) FROM keys WHERE tenant = ?1")

@@ -5,6 +5,7 @@ use strongroom_wire::admin::KeyState;
 use strongroom_wire::{TenantId, limits};
 
 use super::cards::signed_time;
+use super::cluster;
 use super::fault::{fault, unsigned};
 use super::keys::{self, Name};
 use super::shred;
@@ -39,6 +40,7 @@ pub(super) fn insert(desk: &mut Desk<'_>, tenant: &TenantRow, first: &[KeyRow]) 
     for key in first {
         keys::insert(desk, Name::of(&key.name, number), key)?;
     }
+    cluster::touch(desk)?;
     Ok(true)
 }
 
