@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod key;
 pub mod lineage;
 pub mod mac;
+pub mod node;
 pub mod note;
 pub mod reroot;
 pub mod root;

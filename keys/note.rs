@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use strongroom_wire::admin::rfc3339_ms;
-use strongroom_wire::limits;
+use strongroom_wire::{NodeName, limits};
 
 use crate::Unauthentic;
 use crate::sign::{PublicKey, Signer};
@@ -105,6 +105,19 @@ impl Checkpoint {
 #[must_use]
 pub fn origin(vault_id: &str) -> String {
     format!("strongroom/{vault_id}")
+}
+
+/// The name under which one of several nodes of a vault signs: the vault's and the node's.
+#[must_use]
+pub fn node_origin(vault_id: &str, node: &NodeName) -> String {
+    format!("{}/{node}", origin(vault_id))
+}
+
+/// The names on a note's signature lines, at most as many as a note may have. Nothing is checked.
+pub fn names(note: &str) -> impl Iterator<Item = &str> {
+    let lines = note.rfind("\n\n").map_or("", |cut| &note[cut + 2..]).lines();
+    let names = lines.filter_map(|line| Some(line.strip_prefix(SIGNATURE)?.split_once(' ')?.0));
+    names.take(limits::NOTE_SIGNATURES_MAX)
 }
 
 /// `text \n "— " name " " base64(key id || signature) \n`. The text must end with a newline and hold no empty line at its

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use strongroom_keys::intake::IntakeKey;
-use strongroom_keys::sign::Signer;
+use strongroom_keys::node::Voice;
 use strongroom_keys::{Kek, Key, Mac};
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::KeyState;
@@ -16,7 +16,7 @@ use super::mac_terms::{MacTerm, MacTerms};
 #[derive(Default)]
 pub struct KeyringBuilder {
     tenants: HashMap<TenantId, Gathered>,
-    signers: Vec<(KeyFacts, Signer)>,
+    signers: Vec<(KeyFacts, Voice)>,
     intake: IntakeKeys,
     /// The first fault of an intake key.
     fault: Option<KeyringError>,
@@ -61,8 +61,8 @@ impl KeyringBuilder {
 
     /// Takes one term of the vault's signer.
     #[must_use]
-    pub fn signer(mut self, facts: KeyFacts, signer: Signer) -> Self {
-        self.signers.push((facts, signer));
+    pub fn signer(mut self, facts: KeyFacts, signer: impl Into<Voice>) -> Self {
+        self.signers.push((facts, signer.into()));
         self
     }
 
@@ -87,7 +87,7 @@ impl KeyringBuilder {
             match facts.state {
                 KeyState::Active if signer.is_some() => return Err(KeyringError::TwoActive),
                 KeyState::Active => signer = Some((facts, key)),
-                _ => former.push((facts, key.public_key().clone())),
+                _ => former.push((facts, key.retired())),
             }
         }
         former.sort_unstable_by_key(|(facts, _): &(KeyFacts, _)| facts.term);

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use strongroom_keys::sign::{PublicKey, Signer};
+use strongroom_keys::node::{FormerVoice, Voice, Voices};
+use strongroom_keys::sign::Signer;
 use strongroom_keys::{Cipher, Kek, Key};
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyInfo, KeyPurpose, KeyState, rfc3339_ms};
@@ -18,10 +19,10 @@ use super::wraps::Wraps;
 #[derive(Clone)]
 pub struct Keyring {
     tenants: HashMap<TenantId, Arc<TenantKeys>>,
-    signer: Arc<(KeyFacts, Signer)>,
+    signer: (KeyFacts, Voice),
     pub(super) intake: IntakeKeys,
-    /// Terms of the Sign key that sign nothing any more, the newest last; their secret halves are wiped.
-    former_signers: Vec<(KeyFacts, PublicKey)>,
+    /// Terms of the Sign key that sign nothing any more, the newest last.
+    former_signers: Vec<(KeyFacts, FormerVoice)>,
 }
 
 /// The keys of one tenant.
@@ -175,18 +176,18 @@ impl TenantKeys {
 impl Keyring {
     /// A keyring without tenants.
     #[must_use]
-    pub fn new(facts: KeyFacts, signer: Signer) -> Self {
-        Self::of((facts, signer), Vec::new(), IntakeKeys::default(), Vec::new())
+    pub fn new(facts: KeyFacts, signer: impl Into<Voice>) -> Self {
+        Self::of((facts, signer.into()), Vec::new(), IntakeKeys::default(), Vec::new())
     }
 
     pub(super) fn of(
-        signer: (KeyFacts, Signer),
-        former_signers: Vec<(KeyFacts, PublicKey)>,
+        signer: (KeyFacts, Voice),
+        former_signers: Vec<(KeyFacts, FormerVoice)>,
         intake: IntakeKeys,
         tenants: Vec<(TenantId, TenantKeys)>,
     ) -> Self {
         let tenants = tenants.into_iter().map(|(tenant, keys)| (tenant, Arc::new(keys))).collect();
-        Self { tenants, signer: Arc::new(signer), former_signers, intake }
+        Self { tenants, signer, former_signers, intake }
     }
 
     /// With one more tenant.
@@ -295,15 +296,15 @@ impl Keyring {
     ///
     /// # Errors
     /// [`KeyringError::Facts`] for a term that is not above the one that is there, or is not active.
-    pub fn replace_signer(&self, facts: KeyFacts, signer: Signer) -> Result<Self, KeyringError> {
+    pub fn replace_signer(&self, facts: KeyFacts, signer: impl Into<Voice>) -> Result<Self, KeyringError> {
         facts.check()?;
         if facts.term <= self.signer.0.term || facts.state != KeyState::Active {
             return Err(KeyringError::Facts);
         }
         let mut next = self.clone();
         let former = KeyFacts { state: KeyState::Retiring, ..self.signer.0 };
-        next.former_signers.push((former, self.signer.1.public_key().clone()));
-        next.signer = Arc::new((facts, signer));
+        next.former_signers.push((former, self.signer.1.retired()));
+        next.signer = (facts, signer.into());
         Ok(next)
     }
 
@@ -333,14 +334,23 @@ impl Keyring {
     /// The key that signs, for what is checked before the keyring is put in force.
     #[must_use]
     pub fn signer(&self) -> &Signer {
-        &self.signer.1
+        self.signer.1.signer()
     }
 
-    /// The public halves of every term of the Sign key that is not destroyed, the newest first.
+    pub(super) fn voice(&self) -> Voice {
+        self.signer.1.clone()
+    }
+
+    /// What knows the signatures of every term of the Sign key that is not destroyed.
     #[must_use]
-    pub fn sign_keys(&self) -> Vec<PublicKey> {
-        let former = self.former_signers.iter().rev().map(|(_, key)| key.clone());
-        std::iter::once(self.signer.1.public_key().clone()).chain(former).collect()
+    pub fn voices(&self) -> Voices {
+        let former = self.former_signers.iter().rev().map(|(_, voice)| voice.clone());
+        Voices::new(std::iter::once(self.signer.1.retired()).chain(former).collect())
+    }
+
+    /// What signed in this process, or would have, under a term that is not the newest any more.
+    pub(super) fn former_signer(&self, term: u32) -> Option<Signer> {
+        self.former_signers.iter().find(|(facts, _)| facts.term == term)?.1.signer()
     }
 
     pub(super) fn sign_term(&self) -> u32 {

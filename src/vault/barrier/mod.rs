@@ -31,7 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
 use strongroom_keys::envelope::{RewrapError, SealError};
-use strongroom_keys::sign::{PublicKey, Signer};
+use strongroom_keys::node::{Voice, Voices};
+use strongroom_keys::sign::Signer;
 use strongroom_keys::{NoRandomness, Unauthentic};
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyInfo, KeyPurpose, Phase};
@@ -184,12 +185,29 @@ impl Barrier {
         Ok(with(self.unsealed()?.get()?.signer()))
     }
 
-    /// The public halves of every term of the Sign key that is not destroyed, the newest first.
+    /// The term of the Sign key that signs now.
     ///
     /// # Errors
     /// [`BarrierError::Sealed`].
-    pub fn sign_keys(&self) -> Result<Vec<PublicKey>, BarrierError> {
-        Ok(self.unsealed()?.get()?.sign_keys())
+    pub fn voice(&self) -> Result<Voice, BarrierError> {
+        Ok(self.unsealed()?.get()?.voice())
+    }
+
+    /// What knows the signatures of every term of the Sign key that is not destroyed, and of every node.
+    ///
+    /// # Errors
+    /// [`BarrierError::Sealed`].
+    pub fn voices(&self) -> Result<Voices, BarrierError> {
+        Ok(self.unsealed()?.get()?.voices())
+    }
+
+    /// Lends what signed in this process, or would have, under a term before the one that signs now, so that a node that was
+    /// away hands over; none for a vault that is one process.
+    ///
+    /// # Errors
+    /// [`BarrierError::Sealed`].
+    pub fn former_signer(&self, term: u32) -> Result<Option<Signer>, BarrierError> {
+        Ok(self.unsealed()?.get()?.former_signer(term))
     }
 
     fn unsealed(&self) -> Result<Ring, BarrierError> {

@@ -107,19 +107,24 @@ pub async fn public_keys(vault: &Vault, asker: &Asker) -> Result<String, FlowErr
 pub async fn handovers(vault: &Vault, asker: &Asker) -> Result<HandoverList, FlowError> {
     let permit = vault.permit_unsealed::<ReadAudit>(asker, (), Note::words("handovers")).await?;
     let _read = vault.warrant(permit).await?;
-    let terms = vault.store.sign_terms().await?;
+    let terms = own_terms(vault).await?;
     Ok(HandoverList { handovers: terms.into_iter().filter_map(|term| term.handover).collect() })
 }
 
 /// The Sign keys of this log, as the store has them: each but the first with the handover by the one before it.
 pub(super) async fn lineage(vault: &Vault) -> Result<Lineage, FlowError> {
-    let mut terms = vault.store.sign_terms().await?.into_iter();
+    let mut terms = own_terms(vault).await?.into_iter();
     let first = terms.next().ok_or(FlowError::Tampered)?;
     let first = first.public_key.parse().map_err(|_| FlowError::Tampered)?;
     let follow = |lineage: Lineage, term: SignTerm| {
         lineage.follow(term.handover.as_deref().unwrap_or_default()).map_err(|_| FlowError::Tampered)
     };
     terms.try_fold(Lineage::of(first), follow)
+}
+
+/// What is public of the terms that signed this log.
+pub(super) async fn own_terms(vault: &Vault) -> Result<Vec<SignTerm>, FlowError> {
+    Ok(vault.store.sign_terms().await?.into_iter().filter(|term| term.node == vault.node).collect())
 }
 
 impl From<AuditError> for FlowError {

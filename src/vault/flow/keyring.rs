@@ -5,12 +5,12 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use strongroom_keys::context::Purpose;
 use strongroom_keys::intake::IntakeKey;
-use strongroom_keys::note;
+use strongroom_keys::node::Voice;
 use strongroom_keys::root::Root;
-use strongroom_keys::sign::Signer;
 use strongroom_keys::{Context, IntakeRole, Kek, Key, Mac, NoRandomness, Role, SignRole};
-use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyPurpose, KeyState};
+use strongroom_wire::{NodeName, TenantId};
+use uuid::Uuid;
 
 use super::FlowError;
 use crate::barrier::{KekTerm, KeyFacts, Keyring, KeyringError, MacTerm, MacTerms, TenantKeys};
@@ -64,7 +64,8 @@ pub(super) async fn make_tenant(
 /// # Errors
 /// [`FlowError::Tampered`] if a row does not open under the Root in its place: nothing is unsealed by halves.
 /// [`FlowError::Root`] if the Root was away before all were open.
-pub(super) async fn open(root: &Arc<Root>, rows: Vec<KeyRow>, vault_id: &str) -> Result<Keyring, FlowError> {
+pub(super) async fn open(root: &Arc<Root>, rows: Vec<KeyRow>, node: Option<&NodeName>) -> Result<Keyring, FlowError> {
+    let vault_id = root.descriptor().vault_id();
     let living = rows.into_iter().filter(|row| row.state != KeyState::Destroyed);
     // Several at a time, because each may be a journey to a KMS and back.
     let mut opened = stream::iter(living.map(|row| unwrap(Arc::clone(root), row))).buffer_unordered(AT_ONCE);
@@ -75,7 +76,7 @@ pub(super) async fn open(root: &Arc<Root>, rows: Vec<KeyRow>, vault_id: &str) ->
             (Some(tenant), Opened::Kek(key)) => builder.kek(&tenant, facts, &key),
             (Some(tenant), Opened::Fingerprint(key)) => builder.fingerprint(&tenant, facts, key),
             (Some(tenant), Opened::Session(key)) => builder.session(&tenant, facts, key),
-            (None, Opened::Sign(key)) => builder.signer(facts, signer(vault_id, &key)?),
+            (None, Opened::Sign(key)) => builder.signer(facts, voice(vault_id, node, key)?),
             (None, Opened::Intake(key)) => builder.intake(facts, IntakeKey::new(&key)),
             _ => return Err(FlowError::Tampered),
         };
@@ -128,10 +129,15 @@ pub(super) async fn unwrap_as<R: Role>(root: &Root, row: &KeyRow) -> Result<Key<
     Ok(root.unwrap_key(&place, row.name.term, &row.wrapped).await?)
 }
 
-/// The signer that a Sign key seeds.
-pub(super) fn signer(vault_id: &str, key: &Key<SignRole>) -> Result<Signer, FlowError> {
-    // A vault's id is a UUID, which fits a signer's name.
-    Signer::new(&note::origin(vault_id), key).map_err(|_| FlowError::Crypto("the vault's id cannot name a signer"))
+/// What signs here under a term of the Sign key: the key itself, or the one that a node derives from it.
+pub(super) fn voice(vault_id: Uuid, node: Option<&NodeName>, key: Key<SignRole>) -> Result<Voice, FlowError> {
+    let vault_id = vault_id.to_string();
+    let voice = match node {
+        None => Voice::alone(&vault_id, &key),
+        Some(node) => Voice::of_node(&vault_id, node, key),
+    };
+    // A vault's id is a UUID, which fits a signer's name beside a node's.
+    voice.map_err(|_| FlowError::Crypto("the vault's id cannot name a signer"))
 }
 
 fn place<R: Role>(purpose: KeyPurpose, tenant: Option<&TenantId>) -> Context<'_> {

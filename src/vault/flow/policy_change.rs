@@ -179,7 +179,7 @@ pub(super) async fn verify(vault: &Vault, ring: &Keyring) -> Result<(), FlowErro
     let text = vault.policy_source.text();
     let row = vault.store.kept(NAME).await?.into_iter().find(|row| row.name == NAME && row.value == text.as_bytes());
     if let Some(row) = row {
-        if kept::is_signed(&ring.sign_keys(), &row) {
+        if kept::is_signed(&ring.voices(), &row) {
             return Ok(());
         }
         // A vault that was killed on its way through its first unseal has signed nothing yet.

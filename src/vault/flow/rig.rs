@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
+use strongroom_keys::note;
 use strongroom_keys::root::place::Site;
 use strongroom_keys::root::{Descriptor, dev};
 use strongroom_wire::acts::DestroyKey;
 use strongroom_wire::admin::{KeyPurpose, RotateRequest, RotationState};
 use strongroom_wire::payment_method::PaymentMethod;
-use strongroom_wire::{RequestId, Scope, TenantId, Token};
+use strongroom_wire::{NodeName, RequestId, Scope, TenantId, Token};
 use tempfile::TempDir;
 
-use super::{Asker, RootPlace, RootSource, Vault, policy_change, read, rotate, tenant, tokenize, unseal};
+use super::{Asker, FlowError, RootPlace, RootSource, Vault, policy_change, read, rotate, tenant, tokenize, unseal};
 use crate::audit::AuditLog;
 use crate::barrier::Barrier;
 use crate::card::Incoming;
@@ -25,20 +26,29 @@ use crate::store::{SqliteOptions, SqliteStore};
 pub(super) struct Rig {
     pub(super) vault: Arc<Vault>,
     pub(super) clock: MockClock,
-    folder: TempDir,
+    store: Arc<SqliteStore>,
+    descriptor: Descriptor,
+    folder: Arc<TempDir>,
 }
 
 impl Rig {
     /// Unsealed, with the tenant `acme`.
     pub(super) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::named(None).await
+    }
+
+    /// The first of several nodes.
+    pub(super) async fn node(name: &str) -> Self {
+        Self::named(Some(name)).await
+    }
+
+    async fn named(name: Option<&str>) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = MockClock::at(NOW_MS);
         let (key, descriptor) = dev::make().unwrap();
         let dev_key = folder.path().join("dev.key");
         std::fs::write(&dev_key, key.as_bytes()).unwrap();
         std::fs::set_permissions(&dev_key, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let origin = strongroom_keys::note::origin(&descriptor.vault_id().to_string());
-        let log = AuditLog::open(&folder.path().join("audit.db"), Arc::new(clock.clone()), &origin).unwrap();
         let options = SqliteOptions {
             path: folder.path().join("vault.db"),
             vault: descriptor.vault_id().to_string(),
@@ -47,20 +57,24 @@ impl Rig {
         let store = Arc::new(SqliteStore::open(&options).unwrap());
         let policy = folder.path().join("policy.toml");
         std::fs::write(&policy, rules()).unwrap();
-        let (rules, source) = policy_change::at_start((&*store, &log), &policy, rules(), false).await.unwrap();
-        let rooms = (Policy::new(rules), log, Barrier::new(Arc::new(clock.clone())), store as _);
-        let place = |name: &str, dev_key| RootPlace {
-            file: folder.path().join(name),
-            dev_key: Some(dev_key),
-            site: Site::default(),
-        };
-        let next = place("next.json", folder.path().join("next.key"));
-        let root = RootSource::new((descriptor, place("root.json", dev_key)), Some(next), true);
-        let egress = Egress::load(&BTreeMap::new()).unwrap();
-        let vault = Arc::new(Vault::new(rooms, source, egress, Arc::new(clock.clone()), root, Vec::new()));
-        unseal::by_itself(&vault).await.unwrap();
-        tenant::add(&vault, &officer("alice"), acme()).await.unwrap();
-        Self { vault, clock, folder }
+        let vault = start(name, &folder, &clock, &store, &descriptor).await;
+        let rig = Self { vault, clock, store, descriptor, folder };
+        unseal::by_itself(&rig.vault).await.unwrap();
+        tenant::add(&rig.vault, &officer("alice"), acme()).await.unwrap();
+        rig
+    }
+
+    /// Another node of the same vault on the same clock, or one that starts again: unsealed.
+    pub(super) async fn beside(&self, name: &str) -> Self {
+        self.try_beside(name).await.unwrap()
+    }
+
+    /// The same where it may be refused.
+    pub(super) async fn try_beside(&self, name: &str) -> Result<Self, FlowError> {
+        let vault = start(Some(name), &self.folder, &self.clock, &self.store, &self.descriptor).await;
+        unseal::by_itself(&vault).await?;
+        let (store, folder) = (Arc::clone(&self.store), Arc::clone(&self.folder));
+        Ok(Self { vault, clock: self.clock.clone(), store, descriptor: self.descriptor.clone(), folder })
     }
 
     /// Puts a root.json where the configuration names the one to come.
@@ -130,6 +144,38 @@ impl Rig {
         }
         DestroyKey { purpose: KeyPurpose::Kek, tenant: Some(acme()), term: begun.to_term - 1 }
     }
+}
+
+/// A node as it starts, sealed. Its log is its own, in a file that its next start finds again.
+async fn start(
+    name: Option<&str>,
+    folder: &TempDir,
+    clock: &MockClock,
+    store: &Arc<SqliteStore>,
+    descriptor: &Descriptor,
+) -> Arc<Vault> {
+    let node: Option<NodeName> = name.map(|name| name.parse().unwrap());
+    let vault_id = descriptor.vault_id().to_string();
+    let (origin, file) = match &node {
+        None => (note::origin(&vault_id), "audit.db".to_owned()),
+        Some(node) => (note::node_origin(&vault_id, node), format!("audit-{node}.db")),
+    };
+    let log = AuditLog::open(&folder.path().join(file), Arc::new(clock.clone()), &origin).unwrap();
+    let policy = folder.path().join("policy.toml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    let (rules, source) = policy_change::at_start((&**store, &log), &policy, text, false).await.unwrap();
+    let rooms = (Policy::new(rules), log, Barrier::new(Arc::new(clock.clone())), Arc::clone(store) as _);
+    let place = |name: &str, dev_key: &str| RootPlace {
+        file: folder.path().join(name),
+        dev_key: Some(folder.path().join(dev_key)),
+        site: Site::default(),
+    };
+    let next = place("next.json", "next.key");
+    let root = RootSource::new((descriptor.clone(), place("root.json", "dev.key")), Some(next), true);
+    let egress = Egress::load(&BTreeMap::new()).unwrap();
+    let mut vault = Vault::new(rooms, source, egress, Arc::new(clock.clone()), root, Vec::new());
+    vault.node = node;
+    Arc::new(vault)
 }
 
 /// A security officer: each holds every scope of the admin listener, alice and bob for every tenant, carol for `acme`.

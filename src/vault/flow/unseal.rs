@@ -14,7 +14,7 @@ use strongroom_wire::entry::{OwnAct, Reason};
 use super::{Asker, FlowError, Vault, acts, audit, auto, custody, intake, keyring, policy_change, reroot, rotate};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
-use crate::store::{KeyChange, KeyRow, SignTerm};
+use crate::store::{KeyChange, KeyRow};
 use crate::telemetry::log;
 
 /// Takes one share, or has the HSM or KMS asked where the body says so. `body` is wiped.
@@ -112,7 +112,6 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
         return Err(FlowError::Sealed);
     }
     let root = Arc::new(root);
-    let vault_id = vault.root.descriptor().vault_id().to_string();
     let sum = root.descriptor().sum();
     if vault.store.root_in_force().await?.is_some_and(|in_force| in_force != sum) {
         return Err(FlowError::Conflict("another root.json is in force; start vaultd anew with the newest one"));
@@ -123,7 +122,7 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
     }
     // The lock is held although the Root may be slow: nobody else has a use for it while the vault is sealed, and keys
     // that another request adds meanwhile would be missing from this ring.
-    let ring = keyring::open(&root, rows, &vault_id).await?;
+    let ring = keyring::open(&root, rows, vault.node.as_ref()).await?;
     policy_change::verify(vault, &ring).await?;
     let ring = rotate::closed(ring, &vault.store.rotations().await?)?;
     vault.barrier.install(ring)?;
@@ -218,16 +217,7 @@ async fn found(vault: &Vault, root: &Root) -> Result<KeyRow, FlowError> {
 /// Lets the audit log have its checkpoints signed for as long as the keys are here, and answers the keys that signed it.
 async fn attach(vault: &Arc<Vault>) -> Result<Lineage, FlowError> {
     let own = vault.barrier.sign(|signer| signer.public_key().clone())?;
-    if vault.store.sign_terms().await?.is_empty() {
-        // The first of this vault: nobody handed over to it.
-        let sign_term = SignTerm {
-            term: vault.barrier.sign_term().ok_or(FlowError::Sealed)?,
-            public_key: own.to_string(),
-            from_entry: 0,
-            handover: None,
-        };
-        vault.store.change_keys(KeyChange { sign_term: Some(sign_term), ..KeyChange::default() }).await?;
-    }
+    rotate::catch_up(vault).await?;
     let keys = audit::lineage(vault).await?;
     if *keys.newest() != own {
         return Err(FlowError::Tampered);

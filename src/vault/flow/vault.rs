@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use strongroom_wire::entry::Reason;
 use strongroom_wire::forward::DestinationName;
-use strongroom_wire::{RequestId, TenantId, Token};
+use strongroom_wire::{NodeName, RequestId, TenantId, Token};
 
 use super::backup::Backups;
 use super::intake::IntakeLife;
@@ -52,6 +52,8 @@ pub struct Vault {
     pub warnings: Vec<String>,
     /// When the process started, milliseconds since 1970.
     pub started_ms: u64,
+    /// Its name among several nodes; none for a vault that is one process.
+    pub node: Option<NodeName>,
     pub(super) acts: acts::Acts,
     pub(super) exports: export::Exports,
     /// How long an intake key lives.
@@ -105,6 +107,7 @@ impl Vault {
             backups: Backups::default(),
             warnings,
             started_ms,
+            node: None,
             acts: acts::Acts::default(),
             exports: export::Exports::default(),
             intake: IntakeLife { key_ms: INTAKE_KEY_MS },

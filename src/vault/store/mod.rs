@@ -207,7 +207,7 @@ pub trait Store: Custody + Cluster {
     /// [`StoreError::TooLarge`].
     async fn swap_marks(&self, tenant: &TenantId, swaps: Vec<MarkSwap>) -> Result<u64, StoreError>;
 
-    /// What is public of every term of the Sign key, in their order.
+    /// What is public of every term of the Sign key, by node and term.
     async fn sign_terms(&self) -> Result<Vec<SignTerm>, StoreError>;
 
     /// Writes down how far a rotation is, in the place of what was there for the same key and term.

@@ -1,7 +1,7 @@
 //! The rows of the store. Blobs are sealed by the barrier; the store gives them back as it got them.
 
 use strongroom_wire::admin::{KeyPurpose, KeyState, RotationState};
-use strongroom_wire::{ActId, CustomerId, SecretId, TenantId, Token};
+use strongroom_wire::{ActId, CustomerId, NodeName, SecretId, TenantId, Token};
 
 /// A stored card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,13 +192,16 @@ pub struct KeyChange {
     pub states: Vec<(KeyName, KeyState, KeyState)>,
     /// Keys that go from one wrapping to another: old bytes, new bytes (a change of the Root).
     pub rewraps: Vec<(KeyName, Vec<u8>, Vec<u8>)>,
-    /// What is public of a new term of the Sign key.
+    /// What is public of a new term of the Sign key, for one node. One that is there already does not fit.
     pub sign_term: Option<SignTerm>,
 }
 
-/// What is public of one term of the Sign key. It stays when the key is destroyed.
+/// What is public of one term of the Sign key, or of the key that one of several nodes has of it. It stays when the key is
+/// destroyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignTerm {
+    /// Which node's; none for a vault that is one process.
+    pub node: Option<NodeName>,
     /// Which version, from 1.
     pub term: u32,
     /// The public key as a C2SP verifier key.

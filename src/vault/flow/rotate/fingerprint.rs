@@ -32,7 +32,7 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
         let changing = vault.root.still(&new.root).await?;
         if new.is_fresh {
             new.row.state = KeyState::Pending;
-            made(vault, row, "").await?;
+            made(vault, row).await?;
             // The term that is active must still be: a tenant that was shredded while the Root was asked gets no key.
             let states = vec![(active, KeyState::Active, KeyState::Active)];
             let change = KeyChange { insert: vec![new.row.clone()], states, ..KeyChange::default() };

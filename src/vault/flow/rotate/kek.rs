@@ -24,7 +24,7 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
     if let Some(new) = New::<Kek>::of(vault, row, known).await? {
         let changing = vault.root.still(&new.root).await?;
         if new.is_fresh {
-            made(vault, row, "").await?;
+            made(vault, row).await?;
             let states = vec![(active, KeyState::Active, KeyState::Retiring)];
             let change = KeyChange { insert: vec![new.row.clone()], states, ..KeyChange::default() };
             if !vault.store.change_keys(change).await? {

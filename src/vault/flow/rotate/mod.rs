@@ -31,6 +31,8 @@ pub use running::Rotations;
 pub(super) use running::Which;
 use running::{Run, view};
 pub(super) use session::closed;
+pub(super) use sign::catch_up;
+pub use sign::take_over;
 
 /// Starts a rotation, or joins the one that runs or was interrupted and gives it the limit that is asked for.
 ///
@@ -360,9 +362,8 @@ impl<R: Role> New<R> {
 }
 
 /// The entry that a term is made.
-async fn made(vault: &Vault, row: &RotationRow, words: &'static str) -> Result<u64, FlowError> {
+async fn made(vault: &Vault, row: &RotationRow) -> Result<u64, FlowError> {
     let note = Note::none().and(&row.key).and(&"term").and(&row.to_term);
-    let note = if words.is_empty() { note } else { note.and(&words) };
     let about = Own { tenant: row.tenant.clone(), subject: Subject::None, note };
     Ok(vault.audit.record_own(OwnAct::KeyMade, about).await?)
 }

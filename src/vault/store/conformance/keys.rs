@@ -66,6 +66,7 @@ pub(in crate::store) async fn a_destroyed_key_has_no_bytes(store: Arc<dyn Store>
 pub(in crate::store) async fn a_sign_key_leaves_its_public_half_behind(store: Arc<dyn Store>) {
     let sign = key(KeyPurpose::Sign, None, 1);
     let public = |term: u32| SignTerm {
+        node: None,
         term,
         public_key: format!("strongroom/test+{term}"),
         from_entry: u64::from(term) * 10,
@@ -86,6 +87,28 @@ pub(in crate::store) async fn a_sign_key_leaves_its_public_half_behind(store: Ar
     assert_eq!(store.change_keys(refused).await, Err(StoreError::TooLarge));
     assert_eq!(store.change_keys(make(&next, 2)).await, Ok(true));
     assert_eq!(store.sign_terms().await, Ok(vec![public(1), public(2)]));
+}
+
+pub(in crate::store) async fn each_node_hands_over_by_itself_and_each_term_once(store: Arc<dyn Store>) {
+    let public = |node: Option<&str>, term| SignTerm {
+        node: node.map(|name| name.parse().unwrap()),
+        term,
+        public_key: format!("strongroom/test/{node:?}+{term}"),
+        from_entry: 7,
+        handover: None,
+    };
+    let add = |term: &SignTerm| {
+        let change = KeyChange { sign_term: Some(term.clone()), ..KeyChange::default() };
+        let store = Arc::clone(&store);
+        async move { store.change_keys(change).await }
+    };
+    let all = [public(None, 1), public(Some("a"), 1), public(Some("a"), 2), public(Some("b"), 2)];
+    for term in [3, 1, 0, 2].map(|place: usize| &all[place]) {
+        assert_eq!(add(term).await, Ok(true));
+        let other = SignTerm { from_entry: 8, ..term.clone() };
+        assert_eq!(add(&other).await, Ok(false));
+    }
+    assert_eq!(store.sign_terms().await, Ok(all.to_vec()));
 }
 
 pub(in crate::store) async fn wraps_only_grow(store: Arc<dyn Store>) {

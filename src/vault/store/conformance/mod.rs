@@ -35,7 +35,8 @@ macro_rules! conformance {
             of_many_at_once_one_spends);
         $crate::store::conformance::conformance!($open, keys:
             a_tenant_comes_with_its_keys, a_key_change_that_does_not_fit_changes_nothing,
-            a_destroyed_key_has_no_bytes, a_sign_key_leaves_its_public_half_behind, wraps_only_grow,
+            a_destroyed_key_has_no_bytes, a_sign_key_leaves_its_public_half_behind,
+            each_node_hands_over_by_itself_and_each_term_once, wraps_only_grow,
             keys_over_the_limit_are_refused, what_an_operator_sealed_stays_noted);
         $crate::store::conformance::conformance!($open, marks:
             a_card_under_another_term_is_a_duplicate_all_the_same, an_answer_under_another_term_replays_all_the_same,

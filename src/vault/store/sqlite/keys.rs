@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use strongroom_wire::admin::{KeyPurpose, KeyState};
-use strongroom_wire::limits;
+use strongroom_wire::{NodeName, limits};
 
 use super::cards::signed_time;
 use super::cluster;
@@ -139,26 +139,39 @@ fn make(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
             return Ok(false);
         }
     }
-    if let Some(sign) = &change.sign_term {
-        desk.conn
-            .prepare_cached("INSERT INTO sign_terms (term, public_key, from_entry, handover) VALUES (?1, ?2, ?3, ?4)")
-            .and_then(|mut statement| {
-                statement.execute(params![sign.term, sign.public_key, signed_time(sign.from_entry), sign.handover])
-            })
-            .map_err(fault)?;
+    match &change.sign_term {
+        Some(sign) => insert_sign_term(desk, sign),
+        None => Ok(true),
     }
-    Ok(true)
+}
+
+fn insert_sign_term(desk: &mut Desk<'_>, sign: &SignTerm) -> Result<bool, StoreError> {
+    let node = sign.node.as_ref().map_or("", NodeName::as_str);
+    let inserted = desk
+        .conn
+        .prepare_cached(
+            "INSERT INTO sign_terms (node, term, public_key, from_entry, handover) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![node, sign.term, sign.public_key, signed_time(sign.from_entry), sign.handover])
+        })
+        .map_err(fault)?;
+    Ok(inserted > 0)
 }
 
 /// What is public of every term of the Sign key.
 pub(super) fn sign_terms(conn: &Connection) -> Result<Vec<SignTerm>, StoreError> {
     let mut statement = conn
-        .prepare_cached("SELECT term, public_key, from_entry, handover FROM sign_terms ORDER BY term")
+        .prepare_cached("SELECT term, public_key, from_entry, handover, node FROM sign_terms ORDER BY node, term")
         .map_err(fault)?;
     let mut rows = statement.query([]).map_err(fault)?;
     let mut terms = Vec::new();
     while let Some(row) = rows.next().map_err(fault)? {
+        let node: String = row.get(4).map_err(fault)?;
+        let node = if node.is_empty() { None } else { Some(node.parse().map_err(|_| StoreError::Corrupt)?) };
         terms.push(SignTerm {
+            node,
             term: row.get(0).map_err(fault)?,
             public_key: row.get(1).map_err(fault)?,
             from_entry: unsigned(row.get(2).map_err(fault)?)?,

@@ -122,6 +122,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_mac_terms.sql"),
     include_str!("migrations/0006_custody.sql"),
     include_str!("migrations/0007_cluster.sql"),
+    include_str!("migrations/0008_sign_terms_of_nodes.sql"),
 ];
 
 /// "StRm": tells our files from other SQLite databases.
@@ -170,7 +171,8 @@ mod tests {
                 18_347_012_998_001_747_158,
                 1_914_963_234_347_308_586,
                 6_104_396_865_639_170_860,
-                13_985_817_076_271_935_027
+                13_985_817_076_271_935_027,
+                11_992_345_005_191_859_902
             ]
         );
     }
