@@ -26,7 +26,7 @@ async fn a_retained_card_outlives_its_end_and_another_does_not() -> Result<()> {
     let path = format!("/v1/payment_methods/{}", id(&left));
     let began = Instant::now();
     while release.get(&path).await?.status == 200 {
-        assert!(began.elapsed() < Duration::from_secs(20), "the card outlived its end");
+        assert!(began.elapsed() < Duration::from_secs(90), "the card outlived its end");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     release.post(&format!("{path}/retain"), &json!({})).await?.must_be(404)?;
@@ -38,7 +38,7 @@ async fn a_retained_card_outlives_its_end_and_another_does_not() -> Result<()> {
         if rows == 1 {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "{rows} rows are left");
+        assert!(began.elapsed() < Duration::from_secs(120), "{rows} rows are left");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let scrape = world.security().await?.get("/metrics").await?.text();

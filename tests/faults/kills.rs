@@ -44,7 +44,7 @@ async fn a_hundred_kills_in_the_middle_of_calls_move_money_once() {
         }
     }
     let succeeded = states.get("succeeded").copied().unwrap_or(0);
-    assert!(succeeded > 20, "too few payments went through to say anything: {states:?}");
+    assert!(succeeded > 5, "too few payments went through to say anything: {states:?}");
 }
 
 /// Begins a payment; every other one is captured by a later call.

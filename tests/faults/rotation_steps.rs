@@ -144,7 +144,14 @@ async fn keys_of_seconds_rotate_by_themselves_and_an_expired_one_takes_no_card()
     })
     .await
     .unwrap();
-    assert_eq!(stored(&release, "cus_1").await, Some(token));
+    // A key of seconds may have come to its end again in between, on a machine that is busy.
+    eventually("a known card to be known again", Duration::from_secs(30), || async {
+        let answer = release.post("/v1/payment_methods", &card("cus_1")).await?;
+        Ok(if answer.status == 200 { Some(word(&answer.json()?, "payment_method_id")?) } else { None })
+    })
+    .await
+    .map(|again| assert_eq!(again, token))
+    .unwrap();
 }
 
 /// Starts a rotation of a tenant's key and kills the vault again and again while it runs and cards are stored and revealed.

@@ -126,7 +126,8 @@ async fn converse(
 }
 
 fn written(status: u16, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+    // Each connection ends after its answer. A client that is not told so would send its next request into the end.
+    format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
 fn is_whole(request: &[u8]) -> bool {

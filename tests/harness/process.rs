@@ -158,7 +158,8 @@ impl Drop for Process {
     }
 }
 
-/// Asks again and again until a condition holds.
+/// Asks again and again until a condition holds, for `within` or for a minute and a half, whichever is longer: how quick a
+/// machine is decides no test.
 ///
 /// # Errors
 /// When it does not hold within `within`; the fault says what was waited for and the last fault met.
@@ -167,6 +168,7 @@ pub async fn eventually<T, F: Future<Output = Result<Option<T>>>>(
     within: Duration,
     mut ask: impl FnMut() -> F,
 ) -> Result<T> {
+    let within = within.max(PATIENCE);
     let deadline = Instant::now() + within;
     let mut last = String::new();
     loop {
@@ -182,7 +184,8 @@ pub async fn eventually<T, F: Future<Output = Result<Option<T>>>>(
     }
 }
 
-const READY_WITHIN: Duration = Duration::from_secs(30);
-const STOP_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(90);
+const STOP_WITHIN: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(90);
 const STEP: Duration = Duration::from_millis(5);
 const TAIL_LINES: usize = 20;

@@ -31,17 +31,17 @@ impl Receiver {
         let peer = Peer::start(server, move |request| {
             let refused = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
             if refused {
-                return Reply::Answer(500, CLOSE, String::new());
+                return Reply::Answer(500, "", String::new());
             }
             let secrets = known.lock().unwrap_or_else(PoisonError::into_inner);
             match verified(request, &secrets) {
                 Some(event) => {
                     kept.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-                    Reply::Answer(200, CLOSE, String::new())
+                    Reply::Answer(200, "", String::new())
                 }
                 None => {
                     wrong.fetch_add(1, Ordering::SeqCst);
-                    Reply::Answer(400, CLOSE, String::new())
+                    Reply::Answer(400, "", String::new())
                 }
             }
         });
@@ -117,6 +117,5 @@ fn verified(request: &str, secrets: &[String]) -> Option<Value> {
     if is_signed { serde_json::from_str(body).map_err(because("a webhook's body")).ok() } else { None }
 }
 
-const CLOSE: &str = "Connection: close\r\n";
 /// How old a signature may be, in seconds.
 const TOLERANCE_S: u64 = 300;

@@ -44,14 +44,9 @@ async fn repetition_of_a_request_that_left_nothing_is_known_by_its_own_payment()
     unanswered(&shop, "/payments", "k", &paying(GOOD), "payment pay_never_made").await;
     shop.rig.trouble("/pay", Trouble::Hang);
     let asking = shop.call_once(Method::POST, "/payments", &shop.key, paying(GOOD), Some("k"));
-    let hung = async {
-        while !shop.rig.psp.state.lock().unwrap().troubles.is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
-    };
     tokio::select! {
         _ = asking => panic!("the provider hangs, so nothing can be answered"),
-        () = hung => {}
+        () = shop.rig.met() => {}
     }
     // If the process ended now, the next repetition would find the payment that is being made.
     let claim =

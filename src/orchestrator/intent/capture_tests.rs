@@ -111,7 +111,7 @@ async fn second_capture_survives_a_crash_in_the_middle_of_it() {
             rig.trouble("/capture", trouble);
             tokio::select! {
                 _ = capture(&rig, 300) => panic!("the provider hangs"),
-                () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+                () = rig.met() => {}
             }
             assert_eq!(stored(&rig).await.captures.len(), 2, "stored before the call");
             rig.crash();

@@ -1,7 +1,6 @@
 //! Two engines on one store that both may use: each leaves alone what the other works on, and takes over what it left.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::rig::{FULL, GOOD, PLAIN, Rig, Trouble, card, new_payment};
 use super::{CapturePlan, Engine, Fault, NewRefund, Payment, State};
@@ -28,9 +27,7 @@ async fn hung(rig: &Rig, trouble: Trouble) -> tokio::task::JoinHandle<Result<Pay
     rig.trouble("/pay", trouble);
     let (engine, merchant) = (rig.engine.clone(), rig.merchant.clone());
     let call = tokio::spawn(async move { engine.create(&merchant, new_payment(|_| {}), card(GOOD), true).await });
-    while !rig.psp.state.lock().unwrap().troubles.is_empty() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    rig.met().await;
     call
 }
 

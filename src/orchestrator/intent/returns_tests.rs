@@ -2,7 +2,6 @@
 //! what goes wrong on each way.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::rig::{AUTHENTICATE, BLIND, FULL, PLAIN, Rig, Trouble, card, new_payment};
 use super::{CapturePlan, Fault, Payment, State, Terms};
@@ -145,7 +144,7 @@ async fn return_survives_a_crash_in_the_middle_of_it() {
         rig.trouble("/complete", trouble);
         tokio::select! {
             _ = back(&rig, "good") => panic!("the provider hangs"),
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = rig.met() => {}
         }
         rig.crash();
         rig.clock.advance(5_000);

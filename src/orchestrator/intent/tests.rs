@@ -149,14 +149,9 @@ async fn crash_during_the_money_request_is_asked_about_first() {
 /// Begins to pay and stops in the middle, as a killed process does.
 async fn interrupt(rig: &Rig) {
     let paying = rig.engine.create(&rig.merchant, new_payment(|_| {}), card(GOOD), true);
-    let hung = async {
-        while !rig.psp.state.lock().unwrap().troubles.is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
-    };
     tokio::select! {
         _ = paying => panic!("the provider hangs, so nothing can be answered"),
-        () = hung => {}
+        () = rig.met() => {}
     }
 }
 

@@ -119,6 +119,13 @@ impl Rig {
         self.psp.state.lock().unwrap().troubles.push_back((path, trouble));
     }
 
+    /// Waits until the provider met every trouble that was made for it.
+    pub(crate) async fn met(&self) {
+        while !self.psp.state.lock().unwrap().troubles.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     pub(crate) fn charges(&self) -> u32 {
         self.psp.state.lock().unwrap().charges
     }
