@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use strongroom_keys::note;
 use strongroom_keys::root::place::Site;
@@ -14,7 +16,7 @@ use strongroom_wire::{NodeName, RequestId, Scope, TenantId, Token};
 use tempfile::TempDir;
 
 use super::{Asker, FlowError, RootPlace, RootSource, Vault, policy_change, read, rotate, tenant, tokenize, unseal};
-use crate::audit::AuditLog;
+use crate::audit::{AuditError, AuditLog};
 use crate::barrier::Barrier;
 use crate::card::Incoming;
 use crate::clock::MockClock;
@@ -75,6 +77,11 @@ impl Rig {
         unseal::by_itself(&vault).await?;
         let (store, folder) = (Arc::clone(&self.store), Arc::clone(&self.folder));
         Ok(Self { vault, clock: self.clock.clone(), store, descriptor: self.descriptor.clone(), folder })
+    }
+
+    /// Ends the node.
+    pub(super) async fn stop(self) {
+        self.vault.rotations.end().await;
     }
 
     /// Puts a root.json where the configuration names the one to come.
@@ -160,7 +167,7 @@ async fn start(
         None => (note::origin(&vault_id), "audit.db".to_owned()),
         Some(node) => (note::node_origin(&vault_id, node), format!("audit-{node}.db")),
     };
-    let log = AuditLog::open(&folder.path().join(file), Arc::new(clock.clone()), &origin).unwrap();
+    let log = open_log(&folder.path().join(file), clock, &origin).await;
     let policy = folder.path().join("policy.toml");
     let text = std::fs::read_to_string(&policy).unwrap();
     let (rules, source) = policy_change::at_start((&**store, &log), &policy, text, false).await.unwrap();
@@ -176,6 +183,16 @@ async fn start(
     let mut vault = Vault::new(rooms, source, egress, Arc::new(clock.clone()), root, Vec::new());
     vault.node = node;
     Arc::new(vault)
+}
+
+/// The log of a node that may have ended a moment ago: the check of it that began with the unseal holds it on another thread.
+async fn open_log(path: &Path, clock: &MockClock, origin: &str) -> AuditLog {
+    loop {
+        match AuditLog::open(path, Arc::new(clock.clone()), origin) {
+            Err(AuditError::InUse) => tokio::time::sleep(Duration::from_millis(1)).await,
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// A security officer: each holds every scope of the admin listener, alice and bob for every tenant, carol for `acme`.

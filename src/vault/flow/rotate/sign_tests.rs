@@ -79,13 +79,13 @@ async fn a_node_that_was_away_hands_over_when_it_is_back() {
     let a = Rig::node("a").await;
     let b = a.beside("b").await;
     holds(&b).await;
-    drop(b);
+    b.stop().await;
     rotated(&a).await;
     rotated(&a).await;
     let b = a.beside("b").await;
     assert_eq!((holds(&a).await, holds(&b).await), (3, 2));
     b.card("cus_1").await;
-    drop(b);
+    b.stop().await;
     let b = a.beside("b").await;
     assert_eq!(holds(&b).await, 2);
     assert!(b.vault.barrier.has_tenant(&acme()));
@@ -96,7 +96,7 @@ async fn a_public_key_that_somebody_put_into_the_store_signs_nothing() {
     let a = Rig::node("a").await;
     let b = a.beside("b").await;
     holds(&b).await;
-    drop(b);
+    b.stop().await;
     let foreign = Signer::new(&format!("{}/b", a.vault.audit.origin()), &Key::generate().unwrap()).unwrap();
     a.tampered(&format!("UPDATE sign_terms SET public_key = '{}' WHERE node = 'b'", foreign.public_key()));
     assert!(!kept::is_ours(&a.vault, &kept::row(&foreign, "x", Vec::new())).unwrap());
