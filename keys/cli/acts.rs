@@ -1,5 +1,7 @@
 //! `vaultctl acts`: what one person asked for and a second one has to approve.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use strongroom_wire::ActId;
 use strongroom_wire::acts::{ActKind, ActList, ActState, PendingAct};
@@ -7,6 +9,7 @@ use strongroom_wire::acts::{ActKind, ActList, ActState, PendingAct};
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::keys::purpose;
+use crate::note_file;
 use crate::say::{Say, table};
 
 #[derive(Subcommand)]
@@ -37,6 +40,9 @@ Example:
 pub(crate) struct Approve {
     /// Its id, as `vaultctl acts list` shows it
     act: String,
+    /// Where to keep the note that it ends in; a file that is there is left as it is
+    #[arg(long, value_name = "FILE")]
+    proof_out: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -93,11 +99,12 @@ impl List {
 impl Approve {
     fn run(self, say: &Say) -> Result<(), Failure> {
         let act: ActId = self.act.parse().map_err(Failure::of)?;
+        note_file::refuse_taken(self.proof_out.as_ref())?;
         let client = self.connection.open()?;
         let path = format!("/v1/acts/{act}/approve");
         let act: PendingAct = converse(async move { client.post_text(&path, "").await })?;
         say_act(say, &act);
-        Ok(())
+        self.proof_out.map_or(Ok(()), |path| note_file::keep(&path, act.result.as_ref()))
     }
 }
 

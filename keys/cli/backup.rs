@@ -15,6 +15,8 @@ use strongroom_wire::hex::hex;
 use strongroom_wire::limits;
 
 use crate::audit;
+use crate::audit::log::FaultKind;
+use crate::audit::trust::{self, Named};
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::file;
@@ -51,9 +53,8 @@ To restore: copy vault.db and audit.db to where vaultd.toml names them, start va
 pub(crate) struct Verify {
     /// The backup's folder
     folder: PathBuf,
-    /// The log's public key, or a file that holds it
-    #[arg(long, value_name = "KEY|FILE")]
-    public_key: String,
+    #[command(flatten)]
+    named: Named,
 }
 
 /// Have a running vault open a sample of its cards, and count
@@ -111,7 +112,7 @@ impl Make {
 
 impl Verify {
     fn run(self, say: &Say) -> Result<(), Failure> {
-        let key = audit::public_keys(&self.public_key)?;
+        let key = self.named.read()?.keys;
         let manifest = file::read_text(&self.folder.join("manifest.json"), limits::NOTE_BYTES_MAX)?;
         let made: BackupMade = serde_json::from_str(&manifest)
             .map_err(|_| broken("manifest.json is not one of a backup", "name the folder of one backup"))?;
@@ -119,11 +120,13 @@ impl Verify {
             check_file(&self.folder, file)?;
         }
         let cards = check_store(&self.folder.join("vault.db"), &made)?;
-        let checkpoint = key.open(&made.checkpoint).map_err(Failure::of)?;
+        let checkpoint =
+            key.open(&made.checkpoint).map_err(|bad| trust::unbelieved("the checkpoint of the backup", bad))?;
         let log = audit::log::open(&self.folder.join("audit.db"))?;
         let findings = audit::log::read(&log, &key, Some(checkpoint))?;
         if let Some(fault) = findings.faults.first() {
-            return Err(broken(&format!("its audit log does not hold: {}", fault.what), "take another backup"));
+            let next = if fault.kind == FaultKind::UnknownKey { trust::FETCH } else { "take another backup" };
+            return Err(broken(&format!("its audit log does not hold: {}", fault.what), next));
         }
         let (entries, covered) = (findings.entries, findings.covered);
         let checked = Checked { name: made.name, created_at: made.created_at, cards, entries, covered };

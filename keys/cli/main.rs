@@ -17,6 +17,7 @@ mod import;
 mod init;
 mod inventory;
 mod keys;
+mod note_file;
 mod passphrase;
 mod pki;
 mod proof;

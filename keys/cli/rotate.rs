@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, Connection, converse};
 use crate::failure::Failure;
+use crate::note_file;
 use crate::say::{Say, table};
 use crate::tenants::TenantList;
 
@@ -27,7 +29,7 @@ use crate::tenants::TenantList;
 Examples:
   vaultctl keys rotate --tenant acme --records-per-second 2000 \\
       --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key
-  vaultctl keys rotate --all --emergency \\
+  vaultctl keys rotate --all --purpose all --emergency \\
       --url https://vault:8402 --ca ca.pem --cert ada.pem --key ada.key")]
 pub(crate) struct Rotate {
     /// Whose key
@@ -36,9 +38,9 @@ pub(crate) struct Rotate {
     /// The key of every tenant, a few at a time
     #[arg(long)]
     all: bool,
-    /// Which key: kek, fingerprint, session, or sign (the vault's own)
-    #[arg(long = "purpose", value_name = "KEY", default_value = "kek", value_parser = super::keys::named)]
-    purpose: KeyPurpose,
+    /// Which key: kek, fingerprint, session, sign (the vault's own), or all: the first three, and sign with --all
+    #[arg(long = "purpose", value_name = "KEY", default_value = "kek", value_parser = purposes)]
+    purpose: Purposes,
     /// At most so many records a second; no limit if not named
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     records_per_second: Option<u32>,
@@ -48,6 +50,9 @@ pub(crate) struct Rotate {
     /// Start it and do not wait
     #[arg(long)]
     detach: bool,
+    /// Where to keep the note that the rotation of one key ends in; a file that is there is left as it is
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "detach"])]
+    proof_out: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -62,7 +67,14 @@ pub(crate) struct Rotations {
     connection: Connection,
 }
 
-/// What became of the key of each tenant.
+/// Which keys of a tenant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purposes {
+    One(KeyPurpose),
+    All,
+}
+
+/// What became of each key.
 #[derive(Serialize)]
 struct Outcome {
     rotations: Vec<Rotation>,
@@ -71,7 +83,9 @@ struct Outcome {
 
 #[derive(Serialize)]
 struct FailureOf {
-    tenant: TenantId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
+    key: KeyPurpose,
     why: String,
 }
 
@@ -102,65 +116,110 @@ impl Rotations {
 
 impl Rotate {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
-        let is_of_the_vault = self.purpose == KeyPurpose::Sign;
+        let is_of_the_vault = self.purpose == Purposes::One(KeyPurpose::Sign);
         if is_of_the_vault && (self.all || self.tenant.is_some()) {
             return Err(Failure::new("the sign key belongs to the vault itself", "leave --tenant and --all out"));
         }
         if !is_of_the_vault && !self.all && self.tenant.is_none() {
             return Err(Failure::new("it is not said whose key", "name --tenant, or --all for every tenant"));
         }
+        if self.proof_out.is_some() && self.purpose == Purposes::All {
+            return Err(Failure::new(
+                "several keys end in several notes",
+                "leave --proof-out out, and ask with --json",
+            ));
+        }
+        note_file::refuse_taken(self.proof_out.as_ref())?;
         let tenant: Option<TenantId> = self.tenant.as_deref().map(str::parse).transpose().map_err(Failure::of)?;
         let client = Arc::new(self.connection.open()?);
-        let request = RotateRequest {
-            key: self.purpose,
+        let request = |key, tenant| RotateRequest {
+            key,
             tenant,
             records_per_second_max: self.records_per_second,
             emergency: self.emergency,
         };
-        // An emergency of a session key is over at once and can be waited for.
-        let detach = self.detach || self.purpose == KeyPurpose::Session && !self.emergency;
-        if self.all {
-            let outcome = converse(every_tenant(client, request, detach))?;
-            return outcome.say(say);
+        if let (Purposes::One(key), false) = (self.purpose, self.all) {
+            let bars = bars();
+            let rotation = converse(one(&client, &request(key, tenant), self.detach, &bars))?;
+            say.result(&rotation, &describe(&rotation));
+            if let Some(failure) = stopped(&rotation) {
+                return Err(failure);
+            }
+            return self.proof_out.map_or(Ok(()), |path| note_file::keep(&path, rotation.proof.as_ref()));
         }
-        let bars = bars();
-        let rotation = converse(one(&client, &request, detach, &bars))?;
-        say.result(&rotation, &describe(&rotation));
-        stopped(&rotation).map_or(Ok(()), Err)
+        let outcome = converse(async {
+            let tenants = if self.all { every_tenant(&client).await? } else { tenant.into_iter().collect() };
+            let mut outcome = Outcome { rotations: Vec::new(), failures: Vec::new() };
+            if self.all && self.purpose == Purposes::All {
+                // To its end before the others, so that their notes are signed by a key that nobody may know.
+                let sign = [request(KeyPurpose::Sign, None)].into();
+                several(&client, sign, self.detach, &mut outcome).await?;
+            }
+            // One purpose after the other: what is over at once does not wait behind what walks through every record.
+            let of = |key| tenants.iter().map(move |tenant| request(key, Some(tenant.clone())));
+            let requests = self.purpose.of_a_tenant().iter().flat_map(|key| of(*key)).collect();
+            several(&client, requests, self.detach, &mut outcome).await?;
+            Ok(outcome)
+        })?;
+        outcome.say(say)
     }
 }
 
-/// The same for every tenant: the next begins when one of a few is over, and what fails for one stops no other.
-async fn every_tenant(client: Arc<Client>, request: RotateRequest, detach: bool) -> Result<Outcome, Failure> {
+impl Purposes {
+    fn of_a_tenant(&self) -> &[KeyPurpose] {
+        match self {
+            Purposes::One(key) => std::slice::from_ref(key),
+            Purposes::All => &[KeyPurpose::Session, KeyPurpose::Kek, KeyPurpose::Fingerprint],
+        }
+    }
+}
+
+fn purposes(word: &str) -> Result<Purposes, String> {
+    if word == "all" { Ok(Purposes::All) } else { super::keys::named(word).map(Purposes::One) }
+}
+
+async fn every_tenant(client: &Client) -> Result<Vec<TenantId>, Failure> {
     let list: TenantList = client.get("/v1/tenants").await?;
-    let mut waiting: VecDeque<TenantId> = list.tenants.into_iter().map(|tenant| tenant.tenant).collect();
+    Ok(list.tenants.into_iter().map(|tenant| tenant.tenant).collect())
+}
+
+/// The next begins when one of a few is over, and what fails for one stops no other.
+async fn several(
+    client: &Arc<Client>,
+    mut waiting: VecDeque<RotateRequest>,
+    detach: bool,
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
     let bars = bars();
-    let mut outcome = Outcome { rotations: Vec::new(), failures: Vec::new() };
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < AT_ONCE
-            && let Some(tenant) = waiting.pop_front()
+            && let Some(request) = waiting.pop_front()
         {
-            let request = RotateRequest { tenant: Some(tenant.clone()), ..request.clone() };
-            let (client, bars) = (Arc::clone(&client), bars.clone());
-            under_way.spawn(async move { (tenant, one(&client, &request, detach, &bars).await) });
+            let (client, bars) = (Arc::clone(client), bars.clone());
+            under_way.spawn(async move {
+                let done = one(&client, &request, detach, &bars).await;
+                (request, done)
+            });
         }
         match under_way.join_next().await {
             None => break,
             Some(Ok((_, Ok(rotation)))) => outcome.rotations.push(rotation),
-            Some(Ok((tenant, Err(failure)))) => {
-                outcome.failures.push(FailureOf { tenant, why: failure.lines().join("; ") });
+            Some(Ok((RotateRequest { tenant, key, .. }, Err(failure)))) => {
+                outcome.failures.push(FailureOf { tenant, key, why: failure.lines().join("; ") });
             }
             Some(Err(_)) => return Err(Failure::of("a part of this command ended by itself")),
         }
     }
-    Ok(outcome)
+    Ok(())
 }
 
 impl Outcome {
     fn say(self, say: &Say) -> Result<(), Failure> {
         let mut text: Vec<String> = self.rotations.iter().map(describe).collect();
-        text.extend(self.failures.iter().map(|failure| format!("{} failed: {}", failure.tenant, failure.why)));
+        text.extend(self.failures.iter().map(|failure| {
+            format!("{}: its {} key failed: {}", named(failure.tenant.as_ref()), failure.key, failure.why)
+        }));
         say.result(&self, &text.join("\n"));
         let stopped = self.rotations.iter().filter(|rotation| rotation.state == RotationState::Stopped).count();
         match self.failures.len() + stopped {
@@ -180,7 +239,12 @@ async fn one(
     bars: &MultiProgress,
 ) -> Result<Rotation, Failure> {
     let started: Rotation = client.post("/v1/rotations", request).await?;
-    if detach { Ok(started) } else { watch(client, started, bars).await }
+    // An emergency of a session key is over at once and can be waited for.
+    if detach || request.key == KeyPurpose::Session && !request.emergency {
+        Ok(started)
+    } else {
+        watch(client, started, bars).await
+    }
 }
 
 /// Asks until it is over. An interrupt ends the asking alone.
@@ -269,7 +333,11 @@ fn stopped(rotation: &Rotation) -> Option<Failure> {
 }
 
 fn whose(rotation: &Rotation) -> String {
-    rotation.tenant.as_ref().map_or_else(|| "the vault".to_owned(), ToString::to_string)
+    named(rotation.tenant.as_ref())
+}
+
+fn named(tenant: Option<&TenantId>) -> String {
+    tenant.map_or_else(|| "the vault".to_owned(), ToString::to_string)
 }
 
 fn state(state: RotationState) -> &'static str {

@@ -1,6 +1,7 @@
 //! The log off the machine: streamed through kills without a gap, exported, and as tiles that a checker of another language
 //! verifies from the specifications alone.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,80 @@ async fn a_stream_that_is_killed_again_and_again_loses_no_entry() {
     assert_eq!(seen.len() as u64, last + 1, "entries are missing");
     // What came twice is the same both times.
     assert!(seen.values().all(|lines| lines.iter().all(|line| *line == lines[0])));
+}
+
+#[tokio::test]
+async fn a_stream_that_knows_the_first_sign_key_alone_goes_on_through_its_rotations() {
+    let mut world = World::vault_only().await.unwrap();
+    let who = world.credentials("security", "alice").unwrap();
+    let (first, _) = world.keep_checkpoint().await.unwrap();
+    let (sink, cursor) = (world.path().join("siem.jsonl"), world.path().join("cursor"));
+    let arguments = ["audit", "stream", "--follow", "--public-key", &first, "--cursor", cursor.to_str().unwrap()];
+    let out = fs::File::create(&sink).unwrap();
+    let stream = vaultctl(&world, &who, &arguments).stdout(out).stderr(Stdio::null()).spawn().unwrap();
+    let stream = RefCell::new(stream);
+    let indexes = || {
+        let lines = fs::read_to_string(&sink).unwrap();
+        let whole = lines.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        whole.map(|line| serde_json::from_str::<Value>(line).unwrap()["index"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    entries(&world, 20).await;
+    eventually("the stream to begin", Duration::from_secs(20), || async { Ok((indexes().len() > 5).then_some(())) })
+        .await
+        .unwrap();
+    let mut shown = Vec::new();
+    // The Sign key alone, and with every other key of the vault.
+    for which in [vec!["--purpose", "sign"], vec!["--all", "--purpose", "all"]] {
+        shown.push(succeed(vaultctl(&world, &who, &["keys", "rotate", "--emergency"]).args(which)));
+        entries(&world, 20).await;
+        let (_, checkpoint) = world.keep_checkpoint().await.unwrap();
+        let covered: usize = fs::read_to_string(checkpoint).unwrap().lines().nth(1).unwrap().parse().unwrap();
+        eventually("the stream to come after", Duration::from_secs(30), || async {
+            Ok((indexes().len() >= covered || stream.borrow_mut().try_wait().unwrap().is_some()).then_some(()))
+        })
+        .await
+        .unwrap();
+        assert!(stream.borrow_mut().try_wait().unwrap().is_none(), "the stream ended with the key");
+    }
+    stream.borrow_mut().kill().unwrap();
+    stream.borrow_mut().wait().unwrap();
+    let seen = indexes();
+    assert_eq!(seen, (0..seen.len() as u64).collect::<Vec<_>>(), "an entry is missing or came twice");
+
+    // Everything else that talks to the vault follows from the same key.
+    let [exported, handovers] = ["audit.jsonl", "handovers"].map(|name| world.path().join(name));
+    succeed(&mut vaultctl(&world, &who, &["audit", "checkpoint", "--public-key", &first]));
+    succeed(&mut vaultctl(&world, &who, &["audit", "proof", "1", "--public-key", &first]));
+    succeed(vaultctl(&world, &who, &["audit", "export", "--public-key", &first]).arg("--out").arg(&exported));
+    succeed(vaultctl(&world, &who, &["audit", "handovers"]).arg("--out").arg(&handovers));
+
+    // Offline it is refused without the handovers, which are named as the next step, and holds with them.
+    world.vault.process().stop().await.unwrap();
+    let tiles = world.path().join("tiles");
+    let (log, tiles) = (world.vault.audit_file().to_str().unwrap().to_owned(), tiles.to_str().unwrap());
+    for offline in [vec!["verify", "--log", &log], vec!["tiles", "--log", &log, "--out", tiles]] {
+        let command = || {
+            let mut command = Command::new(binary_path(Binary::Vaultctl).unwrap());
+            command.arg("audit").args(&offline).args(["--public-key", &first]);
+            command
+        };
+        let refused = command().output().unwrap();
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && why.contains("vaultctl audit handovers --out FILE"), "{why}");
+        succeed(command().arg("--handovers").arg(&handovers));
+    }
+    // What the terminal showed of the first rotation is a note of the first key, which retired with it.
+    let screen = world.path().join("screen");
+    fs::write(&screen, &shown[0]).unwrap();
+    let mut verify = Command::new(binary_path(Binary::Vaultctl).unwrap());
+    verify.args(["proof", "verify", "--public-key", &first, "--handovers"]).arg(&handovers).arg(&screen);
+    for key in
+        ["the vault is on term 3 of its sign key", "of its kek key", "of its fingerprint key", "of its session key"]
+    {
+        assert!(shown[1].contains(key), "{key}: {}", shown[1]);
+    }
+    let said = succeed(&mut verify);
+    assert!(said.contains("by term 1 of its sign key") && said.contains("signed by a key that retired on"), "{said}");
 }
 
 #[tokio::test]
@@ -148,7 +223,7 @@ async fn the_log_as_tiles_is_verified_by_a_checker_of_another_language() {
 }
 
 /// So many entries: lists of cards, one each.
-async fn entries(world: &World, count: usize) {
+pub(super) async fn entries(world: &World, count: usize) {
     let release = world.release().await.unwrap();
     for _ in 0..count {
         eventually("an answer", Duration::from_secs(10), || async {
@@ -159,7 +234,14 @@ async fn entries(world: &World, count: usize) {
     }
 }
 
-fn vaultctl(world: &World, who: &Credentials, arguments: &[&str]) -> Command {
+/// Runs what has to succeed; its standard output.
+pub(super) fn succeed(command: &mut Command) -> String {
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+pub(super) fn vaultctl(world: &World, who: &Credentials, arguments: &[&str]) -> Command {
     let [_, _, admin] = world.vault.addresses();
     let mut command = Command::new(binary_path(Binary::Vaultctl).unwrap());
     command.args(arguments).arg("--url").arg(format!("https://localhost:{}", admin.port()));

@@ -163,6 +163,27 @@ async fn only_so_many_backups_are_kept_and_a_changed_one_does_not_hold() {
 }
 
 #[tokio::test]
+async fn a_backup_of_after_a_new_sign_key_holds_by_the_first_one_and_its_handovers_alone() {
+    let world = World::vault_only().await.unwrap();
+    let alice = world.credentials("security", "alice").unwrap();
+    let first = world.security().await.unwrap().get("/v1/audit/public-key").await.unwrap().text().trim().to_owned();
+    world.vaultctl(&alice, &["keys", "rotate", "--purpose", "sign"]).unwrap();
+    let made = backup(&world).await.expect(201).unwrap();
+    let path = backups(&world).join(made["name"].as_str().unwrap());
+    let [handovers, forged] = ["handovers", "forged"].map(|name| world.path().join(name).to_str().unwrap().to_owned());
+    world.vaultctl(&alice, &["audit", "handovers", "--out", &handovers]).unwrap();
+    let verify = ["backup", "verify", path.to_str().unwrap(), "--public-key", &first];
+    let refused = vaultctl(&verify).unwrap_err();
+    assert!(refused.contains("vaultctl audit handovers --out FILE"), "{refused}");
+    let with = |handovers| vaultctl(&[&verify[..], &["--handovers", handovers]].concat());
+    assert!(with(&handovers).unwrap().contains("holds"));
+    let text = fs::read_to_string(&handovers).unwrap();
+    fs::write(&forged, text.replacen("from entry ", "from entry 1", 1)).unwrap();
+    let refused = with(&forged).unwrap_err();
+    assert!(refused.contains("does not follow from the key before it"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_sample_finds_a_record_that_was_changed_and_says_so_in_the_log() {
     let mut world = World::vault_only().await.unwrap();
     let release = world.release().await.unwrap();

@@ -3,20 +3,20 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
 use strongroom_keys::tlog::{Frontier, Hash, leaf_hash, verify_inclusion};
 use strongroom_wire::Kind;
 use strongroom_wire::admin::{EntryPage, EntryView, InclusionProof};
 use strongroom_wire::limits;
 
+use super::trust::Trust;
 use crate::client::Client;
 use crate::failure::Failure;
 
 /// Reads one log from an entry on.
 pub(super) struct Follower<'a> {
     client: &'a Client,
-    keys: Vec<Lineage>,
+    trust: Trust<'a>,
     /// The tree over everything that was handed on.
     tree: Frontier,
     /// Read, and not shown to be in a checkpoint yet.
@@ -51,9 +51,9 @@ impl From<Failure> for Trouble {
 }
 
 impl<'a> Follower<'a> {
-    /// Goes on after the entries of this tree; `keys` sign the log's checkpoints.
-    pub(super) fn new(client: &'a Client, keys: Vec<Lineage>, tree: Frontier) -> Self {
-        Self { client, keys, tree, ahead: Vec::new() }
+    /// Goes on after the entries of this tree.
+    pub(super) fn new(client: &'a Client, trust: Trust<'a>, tree: Frontier) -> Self {
+        Self { client, trust, tree, ahead: Vec::new() }
     }
 
     /// The tree over everything that was handed on.
@@ -62,9 +62,9 @@ impl<'a> Follower<'a> {
     }
 
     /// The vault's newest checkpoint and its note. A log that is shorter than what was handed on is another one.
-    pub(super) async fn checkpoint(&self) -> Result<(Checkpoint, String), Trouble> {
+    pub(super) async fn checkpoint(&mut self) -> Result<(Checkpoint, String), Trouble> {
         let note = self.client.get_text("/v1/audit/checkpoint").await?;
-        let checkpoint = self.open(&note)?;
+        let checkpoint = self.trust.open(&note).await?;
         if checkpoint.size < self.tree.size()
             || checkpoint.size == self.tree.size() && checkpoint.root != self.tree.root()
         {
@@ -120,25 +120,15 @@ impl<'a> Follower<'a> {
 
     /// Has the vault prove the entry after `before`, and with it everything before: the left siblings in a proof of
     /// inclusion are the roots of the subtrees in front of the entry, which are known here.
-    async fn prove(&self, before: &Frontier, leaf: Hash) -> Result<(), Trouble> {
+    async fn prove(&mut self, before: &Frontier, leaf: Hash) -> Result<(), Trouble> {
         let index = before.size();
         let proof: InclusionProof = self.client.get(&format!("/v1/audit/proofs/{index}")).await?;
-        let checkpoint = self.open(&proof.checkpoint)?;
+        let checkpoint = self.trust.open(&proof.checkpoint).await?;
         let hashes = proof.hashes.iter().map(|hash| STANDARD.decode(hash).ok()?.try_into().ok());
         let hashes: Vec<Hash> = hashes.collect::<Option<_>>().ok_or_else(|| forked(index))?;
         let shown = verify_inclusion(&leaf, index, checkpoint.size, &hashes, &checkpoint.root).is_ok();
         let peaks: Vec<Hash> = before.peaks().iter().rev().copied().collect();
         if shown && left_siblings(index, checkpoint.size, &hashes) == peaks { Ok(()) } else { Err(forked(index)) }
-    }
-
-    fn open(&self, note: &str) -> Result<Checkpoint, Trouble> {
-        let opened = self.keys.iter().find_map(|keys| keys.open(note).ok());
-        opened.ok_or_else(|| {
-            Trouble::Final(Failure::new(
-                "the checkpoint is not signed by a key of this log",
-                "compare the public key with the one that was kept when the vault began; if it is right, the vault is not",
-            ))
-        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
 use strongroom_keys::lineage::Lineage;
-use strongroom_keys::note::Checkpoint;
+use strongroom_keys::note::{BadNote, Checkpoint};
 use strongroom_keys::tlog::{Frontier, Hash, leaf_hash};
 use strongroom_wire::Entry;
 
@@ -28,7 +28,7 @@ pub(crate) struct Findings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Fault {
     /// Which kind.
-    pub(super) kind: FaultKind,
+    pub(crate) kind: FaultKind,
     /// First entry that may be concerned.
     pub(super) from: u64,
     /// The entry after the last that may be concerned.
@@ -49,8 +49,10 @@ pub(crate) enum FaultKind {
     Changed,
     /// The log ends before what was signed.
     Truncated,
-    /// A checkpoint's signature is wrong.
+    /// A checkpoint's signature is wrong, or by a key that had been let go before.
     Forged,
+    /// Checkpoints are signed by a key that was not named.
+    UnknownKey,
     /// A stored subtree hash is not that of the entries, which are what was signed.
     Node,
     /// Nothing signed covers the log.
@@ -226,26 +228,39 @@ fn changed(from: u64, to: u64, kind: PromiseKind) -> Fault {
 fn promises(log: &Connection, keys: &Lineage, findings: &mut Findings) -> Result<Vec<Promise>, Failure> {
     let mut rows = log.prepare("SELECT size, root, note FROM checkpoints ORDER BY size").map_err(unreadable)?;
     let mut rows = rows.query([]).map_err(unreadable)?;
-    let mut promises = Vec::new();
+    let mut promises: Vec<Promise> = Vec::new();
+    let mut unknown = None::<(u64, u64, u64)>;
     while let Some(row) = rows.next().map_err(unreadable)? {
         let size = row.get::<_, i64>(0).map_err(unreadable)?.cast_unsigned();
         let root: Option<Hash> = row.get::<_, Vec<u8>>(1).map_err(unreadable)?.try_into().ok();
         let note: Option<String> = row.get(2).map_err(unreadable)?;
         let promise = match (root, note) {
             (Some(root), None) => Some(Promise { size, root, kind: PromiseKind::Unsigned }),
-            (Some(root), Some(note)) => keys
-                .open(&note)
-                .ok()
-                .filter(|signed| *signed == Checkpoint { size, root })
-                .map(|_| Promise { size, root, kind: PromiseKind::Signed }),
+            (Some(root), Some(note)) => match keys.open(&note) {
+                Ok(signed) if signed == (Checkpoint { size, root }) => {
+                    Some(Promise { size, root, kind: PromiseKind::Signed })
+                }
+                Err(BadNote::Unsigned) if keys.keys().iter().all(|(key, _)| Checkpoint::open(&note, key).is_err()) => {
+                    let before = promises.last().map_or(0, |promise| promise.size);
+                    let (from, _, count) = unknown.unwrap_or((before, size, 0));
+                    unknown = Some((from, size, count + 1));
+                    continue;
+                }
+                _ => None,
+            },
             (None, _) => None,
         };
         if promise.is_none() {
             let what =
-                format!("the checkpoint over {size} entries does not bear the signature of the key that was named");
+                format!("the checkpoint over {size} entries does not bear the signature of the key that counts there");
             findings.faults.push(Fault { kind: FaultKind::Forged, from: 0, to: size, what });
         }
         promises.extend(promise);
+    }
+    // One sentence for all of them: after a rotation it is every checkpoint since.
+    if let Some((from, to, count)) = unknown {
+        let what = format!("{count} checkpoints, the last over {to} entries, are signed by a key that was not named");
+        findings.faults.push(Fault { kind: FaultKind::UnknownKey, from, to, what });
     }
     Ok(promises)
 }

@@ -9,12 +9,12 @@ mod proof;
 mod sink;
 mod stream;
 mod tiles;
+pub(crate) mod trust;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Subcommand;
-use strongroom_keys::lineage::Lineage;
 use strongroom_wire::limits;
 
 use crate::failure::Failure;
@@ -48,31 +48,6 @@ impl Audit {
             Audit::Tiles(tiles) => tiles.run(say),
         }
     }
-}
-
-/// The keys that a flag names: one as text, or a file that holds one, or what `vaultctl audit public-key` said later.
-pub(crate) fn public_keys(text: &str) -> Result<Lineage, Failure> {
-    // A key has two plus signs, and a path hardly any.
-    if let Ok(key) = text.parse() {
-        return Ok(Lineage::of(key));
-    }
-    let path = PathBuf::from(text);
-    if !path.exists() {
-        return Err(Failure::new(
-            "the public key is neither a key nor a file that is there",
-            "name what `vaultctl audit public-key` answers, or a file that holds it",
-        ));
-    }
-    let lines = read_small(&path)?;
-    if lines.lines().count() == 1 {
-        return lines.parse().map(Lineage::of).map_err(Failure::of);
-    }
-    Lineage::parse(&lines).ok_or_else(|| {
-        Failure::new(
-            format!("{} holds no public key", path.display()),
-            "name a file that holds what `vaultctl audit public-key` answered, and nothing else",
-        )
-    })
 }
 
 /// A note or key in a file.

@@ -6,13 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::Serialize;
-use strongroom_keys::lineage::Lineage;
+use strongroom_keys::note::Checkpoint;
 use strongroom_keys::tlog::{Hash, leaf_hash, verify_inclusion};
 use strongroom_wire::Entry;
 use strongroom_wire::admin::{EntryView, InclusionProof};
 
-use super::public_keys;
-use crate::client::{Client, Connection, converse};
+use super::follow::Trouble;
+use super::trust::{Trust, fetch_keys};
+use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
 use crate::say::Say;
@@ -82,18 +83,19 @@ struct Proved {
 impl FetchCheckpoint {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
-        let (key, note) = converse(async {
-            let key = key(&client, self.public_key.as_deref(), say).await?;
-            Ok((key, client.get_text("/v1/audit/checkpoint").await?))
+        let (key, note, checkpoint) = converse(async {
+            let mut trust = Trust::new(&client, self.public_key.as_slice(), say).await?;
+            let note = client.get_text("/v1/audit/checkpoint").await?;
+            let checkpoint = trust.open(&note).await.map_err(Trouble::into_failure)?;
+            Ok((trust.newest().to_string(), note, checkpoint))
         })?;
-        let checkpoint = key.open(&note).map_err(forged)?;
         if let Some(path) = &self.out {
             file::replace(path, Mode::Public, note.as_bytes())?;
         }
         let signed = Signed {
             size: checkpoint.size,
             root: STANDARD.encode(checkpoint.root),
-            public_key: key.newest().to_string(),
+            public_key: key,
             checkpoint: note.clone(),
         };
         say.result(&signed, note.trim_end());
@@ -104,7 +106,7 @@ impl FetchCheckpoint {
 impl FetchPublicKey {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
-        let keys = converse(fetch_key(&client))?;
+        let keys = converse(fetch_keys(&client))?;
         let all: Vec<_> = keys
             .keys()
             .iter()
@@ -119,12 +121,13 @@ impl FetchPublicKey {
 impl FetchProof {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
-        let (key, proof) = converse(async {
-            let key = key(&client, self.public_key.as_deref(), say).await?;
+        let (key, proof, checkpoint) = converse(async {
+            let mut trust = Trust::new(&client, self.public_key.as_slice(), say).await?;
             let proof: InclusionProof = client.get(&format!("/v1/audit/proofs/{}", self.index)).await?;
-            Ok((key, proof))
+            let checkpoint = trust.open(&proof.checkpoint).await.map_err(Trouble::into_failure)?;
+            Ok((trust.newest().to_string(), proof, checkpoint))
         })?;
-        let proved = check(self.index, proof, &key)?;
+        let proved = check(self.index, proof, &checkpoint, key)?;
         let text = format!(
             "entry {} is in the log of {} entries with root {}\n{}",
             self.index,
@@ -137,9 +140,8 @@ impl FetchProof {
     }
 }
 
-/// Every step from the entry's bytes up to the signature, trusting nothing of the answer.
-fn check(index: u64, proof: InclusionProof, key: &Lineage) -> Result<Proved, Failure> {
-    let checkpoint = key.open(&proof.checkpoint).map_err(forged)?;
+/// Every step from the entry's bytes up to the root that is signed, trusting nothing of the answer.
+fn check(index: u64, proof: InclusionProof, checkpoint: &Checkpoint, public_key: String) -> Result<Proved, Failure> {
     let broken = || {
         Failure::new(
             format!("the proof does not show that entry {index} is in the log"),
@@ -162,37 +164,14 @@ fn check(index: u64, proof: InclusionProof, key: &Lineage) -> Result<Proved, Fai
         entry: EntryView::of(index, &entry, proof.entry),
         size: checkpoint.size,
         root: STANDARD.encode(checkpoint.root),
-        public_key: key.newest().to_string(),
+        public_key,
         checkpoint: proof.checkpoint,
     })
-}
-
-async fn key(client: &Client, named: Option<&str>, say: &Say) -> Result<Lineage, Failure> {
-    if let Some(text) = named {
-        return public_keys(text);
-    }
-    say.note(
-        "no --public-key: the key is the vault's own word; compare it with the one that was kept when the vault began",
-    );
-    fetch_key(client).await
-}
-
-pub(super) async fn fetch_key(client: &Client) -> Result<Lineage, Failure> {
-    Lineage::parse(&client.get_text("/v1/audit/public-key").await?)
-        .ok_or_else(|| Failure::of("the vault answered no public key"))
-}
-
-fn forged(error: strongroom_keys::note::BadNote) -> Failure {
-    Failure::new(
-        format!("the checkpoint is not this log's: {error}"),
-        "compare the public key with the one that was kept when the vault began; if it is right, the vault is not",
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use strongroom_keys::Key;
-    use strongroom_keys::note::Checkpoint;
     use strongroom_keys::sign::Signer;
     use strongroom_keys::tlog::{Leaves, inclusion_proof, tree_root};
     use strongroom_wire::RequestId;
@@ -217,11 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_holds_for_its_entry_and_its_key_alone() {
+    fn a_proof_holds_for_its_entry_and_its_root_alone() {
         let signer = Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap();
         let bodies: Vec<Vec<u8>> = (0..9).map(body).collect();
         let leaves: Vec<Hash> = bodies.iter().map(|body| leaf_hash(body)).collect();
-        let checkpoint = Checkpoint { size: 9, root: tree_root(&Leaves(&leaves), 9).unwrap() }.sign(&signer);
+        let checkpoint = Checkpoint { size: 9, root: tree_root(&Leaves(&leaves), 9).unwrap() };
+        let note = checkpoint.sign(&signer);
         let answer = |index: usize, body: &[u8]| InclusionProof {
             index: index as u64,
             entry: STANDARD.encode(body),
@@ -230,13 +210,12 @@ mod tests {
                 .iter()
                 .map(|h| STANDARD.encode(h))
                 .collect(),
-            checkpoint: checkpoint.clone(),
+            checkpoint: note.clone(),
         };
-        let key = &Lineage::of(signer.public_key().clone());
-        assert_eq!(check(4, answer(4, &bodies[4]), key).unwrap().entry.index, 4);
-        assert!(check(4, answer(4, &bodies[5]), key).is_err());
-        assert!(check(4, answer(5, &bodies[5]), key).is_err());
-        let another = Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap();
-        assert!(check(4, answer(4, &bodies[4]), &Lineage::of(another.public_key().clone())).is_err());
+        let check = |answer, checkpoint| check(4, answer, checkpoint, signer.public_key().to_string());
+        assert_eq!(check(answer(4, &bodies[4]), &checkpoint).unwrap().entry.index, 4);
+        assert!(check(answer(4, &bodies[5]), &checkpoint).is_err());
+        assert!(check(answer(5, &bodies[5]), &checkpoint).is_err());
+        assert!(check(answer(4, &bodies[4]), &Checkpoint { root: [0; 32], ..checkpoint.clone() }).is_err());
     }
 }

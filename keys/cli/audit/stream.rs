@@ -8,14 +8,13 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use strongroom_keys::lineage::Lineage;
 use strongroom_keys::tlog::Frontier;
 
+use super::cursor;
 use super::follow::{Follower, Trouble};
-use super::proof::fetch_key;
 use super::sink::{Format, Sink, Target, json};
-use super::{cursor, public_keys};
-use crate::client::{Client, Connection, converse};
+use super::trust::Trust;
+use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
 use crate::say::Say;
@@ -26,7 +25,8 @@ use crate::say::Say;
 /// before: a log that was changed or written anew ends the stream with exit code 1. With --cursor the stream goes on where
 /// it was, also after it was killed. An entry is written down as sent after the receiver took it, so that none is lost;
 /// those of the last batch may come twice, and each has its index to tell by. (What a TCP receiver had taken and not
-/// stored when it died is lost to it: syslog has no acknowledgement.)
+/// stored when it died is lost to it: syslog has no acknowledgement.) When the sign key is rotated the stream follows the
+/// handover from the key that is named, and goes on.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -87,14 +87,14 @@ impl Stream {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
         converse(async {
-            let keys = keys(&client, &self.public_key, say).await?;
-            let origin = keys[0].newest().name().to_owned();
+            let trust = Trust::new(&client, &self.public_key, say).await?;
+            let origin = trust.newest().name().to_owned();
             let tree = match &self.cursor {
                 Some(path) => cursor::read(path, &origin)?,
                 None => Frontier::new(),
             };
             let mut sink = Sink::new(self.format, &origin, self.to.clone(), self.to_ca.as_deref())?;
-            let mut follower = Follower::new(&client, keys, tree);
+            let mut follower = Follower::new(&client, trust, tree);
             let mut said = String::new();
             loop {
                 match self.catch_up(&mut follower, &mut sink, &origin).await {
@@ -150,8 +150,8 @@ impl Export {
         let client = self.connection.open()?;
         let half = self.out.with_added_extension("half");
         let done = converse(async {
-            let keys = keys(&client, &self.public_key, say).await?;
-            let mut follower = Follower::new(&client, keys, Frontier::new());
+            let trust = Trust::new(&client, &self.public_key, say).await?;
+            let mut follower = Follower::new(&client, trust, Frontier::new());
             let (checkpoint, note) = follower.checkpoint().await.map_err(Trouble::into_failure)?;
             let bar =
                 if io::stderr().is_terminal() { ProgressBar::new(checkpoint.size) } else { ProgressBar::hidden() };
@@ -180,16 +180,6 @@ impl Export {
         say.result(&Exported { file: self.out, checkpoint: note_file, entries }, &text);
         Ok(())
     }
-}
-
-async fn keys(client: &Client, named: &[String], say: &Say) -> Result<Vec<Lineage>, Failure> {
-    if named.is_empty() {
-        say.note(
-            "no --public-key: the key is the vault's own word; compare it with the one that was kept when the vault began",
-        );
-        return Ok(vec![fetch_key(client).await?]);
-    }
-    named.iter().map(|text| public_keys(text)).collect()
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> Failure {

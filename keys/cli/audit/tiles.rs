@@ -12,7 +12,8 @@ use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
 use strongroom_keys::tlog::{Frontier, Hash, Tile, TileKind, leaf_hash};
 
-use super::{log, public_keys};
+use super::log::{self, FaultKind};
+use super::trust::{self, Named};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
 use crate::say::Say;
@@ -29,9 +30,8 @@ pub(crate) struct Tiles {
     /// The vault's audit.db or a copy of it; it is only read
     #[arg(long, value_name = "FILE")]
     log: PathBuf,
-    /// The log's public key, or a file that holds it
-    #[arg(long, value_name = "KEY|FILE")]
-    public_key: String,
+    #[command(flatten)]
+    named: Named,
     /// The folder; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -47,14 +47,15 @@ struct Written {
 
 impl Tiles {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
-        let key = public_keys(&self.public_key)?;
+        let key = self.named.read()?.keys;
         let db = log::open(&self.log)?;
         let findings = log::read(&db, &key, None)?;
         if let Some(fault) = findings.faults.first() {
-            return Err(Failure::new(
-                format!("the log does not hold: {}", fault.what),
-                "run `vaultctl audit verify`; no tile was written",
-            ));
+            let next = match fault.kind {
+                FaultKind::UnknownKey => format!("{}; no tile was written", trust::FETCH),
+                _ => "run `vaultctl audit verify`; no tile was written".to_owned(),
+            };
+            return Err(Failure::new(format!("the log does not hold: {}", fault.what), next));
         }
         let (checkpoint, note) = newest(&db, &key)?;
         let mut work = Work { db: &db, out: &self.out, levels: Vec::new(), written: 0, kept: 0 };

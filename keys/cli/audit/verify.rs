@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::log::{self, Findings};
-use super::{handovers, public_keys, read_small};
+use super::log::{self, FaultKind, Findings};
+use super::read_small;
+use super::trust::{self, Named};
 use crate::failure::Failure;
 use crate::say::Say;
 use clap::Args;
@@ -21,12 +22,8 @@ pub(crate) struct Verify {
     /// The vault's audit.db or a copy of it; it is only read
     #[arg(long, value_name = "FILE")]
     log: PathBuf,
-    /// The log's public key, or a file that holds it or several, as `vaultctl audit public-key` answers
-    #[arg(long, value_name = "KEY|FILE")]
-    public_key: String,
-    /// Handovers that lead from that key to those of later sign keys, as `vaultctl audit handovers --out` wrote them
-    #[arg(long, value_name = "FILE")]
-    handovers: Option<PathBuf>,
+    #[command(flatten)]
+    named: Named,
     /// A checkpoint that was kept away from the vault
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -34,28 +31,28 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(super) fn run(self, say: &Say) -> Result<(), Failure> {
-        let mut key = public_keys(&self.public_key)?;
-        if let Some(path) = &self.handovers {
-            key = handovers::follow(key, path)?;
-        }
+        let key = self.named.read()?.keys;
         let kept = match &self.checkpoint {
             None => None,
-            Some(path) => Some(key.open(&read_small(path)?).map_err(|error| {
-                Failure::new(
-                    format!("the kept checkpoint cannot be used: {error}"),
-                    "name a file that `vaultctl audit checkpoint --out` wrote, and the public key of the same log",
-                )
-            })?),
+            Some(path) => {
+                Some(key.open(&read_small(path)?).map_err(|bad| trust::unbelieved("the kept checkpoint", bad))?)
+            }
         };
         let findings = log::read(&log::open(&self.log)?, &key, kept)?;
         say.result(&findings, &describe(&findings, self.checkpoint.is_some()));
         if findings.faults.is_empty() {
             return Ok(());
         }
-        Err(Failure::new(
-            "the audit log does not hold",
-            "keep this file as it is, take the vault out of service, and compare with backups and kept checkpoints",
-        ))
+        let next =
+            "keep this file as it is, take the vault out of service, and compare with backups and kept checkpoints";
+        // Nothing is wrong but that the key is not known: most likely it is the one after a rotation.
+        if findings.faults.iter().all(|fault| fault.kind == FaultKind::UnknownKey) {
+            return Err(Failure::new(
+                "the audit log is signed by a key that was not named",
+                format!("{}; if it was not, {next}", trust::FETCH),
+            ));
+        }
+        Err(Failure::new("the audit log does not hold", next))
     }
 }
 
@@ -88,7 +85,7 @@ mod tests {
     use strongroom_wire::entry::{Act, Entry, Outcome, OwnAct, Reason, Subject};
     use strongroom_wire::{RequestId, Scope, Token};
 
-    use super::super::log::{Fault, FaultKind, read};
+    use super::super::log::{Fault, read};
     use super::*;
 
     /// The vault's own schema, so that a change of it is noticed here.
@@ -216,8 +213,8 @@ mod tests {
     fn a_log_that_was_written_anew_does_not_fit_the_kept_checkpoint() {
         let (_, key, kept) = log(50, &[40]);
         let (anew, another_key, _) = log(50, &[40]);
-        // Signed with another key, every checkpoint is a forgery; without checkpoints, the kept one does not fit.
-        assert!(read(&anew, &key, Some(kept.clone())).unwrap().faults.iter().any(|f| f.kind == FaultKind::Forged));
+        // Signed with another key, no checkpoint counts; without checkpoints, the kept one does not fit.
+        assert!(read(&anew, &key, Some(kept.clone())).unwrap().faults.iter().any(|f| f.kind == FaultKind::UnknownKey));
         let findings = read(&anew, &another_key, Some(kept)).unwrap();
         assert_eq!(only_fault(&findings).kind, FaultKind::Changed);
     }
@@ -238,6 +235,25 @@ mod tests {
         assert!(read(&log, &keys(40), None).unwrap().faults.is_empty());
         let findings = read(&log, &keys(30), None).unwrap();
         assert_eq!(only_fault(&findings).kind, FaultKind::Forged);
+    }
+
+    #[test]
+    fn checkpoints_by_a_key_that_is_not_known_are_one_fault_and_a_wrong_signature_is_another() {
+        let (log, key, _) = log(50, &[10, 20, 40]);
+        let next = Signer::new("strongroom/test", &Key::generate().unwrap()).unwrap();
+        for size in [20, 40] {
+            let root: Vec<u8> =
+                log.query_row("SELECT root FROM checkpoints WHERE size = ?1", [size], |row| row.get(0)).unwrap();
+            let note = Checkpoint { size: size as u64, root: root.try_into().unwrap() }.sign(&next);
+            log.execute("UPDATE checkpoints SET note = ?1 WHERE size = ?2", params![note, size]).unwrap();
+        }
+        let findings = read(&log, &key, None).unwrap();
+        let fault = only_fault(&findings);
+        assert_eq!((fault.kind, fault.from, fault.to, findings.covered), (FaultKind::UnknownKey, 10, 40, 10));
+        let both = key.clone().with(next.public_key().clone(), 15).unwrap();
+        assert!(read(&log, &both, None).unwrap().faults.is_empty());
+        log.execute("UPDATE checkpoints SET note = replace(note, '10', '11') WHERE size = 10", []).unwrap();
+        assert_eq!(only_fault(&read(&log, &both, None).unwrap()).kind, FaultKind::Forged);
     }
 
     #[test]

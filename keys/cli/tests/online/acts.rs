@@ -61,16 +61,20 @@ fn one_asks_another_approves_and_the_note_is_checked_without_the_vault() {
     let list = world.done(&format!("acts list {}", to("ben")));
     assert!(list.contains("pending  destroy kek term 1 of acme  spiffe://strongroom/security/ada"), "{list}");
     let approve = format!("acts approve act_0198f0c2a1b27c3d8e4f5a6b7c8d9e0f {}", to("ben"));
-    assert_eq!(world.done(&approve), format!("destroy kek term 1 of acme: done\n\n{note}\n"));
+    let shown = world.done(&format!("{approve} --proof-out kept"));
+    assert_eq!(shown, format!("destroy kek term 1 of acme: done\n\n{note}\n"));
+    assert_eq!(std::fs::read_to_string(world.path("kept")).unwrap(), note);
     let json: serde_json::Value = serde_json::from_str(&world.done(&format!("--json {approve}"))).unwrap();
     assert_eq!((json["state"].as_str(), json["kind"].as_str()), (Some("done"), Some("destroy_key")));
     let withdrawn = world.done(&format!("acts withdraw act_0198f0c2a1b27c3d8e4f5a6b7c8d9e0f {}", to("ben")));
     assert_eq!(withdrawn, "destroy kek term 1 of acme: withdrawn\n");
 
-    std::fs::write(world.path("note"), &note).unwrap();
     let key = signer.public_key();
-    let said = world.done(&format!("proof verify note --public-key {key}"));
-    assert!(said.contains("acme: kek term 1 is destroyed, with 0 records on it"), "{said}");
+    for text in [&note, &shown] {
+        std::fs::write(world.path("note"), text).unwrap();
+        let said = world.done(&format!("proof verify note --public-key {key}"));
+        assert!(said.contains("acme: kek term 1 is destroyed, with 0 records on it"), "{said}");
+    }
     std::fs::write(world.path("note"), note.replace("acme", "emca")).unwrap();
     let refusal = world.refused(&format!("proof verify note --public-key {key}"));
     assert!(refusal.contains("the signature is wrong") && refusal.contains("do not rely on it"), "{refusal}");

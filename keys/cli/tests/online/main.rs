@@ -4,6 +4,7 @@
 
 mod acts;
 mod admin;
+mod handovers;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -229,7 +230,7 @@ fn an_emergency_of_every_tenant_goes_through_all_though_one_fails() {
     for tenant in ["a", "c", "d", "e"] {
         assert!(said.contains(&format!("{tenant} is on term 2")), "{said}");
     }
-    assert!(said.contains("b failed: ") && said.contains("the store does not answer"), "{said}");
+    assert!(said.contains("b: its fingerprint key failed: ") && said.contains("the store does not answer"), "{said}");
     assert!(why.contains("1 of 5 did not come to their end"), "{why}");
 }
 
@@ -262,6 +263,7 @@ fn a_checkpoint_is_kept_only_with_the_right_signature() {
         let key = key.clone();
         move |request: Request| match request.path.as_str() {
             "/v1/audit/public-key" => (200, "", format!("{key}\n")),
+            "/v1/audit/handovers" => (200, "", "{\"handovers\":[]}".to_owned()),
             _ => (200, "", note.clone()),
         }
     };
