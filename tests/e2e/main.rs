@@ -15,5 +15,6 @@ mod provider_webhooks;
 mod refusals;
 mod reroot;
 mod reroot_elsewhere;
+mod syslog;
 mod traces;
 mod webhooks;

@@ -1,12 +1,12 @@
 //! Where a stream of entries goes: standard output, TCP, TLS, a unix socket; as JSON Lines or as syslog (RFC 5424).
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -94,6 +94,28 @@ impl Sink {
             self.open = None;
         }
         done
+    }
+
+    /// Ends the connection as its protocol has it, and waits a moment for the receiver to do so, too: to go away with
+    /// something unread would have the system cut off what is still on its way.
+    pub(super) fn end(mut self) {
+        let part = |socket: &mut TcpStream| {
+            let until = Instant::now() + PART_MAX;
+            let parting = socket.set_read_timeout(Some(PART_MAX)).and_then(|()| socket.shutdown(Shutdown::Write));
+            let mut bytes = [0; 1024];
+            while parting.is_ok() && Instant::now() < until && matches!(socket.read(&mut bytes), Ok(1..)) {}
+        };
+        match self.open.take() {
+            Some(Open::Tls(mut tls)) => {
+                tls.conn.send_close_notify();
+                if tls.flush().is_ok() {
+                    part(&mut tls.sock);
+                }
+            }
+            Some(Open::Tcp(mut socket)) => part(&mut socket),
+            // Within one machine nothing is on its way.
+            Some(Open::Stdout(_) | Open::Unix(_) | Open::Datagrams(_)) | None => {}
+        }
     }
 
     fn try_write(&mut self, entries: &[EntryView]) -> io::Result<()> {
@@ -243,6 +265,8 @@ fn syslog(origin: &str, entry: &EntryView) -> String {
 const FACILITY: u32 = 13;
 /// A receiver that takes nothing for so long is as good as gone.
 const WRITE_MAX: Duration = Duration::from_secs(30);
+/// A receiver that does not hang up in so long may do so later.
+const PART_MAX: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 #[path = "sink_tests.rs"]

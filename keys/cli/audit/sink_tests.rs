@@ -99,6 +99,21 @@ fn a_unix_socket_gets_a_datagram_for_each() {
     }
 }
 
+#[test]
+fn a_receiver_that_stays_on_the_line_holds_nobody_for_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = Target::Tcp(listener.local_addr().unwrap().to_string());
+    let mut sink = Sink::new(Format::Jsonl, "o", Some(to), None).unwrap();
+    sink.write(&[entry(0, Outcome::Allowed)]).unwrap();
+    let (mut socket, _) = listener.accept().unwrap();
+    socket.write_all(b"a receiver that talks").unwrap();
+    // It comes back though nobody hangs up, and what it wrote is there to its end.
+    sink.end();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).unwrap();
+    assert!(text.contains("\"index\":0") && text.ends_with('\n'), "{text}");
+}
+
 /// A receiver on loopback and the file of its own certificate; the thread answers what it got over one connection.
 fn tls_receiver(folder: &Path, name: &str) -> (Target, PathBuf, JoinHandle<io::Result<String>>) {
     let key = KeyPair::generate().unwrap();

@@ -98,7 +98,10 @@ impl Stream {
             let mut said = String::new();
             loop {
                 match self.catch_up(&mut follower, &mut sink, &origin).await {
-                    Ok(()) if !self.follow => return Ok(()),
+                    Ok(()) if !self.follow => {
+                        sink.end();
+                        return Ok(());
+                    }
                     Ok(()) => said.clear(),
                     Err(Trouble::Later(failure)) if self.follow => {
                         // Each trouble once, and not every two seconds.
