@@ -156,8 +156,8 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     if is_lost && !config.audit.begin_anew {
         return Err(StartError::LogLost);
     }
-    let anew = config.policy.begin_anew;
-    let (rules, source) = policy_change::at_start((&store, &audit), &config.policy.path, policy, anew)
+    let begin = policy_change::Start { begin_anew: config.policy.begin_anew, is_node: false };
+    let (rules, source) = policy_change::at_start((&store, &audit), &config.policy.path, policy, begin)
         .await
         .map_err(StartError::NoPolicy)?;
     if source.differs() {

@@ -64,7 +64,7 @@ impl House {
         let audit = AuditLog::open(&at("audit.db"), Arc::clone(&clock), &note::origin(&id)).unwrap();
         std::fs::write(at("policy.toml"), rules()).unwrap();
         let (rules, source) =
-            policy_change::at_start((&*store, &audit), &at("policy.toml"), rules(), false).await.unwrap();
+            policy_change::at_start((&*store, &audit), &at("policy.toml"), rules(), BEGIN).await.unwrap();
         let rooms = (Policy::new(rules), audit, Barrier::new(Arc::clone(&clock)), store);
         let place = RootPlace { file: at("root.json"), dev_key: Some(at("dev.key")), site: Site::default() };
         let root = RootSource::new((self.descriptor.clone(), place), None, true);
@@ -284,6 +284,7 @@ fn rules() -> String {
 }
 
 /// 2026-03-15T00:00:00Z.
+const BEGIN: policy_change::Start = policy_change::Start { begin_anew: false, is_node: false };
 const NOW_MS: u64 = 1_773_532_800_000;
 const DAY_MS: u64 = 24 * 3_600_000;
 const VISA: &str = "4242424242424242";

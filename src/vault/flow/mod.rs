@@ -23,6 +23,7 @@ mod kept;
 mod keyring;
 pub mod lifetime;
 pub mod policy_change;
+pub mod policy_nodes;
 pub mod read;
 mod reroot;
 pub mod retain;

@@ -4,6 +4,7 @@
 //! - The text in force is kept in the store, signed by the vault, and checked at each unseal. A difference seals the vault.
 //! - At start the kept text is in force, whatever the file says. The very first start takes the file, with an entry; so
 //!   does `policy.begin_anew`, for a vault in which nobody is left who could approve.
+//! - Several nodes: see [`super::policy_nodes`].
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use strongroom_wire::entry::{Act, OwnAct};
 
 use super::acts::Agreed;
 use super::admin::read_policy_text;
-use super::{FlowError, Vault, kept};
+use super::{FlowError, Vault, kept, policy_nodes};
 use crate::audit::{AuditLog, Own};
 use crate::barrier::Keyring;
 use crate::policy::{Digest, Note, Rules, changes};
@@ -24,11 +25,33 @@ use crate::telemetry::log;
 /// Where the policy comes from, and which text of it is in force.
 pub struct PolicySource {
     path: PathBuf,
-    in_force: Mutex<String>,
+    pub(super) in_force: Mutex<InForce>,
     /// The file holds another text.
     differs: AtomicBool,
     /// This start took the text from the file, so that it need not be signed yet.
-    is_fresh: AtomicBool,
+    pub(super) is_fresh: AtomicBool,
+    /// This start took it although there was another.
+    pub(super) begun_anew: AtomicBool,
+    /// Held while another text comes into force.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// What was refused last, so that it is said once.
+    pub(super) refused: Mutex<Option<Digest>>,
+}
+
+/// The text in force, and its number among several nodes: 0 until that is known.
+#[derive(Clone)]
+pub(super) struct InForce {
+    pub(super) text: String,
+    pub(super) number: u64,
+}
+
+/// How a process starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// It takes the file, whatever the store keeps.
+    pub begin_anew: bool,
+    /// It is one of several nodes.
+    pub is_node: bool,
 }
 
 /// Why no policy can be put in force at the start.
@@ -65,7 +88,7 @@ pub async fn at_start(
     (store, audit): (&dyn Store, &AuditLog),
     path: &Path,
     file: String,
-    begin_anew: bool,
+    Start { begin_anew, is_node }: Start,
 ) -> Result<(Rules, PolicySource), NoPolicy> {
     let is_new = store.keys().await?.is_empty();
     let row = store.kept(NAME).await?.into_iter().find(|row| row.name == NAME);
@@ -75,13 +98,28 @@ pub async fn at_start(
         Some(row) if !is_new && (!begin_anew || row.value == file.as_bytes()) => {
             String::from_utf8(row.value).map_err(|_| NoPolicy::Damaged("it is not UTF-8".to_owned()))?
         }
+        // Another node took its own file and was not unsealed yet.
+        Some(row) if is_new && is_node && !begin_anew => {
+            String::from_utf8(row.value).map_err(|_| NoPolicy::Damaged("it is not UTF-8".to_owned()))?
+        }
         known => {
-            if known.is_none_or(|row| row.value != file.as_bytes()) {
+            if known.as_ref().is_none_or(|row| row.value != file.as_bytes()) {
                 let words = if is_new { FIRST } else { ANEW };
                 let note = Note::words("policy").and(&Digest::of(file.as_bytes())).and(&words);
                 audit.record_own(OwnAct::Reloaded, Own::noting(note)).await?;
                 let row = KeptRow { name: NAME.to_owned(), value: file.clone().into_bytes(), note: String::new() };
-                store.put_kept(row).await?;
+                match known {
+                    // Nodes that run have the signed one in force until this one is unsealed and signs its own.
+                    Some(_) if is_node => {}
+                    None if is_node => {
+                        if !store.swap_kept(None, row).await? {
+                            return Err(NoPolicy::Flow(FlowError::Conflict(
+                                "another node put its policy in force in this moment; start again",
+                            )));
+                        }
+                    }
+                    _ => store.put_kept(row).await?,
+                }
             }
             file.clone()
         }
@@ -90,8 +128,11 @@ pub async fn at_start(
     let source = PolicySource {
         path: path.to_owned(),
         differs: AtomicBool::new(text != file),
-        in_force: Mutex::new(text),
+        in_force: Mutex::new(InForce { text, number: 0 }),
         is_fresh: AtomicBool::new(is_new || begin_anew),
+        begun_anew: AtomicBool::new(begin_anew),
+        changing: tokio::sync::Mutex::default(),
+        refused: Mutex::default(),
     };
     Ok((rules, source))
 }
@@ -115,7 +156,16 @@ impl PolicySource {
     }
 
     fn text(&self) -> String {
+        self.now().text
+    }
+
+    pub(super) fn now(&self) -> InForce {
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a text in the place of the one in force. The rules are the caller's.
+    pub(super) fn turn(&self, now: InForce) {
+        *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }
 
@@ -141,6 +191,7 @@ pub(super) fn about(asked: &ChangePolicy) -> Note {
 /// Puts the file in force, if it still is the one that was agreed on.
 pub(super) async fn change(vault: &Vault, agreed: &Agreed, asked: &ChangePolicy) -> Result<(), FlowError> {
     let source = &vault.policy_source;
+    let _changing = source.changing.lock().await;
     let now = Digest::of(source.text().as_bytes()).to_string();
     if now == asked.sha256 {
         // It came into force before an interruption.
@@ -161,12 +212,20 @@ pub(super) async fn change(vault: &Vault, agreed: &Agreed, asked: &ChangePolicy)
     }
     let note = Note::words("policy").and(&digest).and(&"comes into force by").and(&agreed.id());
     vault.audit.record_own(OwnAct::Reloaded, Own::noting(note)).await?;
-    kept::keep(vault, NAME, text.clone().into_bytes()).await?;
+    let number = match vault.node {
+        None => kept::keep(vault, NAME, text.clone().into_bytes()).await.map(|()| 0),
+        Some(_) => policy_nodes::put_next(vault, &text).await,
+    }?;
     vault.policy.replace(rules, vault.now_ms());
-    *source.in_force.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    source.turn(InForce { text, number });
     source.differs.store(false, Ordering::SeqCst);
     // A second entry, so that the log knows which of two texts is in force whenever a crash comes between.
-    vault.audit.record_own(OwnAct::Reloaded, Own::noting(Note::words("policy").and(&digest).and(&IN_FORCE))).await?;
+    let note = if number == 0 {
+        Note::words("policy").and(&digest).and(&IN_FORCE)
+    } else {
+        policy_nodes::in_force(&digest, number)
+    };
+    vault.audit.record_own(OwnAct::Reloaded, Own::noting(note)).await?;
     Ok(())
 }
 
@@ -176,22 +235,35 @@ pub(super) async fn change(vault: &Vault, agreed: &Agreed, asked: &ChangePolicy)
 /// # Errors
 /// [`FlowError::Tampered`]: the vault does not open under rules that nobody approved.
 pub(super) async fn verify(vault: &Vault, ring: &Keyring) -> Result<(), FlowError> {
+    if vault.node.is_some() {
+        return policy_nodes::verify(vault, ring).await;
+    }
     let text = vault.policy_source.text();
-    let row = vault.store.kept(NAME).await?.into_iter().find(|row| row.name == NAME && row.value == text.as_bytes());
+    let row = find(vault).await?.filter(|row| row.value == text.as_bytes());
     if let Some(row) = row {
         if kept::is_signed(&ring.voices(), &row) {
             return Ok(());
         }
         // A vault that was killed on its way through its first unseal has signed nothing yet.
         if vault.policy_source.is_fresh.load(Ordering::SeqCst) || (row.note.is_empty() && !was_unsealed(vault)?) {
-            vault.store.put_kept(kept::row(ring.signer(), NAME, row.value)).await?;
+            vault.store.put_kept(kept::row(ring.signer(), NAME, row.value, 0)).await?;
             return Ok(());
         }
     }
+    Err(tampered(vault).await?)
+}
+
+/// Says that what is kept is not what the vault signed.
+pub(super) async fn tampered(vault: &Vault) -> Result<FlowError, FlowError> {
     vault.metrics.tampered.inc();
     vault.audit.record_own(OwnAct::TamperFound, Own::noting(Note::words("policy in force"))).await?;
     log::error("the policy in force is not the one that the vault signed: put the store's newest copy back", &[]);
-    Err(FlowError::Tampered)
+    Ok(FlowError::Tampered)
+}
+
+/// What is kept as the policy, signed or not.
+pub(super) async fn find(vault: &Vault) -> Result<Option<KeptRow>, FlowError> {
+    Ok(vault.store.kept(NAME).await?.into_iter().find(|row| row.name == NAME))
 }
 
 /// Whether the log says of no newer policy than the one in force that it came into force: a signed row of an earlier day,
@@ -200,6 +272,9 @@ pub(super) async fn verify(vault: &Vault, ring: &Keyring) -> Result<(), FlowErro
 /// # Errors
 /// The log cannot be read.
 pub(super) fn is_newest(vault: &Vault) -> Result<bool, FlowError> {
+    if vault.node.is_some() {
+        return policy_nodes::is_newest(vault);
+    }
     let text = vault.policy_source.text();
     let now = Digest::of(text.as_bytes());
     let (mut announced, mut confirmed) = (None, None);
@@ -223,7 +298,7 @@ pub(super) fn is_newest(vault: &Vault) -> Result<bool, FlowError> {
 }
 
 /// Whether the log knows of an unseal.
-fn was_unsealed(vault: &Vault) -> Result<bool, FlowError> {
+pub(super) fn was_unsealed(vault: &Vault) -> Result<bool, FlowError> {
     let mut found = false;
     vault.audit.walk_back(0, |_, entry| found |= entry.act == Act::Own(OwnAct::Unsealed))?;
     Ok(found)
@@ -232,6 +307,6 @@ fn was_unsealed(vault: &Vault) -> Result<bool, FlowError> {
 const IN_FORCE: &str = "is in force";
 const FIRST: &str = "comes into force at the first start";
 const ANEW: &str = "comes into force, begun anew";
-const NAME: &str = "policy";
-const NOT_A_POLICY: FlowError =
+pub(super) const NAME: &str = "policy";
+pub(super) const NOT_A_POLICY: FlowError =
     FlowError::Conflict("the policy file cannot be used; run `vaultd check-config` to see what is wrong with it");

@@ -59,7 +59,7 @@ impl Rig {
         let store = Arc::new(SqliteStore::open(&options).unwrap());
         let policy = folder.path().join("policy.toml");
         std::fs::write(&policy, rules()).unwrap();
-        let vault = start(name, &folder, &clock, &store, &descriptor).await;
+        let vault = start(name, (&folder, &clock), &store, &descriptor, false).await;
         let rig = Self { vault, clock, store, descriptor, folder };
         unseal::by_itself(&rig.vault).await.unwrap();
         tenant::add(&rig.vault, &officer("alice"), acme()).await.unwrap();
@@ -73,7 +73,17 @@ impl Rig {
 
     /// The same where it may be refused.
     pub(super) async fn try_beside(&self, name: &str) -> Result<Self, FlowError> {
-        let vault = start(Some(name), &self.folder, &self.clock, &self.store, &self.descriptor).await;
+        self.started(name, false).await
+    }
+
+    /// One that takes the policy's file, whatever the store keeps.
+    pub(super) async fn beside_anew(&self, name: &str) -> Self {
+        self.started(name, true).await.unwrap()
+    }
+
+    async fn started(&self, name: &str, begin_anew: bool) -> Result<Self, FlowError> {
+        let place = (&*self.folder, &self.clock);
+        let vault = start(Some(name), place, &self.store, &self.descriptor, begin_anew).await;
         unseal::by_itself(&vault).await?;
         let (store, folder) = (Arc::clone(&self.store), Arc::clone(&self.folder));
         Ok(Self { vault, clock: self.clock.clone(), store, descriptor: self.descriptor.clone(), folder })
@@ -82,6 +92,13 @@ impl Rig {
     /// Ends the node.
     pub(super) async fn stop(self) {
         self.vault.rotations.end().await;
+    }
+
+    /// Puts another policy where the configuration names it, with one more officer in it; its text.
+    pub(super) fn put_policy(&self, officer: &str) -> String {
+        let text = rules() + &row("security", officer, "*", "");
+        std::fs::write(self.folder.path().join("policy.toml"), &text).unwrap();
+        text
     }
 
     /// Puts a root.json where the configuration names the one to come.
@@ -156,10 +173,10 @@ impl Rig {
 /// A node as it starts, sealed. Its log is its own, in a file that its next start finds again.
 async fn start(
     name: Option<&str>,
-    folder: &TempDir,
-    clock: &MockClock,
+    (folder, clock): (&TempDir, &MockClock),
     store: &Arc<SqliteStore>,
     descriptor: &Descriptor,
+    begin_anew: bool,
 ) -> Arc<Vault> {
     let node: Option<NodeName> = name.map(|name| name.parse().unwrap());
     let vault_id = descriptor.vault_id().to_string();
@@ -170,7 +187,8 @@ async fn start(
     let log = open_log(&folder.path().join(file), clock, &origin).await;
     let policy = folder.path().join("policy.toml");
     let text = std::fs::read_to_string(&policy).unwrap();
-    let (rules, source) = policy_change::at_start((&**store, &log), &policy, text, false).await.unwrap();
+    let begin = policy_change::Start { begin_anew, is_node: node.is_some() };
+    let (rules, source) = policy_change::at_start((&**store, &log), &policy, text, begin).await.unwrap();
     let rooms = (Policy::new(rules), log, Barrier::new(Arc::new(clock.clone())), Arc::clone(store) as _);
     let place = |name: &str, dev_key: &str| RootPlace {
         file: folder.path().join(name),
@@ -212,13 +230,6 @@ pub(super) fn acme() -> TenantId {
 }
 
 fn rules() -> String {
-    let row = |role: &str, name: &str, tenant: &str, more: &str| {
-        let scopes = Scope::ALL.iter().filter(|scope| scope.is_admin() == (role == "security"));
-        let scopes: String = scopes.map(|scope| format!("\"{}\",", scope.as_str())).collect();
-        format!(
-            "[[identity]]\nuri = \"spiffe://strongroom/{role}/{name}\"\ntenants = [\"{tenant}\"]\nscopes = [{scopes}]\n{more}"
-        )
-    };
     let quota = "destinations = [\"psp\"]\nreveals_per_minute = 10000\nreveals_per_day = 10000\n";
     let rows = [
         row("security", "alice", "*", ""),
@@ -227,6 +238,14 @@ fn rules() -> String {
         row("orchestrator", "main", "*", quota),
     ];
     format!("version = 1\n{}", rows.concat())
+}
+
+fn row(role: &str, name: &str, tenant: &str, more: &str) -> String {
+    let scopes = Scope::ALL.iter().filter(|scope| scope.is_admin() == (role == "security"));
+    let scopes: String = scopes.map(|scope| format!("\"{}\",", scope.as_str())).collect();
+    format!(
+        "[[identity]]\nuri = \"spiffe://strongroom/{role}/{name}\"\ntenants = [\"{tenant}\"]\nscopes = [{scopes}]\n{more}"
+    )
 }
 
 /// 2026-03-15T00:00:00Z.

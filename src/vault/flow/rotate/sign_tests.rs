@@ -51,10 +51,10 @@ async fn each_node_hands_over_in_its_own_log_and_knows_what_the_others_sign() {
     let a = Rig::node("a").await;
     let b = a.beside("b").await;
     assert_eq!((holds(&a).await, holds(&b).await), (1, 1));
-    let by_b = b.vault.barrier.sign(|signer| kept::row(signer, "x", b"1".to_vec())).unwrap();
+    let by_b = b.vault.barrier.sign(|signer| kept::row(signer, "x", b"1".to_vec(), 0)).unwrap();
     rotated(&a).await;
     // A node that has not seen the new term yet reads what the other signs by the old one alone.
-    let by_a = a.vault.barrier.sign(|signer| kept::row(signer, "x", b"1".to_vec())).unwrap();
+    let by_a = a.vault.barrier.sign(|signer| kept::row(signer, "x", b"1".to_vec(), 0)).unwrap();
     assert!(kept::is_ours(&a.vault, &by_b).unwrap() && !kept::is_ours(&b.vault, &by_a).unwrap());
     follow(&b).await;
     follow(&b).await;
@@ -99,6 +99,6 @@ async fn a_public_key_that_somebody_put_into_the_store_signs_nothing() {
     b.stop().await;
     let foreign = Signer::new(&format!("{}/b", a.vault.audit.origin()), &Key::generate().unwrap()).unwrap();
     a.tampered(&format!("UPDATE sign_terms SET public_key = '{}' WHERE node = 'b'", foreign.public_key()));
-    assert!(!kept::is_ours(&a.vault, &kept::row(&foreign, "x", Vec::new())).unwrap());
+    assert!(!kept::is_ours(&a.vault, &kept::row(&foreign, "x", Vec::new(), 0)).unwrap());
     assert_eq!(a.try_beside("b").await.err(), Some(FlowError::Tampered));
 }
