@@ -61,7 +61,7 @@ impl Test {
 }
 
 /// Programs that the build or a test calls, and the Debian package that has each.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 9] = [
     ("cc", "build-essential"),
     ("c++", "build-essential"),
     ("git", "git"),
@@ -69,6 +69,8 @@ const TOOLS: [(&str, &str); 7] = [
     ("node", "nodejs (18.20.1 or later)"),
     ("npm", "npm"),
     ("softhsm2-util", "softhsm2"),
+    ("patroni", "patroni"),
+    ("etcd", "etcd-server"),
 ];
 
 fn check_tools() -> Result<()> {

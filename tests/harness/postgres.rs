@@ -7,16 +7,16 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 /// A server. What goes wrong with it fails the test.
 pub struct Postgres {
-    folder: TempDir,
-    programs: PathBuf,
+    pub(super) folder: TempDir,
+    pub(super) programs: PathBuf,
     /// Who may not be root: PostgreSQL refuses to run as that.
-    owner: Option<(u32, u32)>,
-    port: u16,
+    pub(super) owner: Option<(u32, u32)>,
+    pub(super) port: u16,
 }
 
 impl Postgres {
@@ -26,9 +26,7 @@ impl Postgres {
     /// When PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("strongroom-postgres-").tempdir().expect("a fresh folder");
-        let server = Self { folder, programs: programs(), owner: owner(), port: free_port() };
-        server.give_away(server.folder.path());
+        let server = Self::nowhere();
         // `--no-sync` is about the making of the folder alone.
         let password_file = server.write("admin", PASSWORD);
         server.run(server.program("initdb").arg("--pgdata").arg(server.rows()).args([
@@ -59,6 +57,14 @@ impl Postgres {
             server.sql("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'"));
         }
         server.write("password", PASSWORD);
+        server
+    }
+
+    /// A folder and a port for a server that is still to be made.
+    pub(super) fn nowhere() -> Self {
+        let folder = tempfile::Builder::new().prefix("strongroom-postgres-").tempdir().expect("a fresh folder");
+        let server = Self { folder, programs: programs(), owner: owner(), port: free_port() };
+        server.give_away(server.folder.path());
         server
     }
 
@@ -159,28 +165,32 @@ impl Postgres {
         stopped.is_ok_and(|status| status.success())
     }
 
-    fn rows(&self) -> PathBuf {
+    pub(super) fn rows(&self) -> PathBuf {
         self.folder.path().join("rows")
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(super) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.current_dir(self.folder.path()).env("LC_ALL", "C").stdin(Stdio::null());
+        // Clients look for certificates at home, and the home of who runs the tests is closed to the server's owner.
+        command.env("HOME", self.folder.path());
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
         }
         command
     }
 
-    fn run(&self, command: &mut Command) -> String {
+    pub(super) fn run(&self, command: &mut Command) -> String {
         let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         assert!(done.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }
 
-    fn make_certificates(&self) {
+    pub(super) fn make_certificates(&self) {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes an issuer of the same name for the certificate itself.
+        authority.distinguished_name.push(DnType::CommonName, "PostgreSQL tests");
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a CA");
         let key = KeyPair::generate().expect("a key");
         let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
@@ -191,7 +201,7 @@ impl Postgres {
     }
 
     /// A file that its owner alone reads, as the server demands of its key.
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).expect("a file in the fresh folder");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its permissions");
@@ -294,10 +304,10 @@ fn owner() -> Option<(u32, u32)> {
     Some(postgres.expect("the user `postgres`, which Debian's package makes"))
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("its address").port()
 }
 
 /// The password of the roles; the server listens on loopback for the length of a test.
-const PASSWORD: &str = "correct-horse-battery-staple";
+pub(super) const PASSWORD: &str = "correct-horse-battery-staple";

@@ -13,7 +13,7 @@ use strongroom_wire::Scope;
 
 use super::elsewhere::Environment;
 use super::pki::identity;
-use super::{Binary, Client, Credentials, Pki, Process, Result, because, binary_path};
+use super::{Binary, Client, Credentials, Pki, Process, Result, SharedDatabase, because, binary_path};
 
 /// How a vault is configured.
 #[derive(Debug, Clone)]
@@ -35,6 +35,19 @@ pub struct VaultPlan {
     pub environment: Vec<(&'static str, OsString)>,
     /// Where it may send cards.
     pub destinations: Vec<DestinationPlan>,
+    /// What makes it one of several; a store of its own in a file when absent.
+    pub node: Option<NodePlan>,
+}
+
+/// One vaultd of several on one database.
+#[derive(Debug, Clone)]
+pub struct NodePlan {
+    /// Its name among the others.
+    pub name: String,
+    /// The database that all of them share.
+    pub database: SharedDatabase,
+    /// Where the folders of the Root are, from its own folder: empty, or ending in a slash.
+    pub roots: &'static str,
 }
 
 /// A destination of the vault on loopback, whose certificate the world's CA signed.
@@ -76,6 +89,15 @@ impl DestinationPlan {
     }
 }
 
+impl NodePlan {
+    /// What stands below `[store]`.
+    fn store(&self) -> String {
+        let SharedDatabase { url, ca, password_file } = &self.database;
+        let ca = ca.as_ref().map(|ca| format!("postgres_ca = {ca:?}\n")).unwrap_or_default();
+        format!("postgres = {url:?}\npostgres_password_file = {password_file:?}\n{ca}")
+    }
+}
+
 impl Default for VaultPlan {
     fn default() -> Self {
         Self {
@@ -88,6 +110,7 @@ impl Default for VaultPlan {
             environment: Vec::new(),
             // Nobody listens there; a dry run does not mind.
             destinations: vec![DestinationPlan::new("psp", "https://localhost:1")],
+            node: None,
         }
     }
 }
@@ -260,10 +283,11 @@ impl Vault {
     /// When the configuration cannot be read or written.
     pub(super) fn set_roots(&mut self, lines: &str, next_lines: &str, environment: Environment) -> Result<()> {
         self.plan.environment = environment;
+        let home = self.plan.node.as_ref().map_or("", |node| node.roots);
         self.edit_configuration(|text| {
             let (before, rest) = text.split_once("[root]\n").unwrap_or((text, ""));
             let after = rest.split_once("[store]\n").map_or("", |(_, after)| after);
-            format!("{before}{}[store]\n{after}", roots("", lines, next_lines))
+            format!("{before}{}[store]\n{after}", roots(home, "", lines, next_lines))
         })
     }
 
@@ -357,30 +381,33 @@ async fn launch(folder: &Path, plan: &VaultPlan) -> Result<(Process, Listening)>
 
 fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pki) -> String {
     let (certificate, key) = (server.certificate.display(), server.key.display());
-    let dev = if plan.dev_root { "dev_key = \"root/dev-root.key\"\n" } else { "" };
+    let home = plan.node.as_ref().map_or("", |node| node.roots);
+    let dev = if plan.dev_root { format!("dev_key = \"{home}root/dev-root.key\"\n") } else { String::new() };
+    let store = plan.node.as_ref().map_or_else(|| "path = \"vault.db\"\n".to_owned(), NodePlan::store);
+    let node = plan.node.as_ref().map_or_else(String::new, |node| format!("\n[node]\nname = \"{}\"\n", node.name));
     let destinations: String = plan.destinations.iter().map(|destination| destination.text(&pki.ca())).collect();
     format!(
         "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\n\
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
-         {}[store]\npath = \"vault.db\"\nsweep_seconds = {}\n\n[audit]\npath = \"audit.db\"\n\n\
+         {}[store]\n{store}sweep_seconds = {}\n{node}\n[audit]\npath = \"audit.db\"\n\n\
          [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
         at.intake,
         at.release,
         at.admin,
         plan.keep_alive_seconds,
         pki.ca().display(),
-        roots(dev, &plan.root_lines, ""),
+        roots(home, &dev, &plan.root_lines, ""),
         plan.sweep_seconds,
         plan.intake_requests_per_minute,
     )
 }
 
 /// `[root]` and `[root.next]`, with more lines below each.
-fn roots(dev: &str, lines: &str, next_lines: &str) -> String {
+fn roots(home: &str, dev: &str, lines: &str, next_lines: &str) -> String {
     format!(
-        "[root]\nfile = \"root/root.json\"\nprobe_seconds = 1\n{dev}{lines}\n\
-         [root.next]\nfile = \"next/root.json\"\ndev_key = \"next/dev-root.key\"\n{next_lines}\n"
+        "[root]\nfile = \"{home}root/root.json\"\nprobe_seconds = 1\n{dev}{lines}\n\
+         [root.next]\nfile = \"{home}next/root.json\"\ndev_key = \"{home}next/dev-root.key\"\n{next_lines}\n"
     )
 }
 

@@ -200,6 +200,20 @@ impl World {
         Orchestrator::start(&folder, plan, &self.pki, &server, &vault_client, self.vault.addresses(), base).await
     }
 
+    /// One more vaultd on the same database, under a name and in a folder of its own, with the same policy and Root. The
+    /// plan of this world's own vaultd says which database.
+    ///
+    /// # Errors
+    /// When this world's vaultd has a store of its own, or the new one does not start.
+    pub async fn add_vault(&self, name: &str) -> Result<Vault> {
+        let mut plan = self.vault.plan().clone();
+        let node = plan.node.as_mut().ok_or_else(|| Fault::new("this world's vault shares no database"))?;
+        (node.name, node.roots) = (name.to_owned(), "../");
+        let folder = self.path().join(name);
+        std::fs::create_dir_all(&folder).map_err(because(folder.display()))?;
+        Vault::start(&folder, plan, &self.policy, &self.pki.server("server")?, &self.pki).await
+    }
+
     /// Registers a tenant and its keys.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a step of a test that fails shall end the test there")]
 #![expect(clippy::print_stdout, reason = "the search reports what it found while connections live")]
 
-mod cards;
 mod crowd;
 mod files;
 mod forward;
@@ -11,3 +10,5 @@ mod memory;
 mod orchestrator;
 mod search;
 mod wrong;
+
+use strongroom_tests::harness::cards;
