@@ -91,29 +91,43 @@ fn algorithm(line: &AlgorithmLine) -> Value {
 
 fn key(line: &KeyLine) -> Value {
     let text = |field: &str| line.key[field].as_str().unwrap_or_default().to_owned();
-    let (purpose, tenant, term) = (text("purpose"), text("tenant"), line.key["term"].to_string());
+    let (purpose, tenant) = (text("purpose"), text("tenant"));
+    // The Root has no terms: its root.json names it.
+    let (term, name) = match line.key["sha256"].as_str() {
+        Some(sum) => (sum.to_owned(), format!("{purpose} {}", &sum[..sum.len().min(16)])),
+        None => (line.key["term"].to_string(), format!("{purpose} term {}", line.key["term"])),
+    };
     let state = match text("state").as_str() {
         "pending" => "pre-activation",
         "active" => "active",
         "destroyed" => "destroyed",
         _ => "deactivated",
     };
-    let kind = if purpose == "sign" { "private-key" } else { "secret-key" };
+    let kind = if matches!(&*purpose, "sign" | "intake") { "private-key" } else { "secret-key" };
+    let mut material = json!({
+        "type": kind,
+        "id": format!("{purpose}-{term}"),
+        "state": state,
+        "size": 256,
+    });
+    if let Some(at) = line.key["created_at"].as_str() {
+        material["creationDate"] = json!(at);
+    }
+    if let Some(at) = line.key["expires_at"].as_str() {
+        material["expirationDate"] = json!(at);
+    }
+    // What keeps the Root is said in the description: passphrases, an HSM or KMS.
+    if purpose != "root" {
+        material["securedBy"] = json!({ "mechanism": "Software", "algorithmRef": "algorithm/AES-256-GCM" });
+    }
     json!({
         "type": "cryptographic-asset",
         "bom-ref": format!("key/{tenant}/{purpose}/{term}"),
-        "name": format!("{purpose} term {term}{}", if tenant.is_empty() { String::new() } else { format!(" of {tenant}") }),
+        "name": format!("{name}{}", if tenant.is_empty() { String::new() } else { format!(" of {tenant}") }),
         "description": format!("{}; wrapped by {}", line.location, line.wrapped_by),
         "cryptoProperties": {
             "assetType": "related-crypto-material",
-            "relatedCryptoMaterialProperties": {
-                "type": kind,
-                "id": format!("{purpose}-{term}"),
-                "state": state,
-                "size": 256,
-                "creationDate": text("created_at"),
-                "securedBy": { "mechanism": "Software", "algorithmRef": "algorithm/AES-256-GCM" },
-            },
+            "relatedCryptoMaterialProperties": material,
         },
     })
 }
@@ -137,5 +151,6 @@ mod tests {
             }
         }
         assert!(unique.contains("protocol/tls/1.2/intake") && unique.contains("key/acme/kek/3"));
+        assert!(components.iter().any(|one| one["name"] == format!("root {}", "ab".repeat(8))), "the Root is missing");
     }
 }

@@ -5,11 +5,13 @@ mod cyclonedx;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use strongroom_keys::inventory::{AlgorithmKind, algorithms};
-use strongroom_wire::admin::{KeyInfo, KeyList, Status};
+use strongroom_wire::admin::{KeyInfo, KeyList, RootKind, Status};
 use strongroom_wire::certificate::{CertificateInfo, CertificateList, ListenerTls, RevocationListInfo};
+use strongroom_wire::custody::RootStatus;
 
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
+use crate::root::place;
 use crate::say::{Say, table};
 
 /// List every algorithm, key and certificate in use
@@ -63,11 +65,11 @@ struct AlgorithmLine {
 
 #[derive(Serialize)]
 struct KeyLine {
-    /// As the vault lists it.
+    /// As the vault lists it. The Root, which it does not list, has `sha256` of its root.json instead of a term.
     #[serde(flatten)]
     key: serde_json::Value,
     /// Where it is kept.
-    location: &'static str,
+    location: String,
     /// What it is wrapped by.
     wrapped_by: String,
 }
@@ -75,16 +77,17 @@ struct KeyLine {
 impl Inventory {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
-        let (status, keys, certificates) = converse(async {
+        let (status, root, keys, certificates) = converse(async {
             let status: Status = client.get("/v1/status").await?;
+            let root: RootStatus = client.get("/v1/root").await?;
             let keys: KeyList = client.get("/v1/keys").await?;
             let certificates: CertificateList = client.get("/v1/certificates").await?;
-            Ok((status, keys, certificates))
+            Ok((status, root, keys, certificates))
         })?;
         if status.version != env!("CARGO_PKG_VERSION") {
             say.note("vaultd has another version than this vaultctl: its algorithms may differ from those listed here");
         }
-        let whole = Whole::new(status, &keys.keys, certificates);
+        let whole = Whole::new(status, &root, &keys.keys, certificates);
         if self.format == Format::Cyclonedx {
             let document = cyclonedx::document(&whole);
             say.result(&document, &serde_json::to_string_pretty(&document).unwrap_or_default());
@@ -96,10 +99,10 @@ impl Inventory {
 }
 
 impl Whole {
-    fn new(status: Status, keys: &[KeyInfo], certificates: CertificateList) -> Self {
+    fn new(status: Status, root: &RootStatus, keys: &[KeyInfo], certificates: CertificateList) -> Self {
         // As the status has it: `custodians`, `pkcs11`, ...
-        let root = serde_json::to_value(status.root).unwrap_or_default();
-        let root = root.as_str().unwrap_or_default().to_owned();
+        let root_kind = serde_json::to_value(root.in_force.kind).unwrap_or_default();
+        let wrapped_by = format!("Root ({}), AES-256-GCM", root_kind.as_str().unwrap_or_default());
         let algorithms = algorithms().into_iter().map(|one| AlgorithmLine {
             name: one.name,
             kind: kind(one.kind),
@@ -113,7 +116,9 @@ impl Whole {
             version: status.version,
             algorithms: algorithms.collect(),
             tls: certificates.listeners,
-            keys: keys.iter().map(|key| KeyLine::new(key, &root)).collect(),
+            keys: std::iter::once(KeyLine::of_root(root))
+                .chain(keys.iter().map(|key| KeyLine::new(key, &wrapped_by)))
+                .collect(),
             certificates: certificates.certificates,
             revocation_lists: certificates.revocation_lists,
         }
@@ -164,19 +169,45 @@ impl Whole {
 }
 
 impl KeyLine {
-    fn new(key: &KeyInfo, root: &str) -> Self {
+    fn new(key: &KeyInfo, wrapped_by: &str) -> Self {
         let json = serde_json::to_value(key).unwrap_or_default();
-        Self {
-            key: json,
-            location: "vault.db, wrapped; in vaultd's memory while unsealed",
-            wrapped_by: format!("Root ({root}), AES-256-GCM"),
-        }
+        let location = "vault.db, wrapped; in vaultd's memory while unsealed".to_owned();
+        Self { key: json, location, wrapped_by: wrapped_by.to_owned() }
+    }
+
+    /// The Root in force: how long it is used is the operator's decision, so its age is what there is to say.
+    fn of_root(root: &RootStatus) -> Self {
+        let since = root.in_force_since.as_deref();
+        let age_days = since.and_then(|since| since.parse::<jiff::Timestamp>().ok()).map(|since| {
+            let age = jiff::Timestamp::now().duration_since(since);
+            age.as_hours().max(0) / 24
+        });
+        let key = serde_json::json!({
+            "purpose": "root",
+            "tenant": null,
+            "sha256": root.in_force.sha256,
+            "state": "active",
+            "algorithm": "AES-256-GCM",
+            "created_at": since,
+            "age_days": age_days,
+        });
+        let place = place(&root.in_force);
+        let (location, wrapped_by) = match root.in_force.kind {
+            RootKind::Custodians => {
+                (format!("{place}; in vaultd's memory while unsealed"), "each share: its passphrase")
+            }
+            RootKind::Dev => (format!("{place}, a file; in vaultd's memory while unsealed"), "nothing"),
+            RootKind::Pkcs11 => (format!("{place}; never in vaultd"), "the HSM"),
+            RootKind::Kms => (format!("{place}; never in vaultd"), "AWS KMS"),
+        };
+        Self { key, location, wrapped_by: wrapped_by.to_owned() }
     }
 
     fn cells(&self) -> [String; 8] {
         let text = |field: &str| match &self.key[field] {
             serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Null => "(vault)".to_owned(),
+            serde_json::Value::Null if field == "tenant" => "(vault)".to_owned(),
+            serde_json::Value::Null => "-".to_owned(),
             other => other.to_string(),
         };
         [
@@ -207,8 +238,9 @@ fn kind(kind: AlgorithmKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_wire::admin::{KeyPurpose, KeyState, Phase, RootKind};
+    use strongroom_wire::admin::{KeyPurpose, KeyState, Phase};
     use strongroom_wire::certificate::CertificateRole;
+    use strongroom_wire::custody::RootInfo;
 
     use super::*;
 
@@ -268,15 +300,47 @@ mod tests {
             revocation_lists: Vec::new(),
             listeners: vec![listener],
         };
-        Whole::new(status, &[key], list)
+        Whole::new(status, &root(RootKind::Custodians), &[key], list)
+    }
+
+    fn root(kind: RootKind) -> RootStatus {
+        let in_force = RootInfo { sha256: "ab".repeat(32), kind, threshold: 2, shares: 3, pkcs11: None, kms: None };
+        RootStatus {
+            vault_id: "3f1c".to_owned(),
+            in_force,
+            in_force_since: Some("2025-11-24T16:00:00.123Z".to_owned()),
+            next: None,
+            next_fault: None,
+            change: None,
+        }
+    }
+
+    #[test]
+    fn the_root_has_a_row_that_says_where_it_is_and_since_when() {
+        let line = |kind| KeyLine::of_root(&root(kind));
+        let custodians = line(RootKind::Custodians);
+        assert_eq!(
+            (custodians.key["purpose"].as_str(), custodians.key["sha256"].as_str()),
+            (Some("root"), Some("ab".repeat(32).as_str()))
+        );
+        assert_eq!(custodians.location, "custodians, 2 of 3; in vaultd's memory while unsealed");
+        assert!(custodians.key["age_days"].as_i64().is_some_and(|days| days > 0), "{}", custodians.key);
+        assert_eq!(custodians.cells()[..4], ["root", "(vault)", "-", "active"]);
+        for kind in [RootKind::Pkcs11, RootKind::Kms] {
+            assert!(line(kind).location.ends_with("never in vaultd"));
+        }
+        // Since when is not known while a change is open; then nothing is made up.
+        let unknown = KeyLine::of_root(&RootStatus { in_force_since: None, ..root(RootKind::Dev) });
+        assert_eq!((unknown.cells()[5].as_str(), unknown.key["created_at"].is_null()), ("-", true));
     }
 
     #[test]
     fn the_inventory_says_of_each_key_where_it_is_and_what_wraps_it() {
         let whole = whole();
         let json = serde_json::to_value(&whole).unwrap();
-        assert_eq!(json["keys"][0]["tenant"], "acme");
-        assert_eq!(json["keys"][0]["wrapped_by"], "Root (custodians), AES-256-GCM");
+        assert_eq!(json["keys"][0]["purpose"], "root");
+        assert_eq!(json["keys"][1]["tenant"], "acme");
+        assert_eq!(json["keys"][1]["wrapped_by"], "Root (custodians), AES-256-GCM");
         let text = whole.describe();
         for word in ["AES-256-GCM", "X25519MLKEM768", "acme", "EC P-256", "Ed25519", "vault.db"] {
             assert!(text.contains(word), "{word} is missing:\n{text}");
