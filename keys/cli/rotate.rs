@@ -38,13 +38,15 @@ pub(crate) struct Rotate {
     /// The key of every tenant, a few at a time
     #[arg(long)]
     all: bool,
-    /// Which key: kek, fingerprint, session, sign (the vault's own), or all: the first three, and sign with --all
+    /// Which key: kek, fingerprint, session, sign or intake (the vault's own), or all: the first three, and all five with
+    /// --all
     #[arg(long = "purpose", value_name = "KEY", default_value = "kek", value_parser = purposes)]
     purpose: Purposes,
     /// At most so many records a second; no limit if not named
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     records_per_second: Option<u32>,
-    /// Somebody may know the key: no limit, before all other rotations, and no hour for old sessions
+    /// Somebody may know the key: no limit, before all other rotations, no hour for old sessions, and nothing that was sealed
+    /// to an intake key of before is taken
     #[arg(long, conflicts_with = "records_per_second")]
     emergency: bool,
     /// Start it and do not wait
@@ -116,11 +118,17 @@ impl Rotations {
 
 impl Rotate {
     pub(crate) fn run(self, say: &Say) -> Result<(), Failure> {
-        let is_of_the_vault = self.purpose == Purposes::One(KeyPurpose::Sign);
-        if is_of_the_vault && (self.all || self.tenant.is_some()) {
-            return Err(Failure::new("the sign key belongs to the vault itself", "leave --tenant and --all out"));
+        let of_the_vault = match self.purpose {
+            Purposes::One(key @ (KeyPurpose::Sign | KeyPurpose::Intake)) => Some(key),
+            _ => None,
+        };
+        if let Some(key) = of_the_vault.filter(|_| self.all || self.tenant.is_some()) {
+            return Err(Failure::new(
+                format!("the {key} key belongs to the vault itself"),
+                "leave --tenant and --all out",
+            ));
         }
-        if !is_of_the_vault && !self.all && self.tenant.is_none() {
+        if of_the_vault.is_none() && !self.all && self.tenant.is_none() {
             return Err(Failure::new("it is not said whose key", "name --tenant, or --all for every tenant"));
         }
         if self.proof_out.is_some() && self.purpose == Purposes::All {
@@ -150,14 +158,17 @@ impl Rotate {
         let outcome = converse(async {
             let tenants = if self.all { every_tenant(&client).await? } else { tenant.into_iter().collect() };
             let mut outcome = Outcome { rotations: Vec::new(), failures: Vec::new() };
-            if self.all && self.purpose == Purposes::All {
+            let of_all = self.all && self.purpose == Purposes::All;
+            if of_all {
                 // To its end before the others, so that their notes are signed by a key that nobody may know.
                 let sign = [request(KeyPurpose::Sign, None)].into();
                 several(&client, sign, self.detach, &mut outcome).await?;
             }
             // One purpose after the other: what is over at once does not wait behind what walks through every record.
             let of = |key| tenants.iter().map(move |tenant| request(key, Some(tenant.clone())));
-            let requests = self.purpose.of_a_tenant().iter().flat_map(|key| of(*key)).collect();
+            let intake = of_all.then(|| request(KeyPurpose::Intake, None));
+            let requests =
+                intake.into_iter().chain(self.purpose.of_a_tenant().iter().flat_map(|key| of(*key))).collect();
             several(&client, requests, self.detach, &mut outcome).await?;
             Ok(outcome)
         })?;
@@ -306,6 +317,14 @@ fn describe(rotation: &Rotation) -> String {
     let Rotation { key, to_term, done, total, .. } = rotation;
     let whose = whose(rotation);
     match (rotation.state, &rotation.proof) {
+        (RotationState::Done, _) if *key == KeyPurpose::Intake && rotation.emergency => {
+            format!(
+                "{whose} hands out term {to_term} of its intake key; what was sealed to one before is taken no more"
+            )
+        }
+        (RotationState::Done, _) if *key == KeyPurpose::Intake => {
+            format!("{whose} hands out term {to_term} of its intake key; those before open until their time is over")
+        }
         (RotationState::Done, Some(proof)) => {
             format!("{whose} is on term {to_term} of its {key} key: {done} records\n\n{proof}")
         }

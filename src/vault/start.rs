@@ -20,9 +20,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, ConfigError};
 use crate::egress::{Egress, PlanError};
 use crate::flow::auto::{self, Reach};
-use crate::flow::intake::IntakeLife;
 use crate::flow::policy_change::{self, NoPolicy};
-use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, lifetime, sweep, unseal};
+use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, intake, lifetime, sweep, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
 use crate::store::{Custody as _, SqliteOptions, SqliteStore, Store, StoreError};
@@ -170,6 +169,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         fingerprint_ms: config.keys.fingerprint.ms(),
         session_ms: config.keys.session.ms(),
         sign_ms: config.keys.sign.ms(),
+        intake_ms: config.intake.key_hours * 3_600_000,
         warn_ms: config.keys.warn.ms(),
     };
     let barrier = Barrier::with_periods(Arc::clone(&clock), periods);
@@ -182,9 +182,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     if is_next {
         warnings.push("the root.json of [root.next] is in force: move it to the place that root.file names".to_owned());
     }
-    let mut vault = Vault::new(rooms, source, egress, clock, root, warnings);
-    vault.intake = IntakeLife { key_ms: config.intake.key_hours * 3_600_000 };
-    let vault = Arc::new(vault);
+    let vault = Arc::new(Vault::new(rooms, source, egress, clock, root, warnings));
     if let Some(to) = &config.backup {
         vault.backups.plan(backup::Plan { folder: to.folder.clone(), keep: to.keep });
     }
@@ -208,6 +206,8 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let stop = serving.stop();
     let (sweeper, every) = (Arc::clone(&vault), Duration::from_secs(config.store.sweep_seconds));
     let sweeping = rt::spawn(async move { sweep::keep_sweeping(&sweeper, every).await });
+    let tender = Arc::clone(&vault);
+    let tending = rt::spawn(async move { intake::keep_tending(&tender).await });
     let opener = Arc::clone(&vault);
     let opening = rt::spawn(async move { auto::keep_open(&opener).await });
     let (keeper, look_every, automatic) =
@@ -222,11 +222,12 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     serving.ended().await?;
     stopping.abort();
     sweeping.abort();
+    tending.abort();
     opening.abort();
     keeping.abort();
     vault.rotations.end().await;
     // Awaited, so that nothing else holds the vault when it is dropped below.
-    let _ = (stopping.await, sweeping.await, opening.await, keeping.await);
+    let _ = (stopping.await, sweeping.await, tending.await, opening.await, keeping.await);
     // Sealed and signed at the end; an order to stop is followed even if the log cannot be written.
     let _ = vault.audit.checkpoint().await;
     let _ = vault.audit.record_own(OwnAct::Stopped, Own::noting(Note::none())).await;

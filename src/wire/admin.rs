@@ -173,8 +173,8 @@ pub struct KeyInfo {
     pub age_days: u64,
     /// Wraps done under it since it was made, as far as is known (counted in blocks, so never too low).
     pub wraps: u64,
-    /// When it stops making anything new, RFC 3339, UTC; null for a term that makes nothing, and for intake keys, which live
-    /// a day at most.
+    /// When it stops making anything new (nobody seals to an intake key any more), RFC 3339, UTC; null for a term that makes
+    /// nothing.
     pub expires_at: Option<String>,
     /// Whether its end or its use limit is near or past.
     pub due: bool,
@@ -194,7 +194,7 @@ pub struct RotateRequest {
     /// Which key.
     #[serde(default = "kek", skip_serializing_if = "is_kek")]
     pub key: KeyPurpose,
-    /// Whose; none for the Sign key, which is the vault's own.
+    /// Whose; none for the Sign and the intake key, which are the vault's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
     /// At most so many records a second. When absent there is no limit, and one that is in force stays.

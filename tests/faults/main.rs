@@ -8,6 +8,7 @@ mod disk;
 mod disk_changes;
 mod failover;
 mod forward;
+mod intake;
 mod kill;
 mod kills;
 mod log_columns;

@@ -17,14 +17,23 @@ pub struct Cryptoperiods {
     pub session_ms: u64,
     /// Of the Sign key.
     pub sign_ms: u64,
-    /// So long before the end a key is due.
+    /// Of the intake key.
+    pub intake_ms: u64,
+    /// So long before the end a key is due. The intake key, which lives for hours, has [`Cryptoperiods::intake_ahead_ms`].
     pub warn_ms: u64,
 }
 
 impl Default for Cryptoperiods {
-    /// A year each, due a month before.
+    /// A year each, due a month before, and a day for the intake key.
     fn default() -> Self {
-        Self { kek_ms: YEAR_MS, fingerprint_ms: YEAR_MS, session_ms: YEAR_MS, sign_ms: YEAR_MS, warn_ms: 30 * DAY_MS }
+        Self {
+            kek_ms: YEAR_MS,
+            fingerprint_ms: YEAR_MS,
+            session_ms: YEAR_MS,
+            sign_ms: YEAR_MS,
+            intake_ms: DAY_MS,
+            warn_ms: 30 * DAY_MS,
+        }
     }
 }
 
@@ -37,8 +46,7 @@ impl Cryptoperiods {
             KeyPurpose::Fingerprint => self.fingerprint_ms,
             KeyPurpose::Session => self.session_ms,
             KeyPurpose::Sign => self.sign_ms,
-            // It rotates by itself every few hours, on a clock of its own.
-            KeyPurpose::Intake => return None,
+            KeyPurpose::Intake => self.intake_ms,
         };
         (facts.state == KeyState::Active).then(|| facts.created_ms.saturating_add(period_ms))
     }
@@ -47,15 +55,30 @@ impl Cryptoperiods {
     #[must_use]
     pub fn is_due(&self, purpose: KeyPurpose, facts: &KeyFacts, now_ms: u64) -> bool {
         let is_active = facts.state == KeyState::Active;
-        let is_old = self.end_ms(purpose, facts).is_some_and(|end_ms| now_ms.saturating_add(self.warn_ms) >= end_ms);
+        let warn_ms = match purpose {
+            // It is exchanged by itself before; when half of that time has gone by, something is in the way.
+            KeyPurpose::Intake => self.intake_ahead_ms() / 2,
+            _ => self.warn_ms,
+        };
+        let is_old = self.end_ms(purpose, facts).is_some_and(|end_ms| now_ms.saturating_add(warn_ms) >= end_ms);
         is_old || is_active && is_worn(purpose, facts)
+    }
+
+    /// So long before its end the intake key is exchanged, so that clients always find one that is valid: a quarter of its
+    /// life, an hour at most.
+    #[must_use]
+    pub fn intake_ahead_ms(&self) -> u64 {
+        (self.intake_ms / 4).min(HOUR_MS)
     }
 
     /// When a key that is due is to get a new term: at once near its use limit, and otherwise at a moment of its own in the
     /// time in which it is due, so that keys that were made together do not all rotate together. `lot` is any number that
-    /// stays the same for the key.
+    /// stays the same for the key. None for the intake key, which is tended by itself and not rotated.
     #[must_use]
     pub fn next_term_ms(&self, purpose: KeyPurpose, facts: &KeyFacts, lot: u64) -> Option<u64> {
+        if purpose == KeyPurpose::Intake {
+            return None;
+        }
         let end_ms = self.end_ms(purpose, facts)?;
         if is_worn(purpose, facts) {
             return Some(facts.created_ms);
@@ -99,7 +122,8 @@ impl Barrier {
 /// Wraps from which on a Kek is due: three quarters of the most, so that there is time for a rotation.
 pub const KEK_WRAPS_DUE: u64 = limits::KEK_WRAPS_MAX / 4 * 3;
 
-const DAY_MS: u64 = 24 * 3600 * 1000;
+const HOUR_MS: u64 = 3600 * 1000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 const YEAR_MS: u64 = 365 * DAY_MS;
 
 #[cfg(test)]
@@ -168,6 +192,19 @@ mod tests {
         let retiring = KeyFacts { state: KeyState::Retiring, ..worn };
         assert!(!periods.is_due(KeyPurpose::Kek, &retiring, NOW_MS + 2 * YEAR_MS));
         assert_eq!(periods.end_ms(KeyPurpose::Kek, &retiring), None);
+    }
+
+    #[test]
+    fn an_intake_key_has_an_end_and_is_due_only_when_its_exchange_is_late() {
+        let periods = Cryptoperiods::default();
+        let facts = KeyFacts::fresh(1, NOW_MS);
+        let due = |at_ms| periods.is_due(KeyPurpose::Intake, &facts, at_ms);
+        assert_eq!(periods.end_ms(KeyPurpose::Intake, &facts), Some(NOW_MS + DAY_MS));
+        assert_eq!(periods.intake_ahead_ms(), HOUR_MS);
+        assert!(!due(NOW_MS + DAY_MS - HOUR_MS / 2 - 1) && due(NOW_MS + DAY_MS - HOUR_MS / 2));
+        assert_eq!(periods.next_term_ms(KeyPurpose::Intake, &facts, 7), None);
+        let short = Cryptoperiods { intake_ms: HOUR_MS, ..periods };
+        assert_eq!(short.intake_ahead_ms(), HOUR_MS / 4);
     }
 
     #[test]

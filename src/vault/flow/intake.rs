@@ -1,45 +1,24 @@
-//! The intake key: clients seal cards to it, it is exchanged by itself, and what was sealed is accepted once.
+//! The intake key: clients seal cards to it, it is exchanged by itself or on demand, and what was sealed is accepted once.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use strongroom_keys::intake::{IntakeKey, SUITE};
 use strongroom_keys::{IntakeRole, NoRandomness};
-use strongroom_wire::admin::{KeyPurpose, KeyState, rfc3339_ms};
+use strongroom_wire::admin::{KeyPurpose, KeyState, Rotation, RotationState, rfc3339_ms};
 use strongroom_wire::entry::{OwnAct, Reason};
 use strongroom_wire::intake::{IntakeKeyId, PublicIntakeKey};
 use strongroom_wire::{Kind, limits};
 
 use super::idempotency::Slot;
 use super::{FlowError, Vault, keyring};
-use crate::audit::Own;
+use crate::audit::{Own, Warrant};
 use crate::barrier::{KeyFacts, SealedCardError};
 use crate::card::{BodyError, SealedBody, TokenizeBody};
-use crate::policy::{Note, Permit, Tokenize};
-use crate::store::{KeyChange, KeyName, SpentRow};
-
-/// How long an intake key is sealed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IntakeLife {
-    /// After so many milliseconds the next one takes its place.
-    pub key_ms: u64,
-}
-
-impl IntakeLife {
-    /// The end of sealing to a key.
-    fn end_ms(self, facts: &KeyFacts) -> u64 {
-        facts.created_ms.saturating_add(self.key_ms)
-    }
-
-    /// The end of opening with it.
-    fn gone_ms(self, facts: &KeyFacts) -> u64 {
-        self.end_ms(facts).saturating_add(limits::INTAKE_OVERLAP_S * 1000)
-    }
-
-    /// When the oldest key was made that still opens.
-    fn opens_since_ms(self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.key_ms + limits::INTAKE_OVERLAP_S * 1000).saturating_add(1)
-    }
-}
+use crate::policy::{Note, Permit, Rotate, Tokenize};
+use crate::store::{KeyChange, KeyName, KeyRow, SpentRow};
+use crate::telemetry::log;
 
 /// The public key, and for how many seconds it may be kept.
 pub struct Public {
@@ -57,8 +36,9 @@ pub fn public(vault: &Vault) -> Result<Public, FlowError> {
     let Some((facts, public)) = vault.barrier.intake_key() else {
         return Err(if vault.barrier.is_unsealed() { FlowError::IntakeKeyGone } else { FlowError::Sealed });
     };
-    let (now_ms, end_ms) = (vault.now_ms(), vault.intake.end_ms(&facts));
-    if now_ms >= vault.intake.gone_ms(&facts) {
+    let (now_ms, end_ms) = (vault.now_ms(), end_ms(vault, &facts));
+    // Nobody seals to a key that is over, although it opens for a while yet.
+    if now_ms >= end_ms {
         return Err(FlowError::IntakeKeyGone);
     }
     let (kem_id, kdf_id, aead_id) = SUITE;
@@ -89,7 +69,7 @@ pub(super) async fn open(
 ) -> Result<(Permit<Tokenize>, TokenizeBody, Sealing), FlowError> {
     let sealing = Sealing { term: body.sealed.key.term(), enc: body.sealed.enc };
     let now_ms = vault.now_ms();
-    let since_ms = vault.intake.opens_since_ms(now_ms);
+    let since_ms = opens_since_ms(vault, now_ms);
     let vault_id = vault.root.descriptor().vault_id();
     match vault.barrier.open_sealed_card(&permit, vault_id, &body.sealed, since_ms) {
         // The plaintext wipes itself here; its digits went straight to where they are wiped.
@@ -140,7 +120,19 @@ fn random() -> Result<[u8; 32], NoRandomness> {
     Ok(bytes)
 }
 
-/// Makes the intake key where there is none, exchanges it when its time has come, and destroys what opens no more.
+/// Tends the intake key until the process ends.
+pub async fn keep_tending(vault: &Vault) {
+    let mut ticks = tokio::time::interval(TENDED_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if tend(vault).await.is_err() {
+            log::error("the intake key was not exchanged; once it is over none is handed out", &[]);
+        }
+    }
+}
+
+/// Makes the intake key where there is none, exchanges it some time before its end, and destroys what opens no more.
 /// Nothing happens while the vault is sealed.
 ///
 /// # Errors
@@ -149,16 +141,11 @@ pub async fn tend(vault: &Vault) -> Result<(), FlowError> {
     if !vault.barrier.is_unsealed() {
         return Ok(());
     }
-    let now_ms = vault.now_ms();
-    let known = vault.barrier.intake_keys();
-    let active = known.iter().find(|facts| facts.state == KeyState::Active);
-    let exchanged = match active {
-        Some(facts) if now_ms < vault.intake.end_ms(facts) => Ok(()),
-        _ => exchange(vault, active, now_ms).await,
-    };
+    let exchanged = if is_ripe(vault) { exchange_in_time(vault).await } else { Ok(()) };
     // Destroying needs no Root, so it does not wait for one that is away.
-    let gone = |facts: &&KeyFacts| facts.state == KeyState::Retiring && now_ms >= vault.intake.gone_ms(facts);
-    for facts in known.iter().filter(gone) {
+    let now_ms = vault.now_ms();
+    let gone = |facts: &&KeyFacts| facts.state == KeyState::Retiring && now_ms >= gone_ms(vault, facts);
+    for facts in vault.barrier.intake_keys().iter().filter(gone) {
         destroy(vault, facts.term).await?;
     }
     let oldest = vault.barrier.intake_keys().iter().map(|facts| facts.term).min().unwrap_or(0);
@@ -166,29 +153,102 @@ pub async fn tend(vault: &Vault) -> Result<(), FlowError> {
     exchanged
 }
 
-async fn exchange(vault: &Vault, active: Option<&KeyFacts>, now_ms: u64) -> Result<(), FlowError> {
+/// Whether there is no key to seal to, or one whose end is near.
+fn is_ripe(vault: &Vault) -> bool {
+    let ahead_ms = vault.barrier.periods().intake_ahead_ms();
+    let active = vault.barrier.intake_key();
+    active.is_none_or(|(facts, _)| vault.now_ms().saturating_add(ahead_ms) >= end_ms(vault, &facts))
+}
+
+async fn exchange_in_time(vault: &Vault) -> Result<(), FlowError> {
+    let _one_at_a_time = vault.rotations.beginning.lock().await;
+    // Somebody may have asked for it meanwhile.
+    if is_ripe(vault) { exchange(vault, Before::OpensOn).await.map(drop) } else { Ok(()) }
+}
+
+/// Exchanges the key because somebody asks for it. In an emergency no key of before opens anything from then on: what was
+/// sealed to one has to be sealed anew. It is one change of the store and done when it is answered; there is nothing to
+/// resume.
+///
+/// # Errors
+/// Those of the Root, the audit log and the store. Asking again is right after each: it makes one more key.
+pub(super) async fn exchange_now(
+    vault: &Vault,
+    _warrant: Warrant<Rotate>,
+    emergency: bool,
+) -> Result<Rotation, FlowError> {
+    let started_ms = vault.now_ms();
+    let _one_at_a_time = vault.rotations.beginning.lock().await;
+    let to_term = exchange(vault, if emergency { Before::IsGone } else { Before::OpensOn }).await?;
+    if emergency {
+        // A quiet moment would do it too; whoever fears for the old keys may rely on it now.
+        vault.store.settle().await?;
+    }
+    Ok(Rotation {
+        key: KeyPurpose::Intake,
+        tenant: None,
+        to_term,
+        state: RotationState::Done,
+        done: 0,
+        total: 0,
+        records_per_second: None,
+        seconds_left: None,
+        records_per_second_max: None,
+        emergency,
+        started_at: rfc3339_ms(started_ms),
+        fault: None,
+        proof: None,
+    })
+}
+
+/// What becomes of the keys before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// They open until their time is over.
+    OpensOn,
+    /// They are destroyed.
+    IsGone,
+}
+
+/// Makes the next key and answers its term. The rows say what there is, and not the keyring: it may lack a key that the
+/// store took without being able to say so. The caller holds the lock of those who begin rotations.
+async fn exchange(vault: &Vault, before: Before) -> Result<u32, FlowError> {
     let root = vault.root.get().await?;
-    let rows = vault.store.keys().await?;
-    let terms = rows.iter().filter(|row| row.name.purpose == KeyPurpose::Intake).map(|row| row.name.term);
-    let term = terms.max().unwrap_or(0) + 1;
-    let made = keyring::make::<IntakeRole>(&root, KeyPurpose::Intake, None, term, now_ms).await?;
+    let mut rows = vault.store.keys().await?;
+    rows.retain(|row| row.name.purpose == KeyPurpose::Intake);
+    let term = rows.iter().map(|row| row.name.term).max().unwrap_or(0) + 1;
+    let made = keyring::make::<IntakeRole>(&root, KeyPurpose::Intake, None, term, vault.now_ms()).await?;
+    let end = |row: &KeyRow| match (row.state, before) {
+        (KeyState::Destroyed, _) => None,
+        (state, Before::IsGone) => Some((row.name.clone(), state, KeyState::Destroyed)),
+        (KeyState::Active, Before::OpensOn) => Some((row.name.clone(), KeyState::Active, KeyState::Retiring)),
+        (KeyState::Pending | KeyState::Retiring, Before::OpensOn) => None,
+    };
+    let states: Vec<_> = rows.iter().filter_map(end).collect();
     // Held to the end, so that the store and the keyring change in the same order.
     let _changing = vault.root.still(&root).await?;
-    vault.audit.record_own(OwnAct::KeyMade, Own::noting(Note::words("intake: term").and(&term))).await?;
-    let retires = active.map(|facts| (name(facts.term), KeyState::Active, KeyState::Retiring));
-    let change =
-        KeyChange { insert: vec![made.row.clone()], states: retires.into_iter().collect(), ..KeyChange::default() };
-    if !vault.store.change_keys(change).await? {
-        return Err(FlowError::Conflict("the intake key was exchanged by somebody else"));
+    record(vault, OwnAct::KeyMade, term).await?;
+    for (name, ..) in states.iter().filter(|(_, _, to)| *to == KeyState::Destroyed) {
+        record(vault, OwnAct::KeyDestroyed, name.term).await?;
     }
-    vault.barrier.update(|ring| ring.add_intake(made.facts(), IntakeKey::new(&made.key)))?;
-    Ok(())
+    let change = KeyChange { insert: vec![made.row.clone()], states, ..KeyChange::default() };
+    if !vault.store.change_keys(change).await? {
+        return Err(FlowError::Conflict("the intake key is being changed by another request; ask again"));
+    }
+    let known = vault.barrier.intake_keys();
+    vault.barrier.update(|ring| {
+        let ring = ring.add_intake(made.facts(), IntakeKey::new(&made.key))?;
+        let gone = known.iter().filter(|_| before == Before::IsGone);
+        gone.map(|facts| facts.term).try_fold(ring, |ring, term| ring.remove_intake(term))
+    })?;
+    Ok(term)
 }
 
 async fn destroy(vault: &Vault, term: u32) -> Result<(), FlowError> {
     let _changing = vault.root.held.lock().await;
-    vault.audit.record_own(OwnAct::KeyDestroyed, Own::noting(Note::words("intake: term").and(&term))).await?;
-    let states = vec![(name(term), KeyState::Retiring, KeyState::Destroyed)];
+    record(vault, OwnAct::KeyDestroyed, term).await?;
+    let name = KeyName { purpose: KeyPurpose::Intake, tenant: None, term };
+    let states = vec![(name, KeyState::Retiring, KeyState::Destroyed)];
     if !vault.store.change_keys(KeyChange { states, ..KeyChange::default() }).await? {
         return Err(FlowError::Conflict("the intake key was destroyed by somebody else"));
     }
@@ -196,10 +256,29 @@ async fn destroy(vault: &Vault, term: u32) -> Result<(), FlowError> {
     Ok(())
 }
 
-fn name(term: u32) -> KeyName {
-    KeyName { purpose: KeyPurpose::Intake, tenant: None, term }
+async fn record(vault: &Vault, act: OwnAct, term: u32) -> Result<(), FlowError> {
+    vault.audit.record_own(act, Own::noting(Note::words("intake: term").and(&term))).await?;
+    Ok(())
 }
 
+/// The end of sealing to a key, in milliseconds since 1970.
+fn end_ms(vault: &Vault, facts: &KeyFacts) -> u64 {
+    facts.created_ms.saturating_add(vault.barrier.periods().intake_ms)
+}
+
+/// The end of opening with it.
+fn gone_ms(vault: &Vault, facts: &KeyFacts) -> u64 {
+    end_ms(vault, facts).saturating_add(OVERLAP_MS)
+}
+
+/// When the oldest key was made that still opens.
+fn opens_since_ms(vault: &Vault, now_ms: u64) -> u64 {
+    now_ms.saturating_sub(vault.barrier.periods().intake_ms + OVERLAP_MS).saturating_add(1)
+}
+
+/// How often it is looked at: far more often than the shortest time by which a key is exchanged before its end.
+const TENDED_EVERY: Duration = Duration::from_secs(10);
+const OVERLAP_MS: u64 = limits::INTAKE_OVERLAP_S * 1000;
 const BATCH: u32 = 1_000;
 
 #[cfg(test)]

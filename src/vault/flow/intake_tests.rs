@@ -53,7 +53,7 @@ impl House {
     async fn start(&mut self) {
         // After an unseal the log is read once, beside the work, by somebody who holds the vault for so long.
         while self.vault.as_ref().is_some_and(|vault| Arc::strong_count(vault) > 1) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.vault = None;
         let at = |name: &str| self.folder.path().join(name);
@@ -120,6 +120,23 @@ impl House {
     async fn post(&self, asker: &Asker, key: Option<&str>, body: &Value) -> Result<Tokenized, FlowError> {
         let key: Option<IdempotencyKey> = key.map(|key| key.parse().ok().unwrap());
         tokenize(self.vault(), asker, key.as_ref(), self.incoming(body)).await
+    }
+
+    /// The store knows the next term, and the keyring does not.
+    async fn change_in_store_alone(&self, term: u32, before: KeyState) {
+        let vault = self.vault();
+        let root = vault.root.get().await.unwrap();
+        let made = keyring::make::<IntakeRole>(&root, KeyPurpose::Intake, None, term, vault.now_ms()).await.unwrap();
+        let old = KeyName { purpose: KeyPurpose::Intake, tenant: None, term: term - 1 };
+        let states = vec![(old, KeyState::Active, before)];
+        let change = KeyChange { insert: vec![made.row], states, ..KeyChange::default() };
+        assert_eq!(vault.store.change_keys(change).await, Ok(true));
+    }
+
+    /// Of every term of the intake key.
+    async fn states(&self) -> Vec<KeyState> {
+        let rows = self.vault().store.keys().await.unwrap();
+        rows.iter().filter(|row| row.name.purpose == KeyPurpose::Intake).map(|row| row.state).collect()
     }
 
     async fn cards(&self) -> usize {
@@ -200,13 +217,14 @@ async fn the_key_is_exchanged_by_itself_opens_an_hour_longer_and_is_destroyed() 
     let first = public(house.vault()).unwrap();
     assert_eq!((first.key.key_id.term(), first.max_age_s), (1, limits::INTAKE_KEY_CACHE_S));
     let (early, late) = (house.sealed(VISA, Sender::Tenant(&acme)), house.sealed(VISA, Sender::Tenant(&acme)));
-    house.clock.advance_ms(DAY_MS - 100_000);
+    house.clock.advance_ms(DAY_MS - HOUR_MS - 1);
     tend(house.vault()).await.unwrap();
-    assert_eq!(public(house.vault()).unwrap().max_age_s, 100, "no cache outlives the key");
-    house.clock.advance_ms(100_000);
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 1);
+    // An hour before its end, so that there is always a valid one.
+    house.clock.advance_ms(1);
     tend(house.vault()).await.unwrap();
     assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 2);
-    house.clock.advance_ms(limits::INTAKE_OVERLAP_S * 1000 - 1);
+    house.clock.advance_ms(HOUR_MS + limits::INTAKE_OVERLAP_S * 1000 - 1);
     house.post(&house.asker("acme"), None, &early).await.unwrap();
     // Over, whether or not the sweep came by; and after it, over a restart, too.
     house.clock.advance_ms(1);
@@ -237,6 +255,95 @@ async fn the_key_is_exchanged_by_itself_opens_an_hour_longer_and_is_destroyed() 
     house.post(&house.asker("acme"), None, &fresh).await.unwrap();
     tend(house.vault()).await.unwrap();
     assert!(matches!(house.post(&house.asker("acme"), None, &fresh).await, Err(FlowError::SealedTwice)));
+}
+
+#[tokio::test]
+async fn a_key_that_could_not_be_exchanged_is_handed_out_to_its_end_and_no_longer() {
+    let house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let due = |house: &House| {
+        let infos = house.vault().barrier.key_infos();
+        infos
+            .into_iter()
+            .find(|info| info.purpose == KeyPurpose::Intake)
+            .map(|info| (info.expires_at, info.due))
+            .unwrap()
+    };
+    assert_eq!(due(&house), (Some(rfc3339_ms(NOW_MS + DAY_MS)), false));
+    let early = house.sealed(VISA, Sender::Tenant(&acme));
+    house.clock.advance_ms(DAY_MS - 100_000);
+    assert_eq!(public(house.vault()).unwrap().max_age_s, 100, "no cache outlives the key");
+    assert!(due(&house).1, "nobody is told that the exchange is late");
+    house.clock.advance_ms(99_999);
+    assert_eq!(public(house.vault()).unwrap().max_age_s, 0);
+    house.clock.advance_ms(1);
+    assert!(matches!(public(house.vault()), Err(FlowError::IntakeKeyGone)));
+    // What was sealed in time opens for a while yet.
+    house.post(&house.asker("acme"), None, &early).await.unwrap();
+    tend(house.vault()).await.unwrap();
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 2);
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_cut_off_anywhere_leaves_a_key_that_opens() {
+    let mut house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let early: Vec<Value> = (0..3).map(|_| house.sealed(VISA, Sender::Tenant(&acme))).collect();
+    // Killed before the store: the entry alone is there.
+    record(house.vault(), OwnAct::KeyMade, 2).await.unwrap();
+    house.start().await;
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 1);
+    house.post(&house.asker("acme"), None, &early[0]).await.unwrap();
+    // Killed after it: the next start knows the key, and the one before opens on.
+    house.change_in_store_alone(2, KeyState::Retiring).await;
+    house.start().await;
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 2);
+    house.post(&house.asker("acme"), None, &early[1]).await.unwrap();
+    // Not killed: the store took it and could not say so. Nobody is in the way of the exchange that comes next.
+    house.change_in_store_alone(3, KeyState::Retiring).await;
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 2);
+    house.clock.advance_ms(DAY_MS - HOUR_MS);
+    tend(house.vault()).await.unwrap();
+    assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 4);
+    for _ in 0..2 {
+        let fresh = house.sealed(VISA, Sender::Tenant(&acme));
+        house.post(&house.asker("acme"), None, &fresh).await.unwrap();
+        house.start().await;
+    }
+    house.post(&house.asker("acme"), None, &early[2]).await.unwrap();
+    assert_eq!(house.states().await, [KeyState::Retiring, KeyState::Retiring, KeyState::Retiring, KeyState::Active]);
+    house.clock.advance_ms(3 * HOUR_MS);
+    tend(house.vault()).await.unwrap();
+    assert_eq!(house.states().await[..3], [KeyState::Destroyed; 3]);
+}
+
+#[tokio::test]
+async fn after_an_emergency_nothing_of_before_opens_although_it_was_cut_off() {
+    let mut house = House::new().await;
+    let acme: TenantId = "acme".parse().unwrap();
+    let before = house.sealed(VISA, Sender::Tenant(&acme));
+    assert_eq!(exchange(house.vault(), Before::OpensOn).await, Ok(2));
+    let last = house.sealed(VISA, Sender::Tenant(&acme));
+    assert_eq!(exchange(house.vault(), Before::IsGone).await, Ok(3));
+    for _ in 0..2 {
+        for old in [&before, &last] {
+            assert!(matches!(house.post(&house.asker("acme"), None, old).await, Err(FlowError::IntakeKeyGone)));
+        }
+        tend(house.vault()).await.unwrap();
+        assert_eq!(house.states().await, [KeyState::Destroyed, KeyState::Destroyed, KeyState::Active]);
+        house.start().await;
+    }
+    // The store took it and could not say so: the key of before opens until it is asked again, and then no more.
+    let before = house.sealed(VISA, Sender::Tenant(&acme));
+    house.change_in_store_alone(4, KeyState::Destroyed).await;
+    assert_eq!(exchange(house.vault(), Before::IsGone).await, Ok(5));
+    assert!(matches!(house.post(&house.asker("acme"), None, &before).await, Err(FlowError::IntakeKeyGone)));
+    let fresh = house.sealed(VISA, Sender::Tenant(&acme));
+    house.start().await;
+    house.post(&house.asker("acme"), None, &fresh).await.unwrap();
+    let rows = house.vault().store.keys().await.unwrap();
+    let kept = rows.iter().filter(|row| row.name.purpose == KeyPurpose::Intake && !row.wrapped.is_empty());
+    assert_eq!(kept.map(|row| row.name.term).collect::<Vec<_>>(), [5]);
 }
 
 #[tokio::test]
@@ -286,6 +393,7 @@ fn rules() -> String {
 /// 2026-03-15T00:00:00Z.
 const BEGIN: policy_change::Start = policy_change::Start { begin_anew: false, is_node: false };
 const NOW_MS: u64 = 1_773_532_800_000;
-const DAY_MS: u64 = 24 * 3_600_000;
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 const VISA: &str = "4242424242424242";
 const RELEASE: &str = "spiffe://strongroom/orchestrator/rig";

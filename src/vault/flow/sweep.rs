@@ -2,7 +2,7 @@
 
 use strongroom_wire::entry::{OwnAct, Subject};
 
-use super::{FlowError, Vault, acts, intake, retention, shred};
+use super::{FlowError, Vault, acts, retention, shred};
 use crate::audit::Own;
 use crate::policy::Note;
 use crate::telemetry::log;
@@ -48,9 +48,6 @@ pub async fn keep_sweeping(vault: &Vault, every: std::time::Duration) {
     loop {
         ticks.tick().await;
         vault.barrier.destroy_old_epochs();
-        if intake::tend(vault).await.is_err() {
-            log::error("the intake key was not exchanged; sealed cards are refused once it is over", &[]);
-        }
         match sweep(vault).await {
             Ok(0) => {}
             Ok(count) => log::info("swept", &[("records", &count)]),

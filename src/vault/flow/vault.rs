@@ -9,7 +9,6 @@ use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{NodeName, RequestId, TenantId, Token};
 
 use super::backup::Backups;
-use super::intake::IntakeLife;
 use super::policy_change::PolicySource;
 use super::root::RootSource;
 use super::rotate::Rotations;
@@ -56,8 +55,6 @@ pub struct Vault {
     pub node: Option<NodeName>,
     pub(super) acts: acts::Acts,
     pub(super) exports: export::Exports,
-    /// How long an intake key lives.
-    pub intake: IntakeLife,
     pub(super) retention: retention::Due,
     pub(super) wraps: kek::WrapCount,
     pub(super) turns: idempotency::Turns,
@@ -110,7 +107,6 @@ impl Vault {
             node: None,
             acts: acts::Acts::default(),
             exports: export::Exports::default(),
-            intake: IntakeLife { key_ms: INTAKE_KEY_MS },
             retention: retention::Due::default(),
             wraps: kek::WrapCount::default(),
             turns: idempotency::Turns::default(),
@@ -226,6 +222,3 @@ impl Vault {
         Ok(self.audit.record(permit).await?)
     }
 }
-
-/// A day, until the configuration says otherwise.
-const INTAKE_KEY_MS: u64 = 24 * 3_600_000;

@@ -151,8 +151,8 @@ fn all_purposes_are_every_key_of_the_tenant_and_with_all_the_vault_s_own() {
     // The Sign key first, so that the notes of the others are by one that nobody may know.
     let every = rotate("--all");
     assert_eq!(every[0], "sign -");
-    let of_tenants = ["fingerprint a", "fingerprint b", "kek a", "kek b", "session a", "session b"];
-    assert_eq!(sorted(every[1..].to_vec()), of_tenants);
+    let others = ["fingerprint a", "fingerprint b", "intake -", "kek a", "kek b", "session a", "session b"];
+    assert_eq!(sorted(every[1..].to_vec()), others);
     let refusal = world.refused(&format!("keys rotate --tenant a --purpose all --proof-out x {}", to("ada")));
     assert!(refusal.contains("several keys end in several notes"), "{refusal}");
     assert!(world.refused(&format!("keys rotate --purpose all {}", to("ada"))).contains("it is not said whose key"));

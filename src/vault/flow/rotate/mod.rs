@@ -20,7 +20,7 @@ use strongroom_wire::admin::{KeyPurpose, KeyState, RotateRequest, Rotation, Rota
 use strongroom_wire::entry::{OwnAct, Reason, Subject};
 use strongroom_wire::{RequestId, TenantId};
 
-use super::{Asker, FlowError, Vault, keyring};
+use super::{Asker, FlowError, Vault, intake, keyring};
 use crate::audit::{Own, Warrant};
 use crate::policy::{Note, Principal, Rotate};
 use crate::store::{KeyName, KeyRow, RotationRow};
@@ -34,7 +34,8 @@ pub(super) use session::closed;
 pub(super) use sign::catch_up;
 pub use sign::take_over;
 
-/// Starts a rotation, or joins the one that runs or was interrupted and gives it the limit that is asked for.
+/// Starts a rotation, or joins the one that runs or was interrupted and gives it the limit that is asked for. The intake
+/// key, under which no record is, is exchanged before this answers.
 ///
 /// # Errors
 /// [`FlowError::Field`], and those of policy, the audit log and the store; then no key was made, or asking again goes on.
@@ -49,7 +50,10 @@ pub async fn start(vault: &Arc<Vault>, asker: &Asker, request: RotateRequest) ->
         return Err(FlowError::Denied(Reason::Tenant));
     }
     let warrant = vault.warrant(permit).await?;
-    begin(vault, warrant, request).await
+    match request.key {
+        KeyPurpose::Intake => intake::exchange_now(vault, warrant, request.emergency).await,
+        _ => begin(vault, warrant, request).await,
+    }
 }
 
 /// The newest rotation of a tenant's key, the Kek if none is named.
@@ -130,11 +134,14 @@ pub(super) fn runs(vault: &Vault, which: &Which) -> bool {
 fn check(request: &RotateRequest) -> Result<(), FlowError> {
     let refuse = |field, why| Err(FlowError::Field { field, why });
     match (request.key, &request.tenant) {
-        (KeyPurpose::Intake, _) => {
-            return refuse("key", "intake keys change by themselves; name kek, fingerprint, session or sign");
-        }
         (KeyPurpose::Sign, Some(_)) => {
             return refuse("tenant", "the Sign key belongs to the vault itself; leave tenant out");
+        }
+        (KeyPurpose::Intake, Some(_)) => {
+            return refuse("tenant", "the intake key belongs to the vault itself; leave tenant out");
+        }
+        (KeyPurpose::Intake, None) if request.records_per_second_max.is_some() => {
+            return refuse("records_per_second_max", "no record is under the intake key; leave the limit out");
         }
         (KeyPurpose::Kek | KeyPurpose::Fingerprint | KeyPurpose::Session, None) => {
             return refuse("tenant", "say whose key: name a tenant");

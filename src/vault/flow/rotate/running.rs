@@ -17,7 +17,7 @@ use crate::store::RotationRow;
 pub struct Rotations {
     runs: Mutex<HashMap<Which, Arc<Run>>>,
     /// Held by whoever begins one, so that no key gets two new terms at once.
-    pub(super) beginning: tokio::sync::Mutex<()>,
+    pub(in crate::flow) beginning: tokio::sync::Mutex<()>,
     /// Their tasks, for the end of the process.
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Those that a fault stopped and of which the store does not know it yet.

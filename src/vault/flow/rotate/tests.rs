@@ -11,7 +11,7 @@ use crate::flow::{IdempotencyKey, audit, read, reveal, secret, session, tokenize
 use crate::store::KeyChange;
 
 fn ask(key: KeyPurpose) -> RotateRequest {
-    let tenant = (key != KeyPurpose::Sign).then(acme);
+    let tenant = (!matches!(key, KeyPurpose::Sign | KeyPurpose::Intake)).then(acme);
     RotateRequest { key, tenant, records_per_second_max: None, emergency: false }
 }
 
@@ -186,6 +186,7 @@ async fn an_expired_key_takes_no_card_still_reveals_and_gets_its_next_term_by_it
     let rig = Rig::new().await;
     let card = store(&rig, VISA, "cus_1", None).await.unwrap();
     rig.clock.advance_ms(366 * DAY_MS);
+    intake::tend(&rig.vault).await.unwrap();
     let before = rig.vault.audit.entries(0, 1000).await.unwrap().entries.len();
     assert_eq!(store(&rig, MASTERCARD, "cus_1", None).await.err(), Some(FlowError::KeyExpired));
     assert_eq!(number_of(&rig, card.payment_method_id).await, VISA);
@@ -261,7 +262,8 @@ async fn without_leave_to_rotate_by_itself_a_key_is_only_said_to_be_due() {
     }
     assert_eq!(list(&rig.vault, &officer("alice")).await.unwrap().rotations, []);
     let said = rig.vault.audit.entries(0, 1000).await.unwrap().entries;
-    assert_eq!(said.iter().filter(|entry| entry.act == "key-due").count(), 4);
+    // The intake key too: nobody exchanged it in time.
+    assert_eq!(said.iter().filter(|entry| entry.act == "key-due").count(), 5);
 }
 
 #[actix_web::test]
@@ -344,6 +346,8 @@ async fn what_makes_no_sense_is_refused_and_makes_no_key() {
     for wrong in [
         RotateRequest { tenant: Some(acme()), ..ask(KeyPurpose::Sign) },
         RotateRequest { tenant: None, ..ask(KeyPurpose::Session) },
+        RotateRequest { tenant: Some(acme()), ..ask(KeyPurpose::Intake) },
+        RotateRequest { records_per_second_max: Some(5), ..ask(KeyPurpose::Intake) },
         limited(false, 0),
         limited(true, 5),
     ] {
@@ -352,11 +356,47 @@ async fn what_makes_no_sense_is_refused_and_makes_no_key() {
     }
     let unknown = RotateRequest { tenant: Some("nobody".parse().unwrap()), ..ask(KeyPurpose::Kek) };
     assert_eq!(start(&rig.vault, &officer("alice"), unknown).await.err(), Some(FlowError::NotFound));
-    // An officer of one tenant has no say over the vault's own key.
-    let own = start(&rig.vault, &officer("carol"), ask(KeyPurpose::Sign)).await;
-    assert_eq!(own.err(), Some(FlowError::Denied(Reason::Tenant)));
+    // An officer of one tenant has no say over the vault's own keys.
+    for key in [KeyPurpose::Sign, KeyPurpose::Intake] {
+        let own = start(&rig.vault, &officer("carol"), RotateRequest { emergency: true, ..ask(key) }).await;
+        assert_eq!(own.err(), Some(FlowError::Denied(Reason::Tenant)));
+    }
     assert_eq!(rig.vault.store.keys().await.unwrap(), keys);
     assert!(start(&rig.vault, &officer("carol"), ask(KeyPurpose::Kek)).await.is_ok());
+}
+
+#[actix_web::test]
+async fn the_intake_key_is_exchanged_on_demand_and_in_an_emergency_those_of_before_are_destroyed() {
+    let rig = Rig::new().await;
+    let terms = || {
+        let infos = rig.vault.barrier.key_infos().into_iter();
+        infos.filter(|info| info.purpose == KeyPurpose::Intake).map(|info| (info.term, info.state)).collect::<Vec<_>>()
+    };
+    let asked = start(&rig.vault, &officer("alice"), ask(KeyPurpose::Intake)).await.unwrap();
+    assert_eq!((asked.state, asked.to_term, asked.tenant), (RotationState::Done, 2, None));
+    assert_eq!(terms(), [(1, KeyState::Retiring), (2, KeyState::Active)]);
+    // Two at once are two exchanges, one after the other.
+    let urgent = || RotateRequest { emergency: true, ..ask(KeyPurpose::Intake) };
+    let (alice, bob) = (officer("alice"), officer("bob"));
+    let both = tokio::join!(start(&rig.vault, &alice, urgent()), start(&rig.vault, &bob, urgent()));
+    let mut made = [both.0.unwrap().to_term, both.1.unwrap().to_term];
+    made.sort_unstable();
+    assert_eq!(made, [3, 4]);
+    assert_eq!(terms(), [(4, KeyState::Active)]);
+    let mut acts = Vec::new();
+    let gather = |_: u64, entry: &strongroom_wire::Entry| acts.push(format!("{} {}", entry.act.as_str(), entry.note));
+    rig.vault.audit.walk_back(0, gather).unwrap();
+    for expected in ["rotate start intake", "rotate start emergency intake"] {
+        assert!(acts.iter().any(|act| act == expected), "{acts:?}");
+    }
+    let destroyed = acts.iter().filter(|act| act.starts_with("key-destroyed intake: term"));
+    assert_eq!(destroyed.count(), 3);
+    // A store that takes nothing exchanges nothing, and asking again does.
+    let full = rig.full();
+    assert!(matches!(start(&rig.vault, &officer("alice"), urgent()).await, Err(FlowError::Store(_))));
+    assert_eq!(terms(), [(4, KeyState::Active)]);
+    drop(full);
+    assert_eq!(start(&rig.vault, &officer("alice"), urgent()).await.unwrap().to_term, 5);
 }
 
 #[actix_web::test]
