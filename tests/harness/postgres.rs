@@ -6,6 +6,8 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -41,7 +43,7 @@ impl Postgres {
         server.make_certificates();
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nssl = on\n\
-             ssl_cert_file = '{2}/server.pem'\nssl_key_file = '{2}/server.key'\nmax_connections = 200\n\
+             ssl_cert_file = '{2}/server.pem'\nssl_key_file = '{2}/server.key'\nmax_connections = 500\n\
              shared_buffers = 32MB\ndeadlock_timeout = 100ms\n",
             server.port,
             server.folder.path().display(),
@@ -58,6 +60,46 @@ impl Postgres {
         }
         server.write("password", PASSWORD);
         server
+    }
+
+    /// The one server of all tests of this process that only want a database of their own. It ends with the process, however
+    /// that ends: a shell that waits for it stops the server and removes its folder.
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let server = Self::start();
+            let last_will = format!(
+                "trap '' INT TERM HUP; cat > /dev/null; '{}/pg_ctl' stop --wait --silent --mode immediate --pgdata '{}'; \
+                 rm -rf '{}'",
+                server.programs.display(),
+                server.rows().display(),
+                server.folder.path().display(),
+            );
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &last_will]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+            if let Some((user, group)) = server.owner {
+                shell.uid(user).gid(group);
+            }
+            // Its end of the pipe closes with the process and not before.
+            std::mem::forget(shell.spawn().expect("a shell"));
+            server
+        })
+    }
+
+    /// Makes a database with a name of its own for the role `orchestrator`; answers the name.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn fresh_database(&self) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("db{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.add_database(&name);
+        name
     }
 
     /// A folder and a port for a server that is still to be made.

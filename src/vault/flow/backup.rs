@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 use super::reveal::failed;
 use super::{Asker, FlowError, Vault};
 use crate::policy::{Backup, Note};
+use crate::store::StoreError;
 use crate::telemetry::log;
 
 /// Where backups go, and the turn of the one that runs.
@@ -81,7 +82,10 @@ async fn write(vault: &Vault, plan: Plan) -> Result<BackupMade, FlowError> {
     let stamp: String = created_at.chars().filter(char::is_ascii_alphanumeric).collect();
     let name = format!("{NAME}{stamp}");
     let part = Part::make(&plan.folder, &name).map_err(unwritten)?;
-    vault.store.copy_to(&part.0.join(STORE)).await.map_err(|_| UNWRITTEN)?;
+    vault.store.copy_to(&part.0.join(STORE)).await.map_err(|error| match error {
+        StoreError::NoCopy => AT_THE_SERVER,
+        _ => UNWRITTEN,
+    })?;
     // Signed now, so that the copy of the log holds a checkpoint over everything up to here.
     let checkpoint = vault.audit.checkpoint().await?;
     vault.audit.copy_to(&part.0.join(LOG)).await.map_err(|_| UNWRITTEN)?;
@@ -185,6 +189,10 @@ fn unwritten(_: io::Error) -> FlowError {
 const UNWRITTEN: FlowError = FlowError::Backup(
     "the backup could not be written: see to the space and the owner of the backup folder. Nothing of it is left, and \
      older backups are as they were",
+);
+const AT_THE_SERVER: FlowError = FlowError::Backup(
+    "the store lies in a PostgreSQL server and is backed up there: pg_basebackup with WAL archiving, or pg_dump. Back up the \
+     log of each node beside it, later than the database",
 );
 const NAME: &str = "backup-";
 const PART: &str = ".part-";

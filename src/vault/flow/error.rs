@@ -126,6 +126,7 @@ impl From<StoreError> for FlowError {
             | StoreError::InUse
             | StoreError::NoKey
             | StoreError::Exists
+            | StoreError::NoCopy
             | StoreError::TooLarge => StoreFault::Internal,
         })
     }

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// A blob or text of a row is over its limit.
     #[error("a part of the record is larger than the store takes")]
     TooLarge,
+    /// It lies in a server, which is backed up with its own tools.
+    #[error("the store lies in a PostgreSQL server: back it up there (pg_basebackup with WAL archiving, or pg_dump)")]
+    NoCopy,
     /// A table has as many rows as it may have.
     #[error("the store has as many records of this kind as it may have")]
     Full,

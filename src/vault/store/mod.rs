@@ -6,10 +6,12 @@
 //! - Every method is one transaction: it happens whole or not at all.
 //! - The one thing that is read inside an envelope is the term, which stands in clear in front of the ciphertext.
 
+mod bounds;
 pub mod cluster;
 pub mod custody;
 pub mod error;
 pub mod mint;
+pub mod postgres;
 pub mod row;
 pub mod sqlite;
 
@@ -25,6 +27,7 @@ pub use cluster::{Cluster, LeaseRow, NodeReport, NodeRow, Pulse};
 pub use custody::{AcknowledgementRow, Custody, RootChangeRow, StagedKey};
 pub use error::StoreError;
 pub use mint::TokenMint;
+pub use postgres::{PostgresOptions, PostgresStore, PostgresUrl};
 pub use row::{
     ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, Expired, Inserted, KeptRow, KeyChange, KeyName, KeyRow,
     MarkCount, MarkPage, MarkSwap, Marks, OverAge, Place, RotationRow, SecretRow, Shredded, SignTerm, SpentRow,

@@ -238,11 +238,24 @@ pub struct StaleRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StaleCursor {
     pub(super) table: u8,
+    /// The number of the last row that was seen, in a store whose rows have one.
     pub(super) after: i64,
+    /// Its name otherwise: the first bytes, as many as a name of that table has.
+    pub(super) name: [u8; 32],
+}
+
+impl StaleCursor {
+    pub(super) fn of_row(table: u8, after: i64) -> Self {
+        Self { table, after, name: [0; 32] }
+    }
+
+    pub(super) fn of_name(table: u8, name: [u8; 32]) -> Self {
+        Self { table, after: 0, name }
+    }
 }
 
 /// One step of a walk through old envelopes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StalePage {
     /// What was found in this step, perhaps nothing.
     pub records: Vec<StaleRecord>,
@@ -262,7 +275,7 @@ pub struct EnvelopeSwap {
 }
 
 /// One step of a walk through rows whose MACs are under an old term of the fingerprint key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MarkPage {
     /// Cards that were found in this step, perhaps none; those whose end has come as well.
     pub cards: Vec<CardRow>,

@@ -6,15 +6,9 @@ use uuid::Uuid;
 
 use super::cards::signed_time;
 use super::cluster;
-use super::fault::{fault, signed, unsigned};
+use super::fault::{fault, unsigned};
 use super::writer::Desk;
 use crate::store::{ActRow, StoreError};
-
-/// Refuses an act whose parts are over their limits.
-pub(super) fn check(act: &ActRow) -> Result<(), StoreError> {
-    signed(act.until_ms)?;
-    if act.note.len() > limits::ACT_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
-}
 
 /// Stores a new act.
 pub(super) fn insert(desk: &mut Desk<'_>, act: &ActRow) -> Result<(), StoreError> {

@@ -1,11 +1,11 @@
 //! Kept answers: found by the hash of their idempotency key, shredded when their time is over.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use strongroom_wire::{TenantId, Token, limits};
+use strongroom_wire::{TenantId, Token};
 use uuid::Uuid;
 
 use super::cards::signed_time;
-use super::fault::{fault, fixed, signed, unsigned};
+use super::fault::{fault, fixed, unsigned};
 use super::writer::Desk;
 use crate::store::{AnswerRow, StoreError};
 
@@ -110,17 +110,6 @@ pub(super) fn purge(desk: &mut Desk<'_>, now_ms: u64, limit: u32) -> Result<u64,
         .map_err(fault)?;
     desk.shreds |= gone > 0;
     Ok(gone as u64)
-}
-
-/// Refuses an answer that is over its limits.
-pub(super) fn check(answer: &AnswerRow) -> Result<(), StoreError> {
-    check_envelope(&answer.envelope)?;
-    signed(answer.expires_ms).map(|_| ())
-}
-
-/// As `cards::check_envelope`: an answer of a destination is larger than any card.
-pub(super) fn check_envelope(envelope: &[u8]) -> Result<(), StoreError> {
-    super::cards::check_length(envelope, limits::STORED_ANSWER_BYTES_MAX)
 }
 
 /// Shreds the answers that show a card.

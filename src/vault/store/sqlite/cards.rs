@@ -1,36 +1,14 @@
 //! Cards as rows: where a token's row stands, inserting, swapping, shredding.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use strongroom_wire::{TenantId, Token, limits};
+use strongroom_wire::{TenantId, Token};
 use uuid::Uuid;
 
 use super::answers;
-use super::fault::{fault, fixed, signed, unsigned};
+use super::fault::{fault, fixed, unsigned};
 use super::writer::Desk;
+use crate::store::bounds::signed;
 use crate::store::{AnswerRow, CardContent, CardRow, Inserted, StoreError};
-
-/// Refuses a card or answer whose parts are over their limits, before it is queued.
-pub(super) fn check(card: &CardRow) -> Result<(), StoreError> {
-    check_content(&card.content)?;
-    signed(card.created_ms).map(|_| ())
-}
-
-/// See [`check`].
-pub(super) fn check_content(content: &CardContent) -> Result<(), StoreError> {
-    check_envelope(&content.envelope)?;
-    content.metadata.as_deref().map_or(Ok(()), check_envelope)?;
-    content.expires_ms.map_or(Ok(()), |at| signed(at).map(|_| ()))
-}
-
-/// An envelope is not empty, has its term in front and is not over the limit.
-pub(super) fn check_envelope(envelope: &[u8]) -> Result<(), StoreError> {
-    check_length(envelope, limits::STORED_ENVELOPE_BYTES_MAX)
-}
-
-/// The same with a limit of its own.
-pub(super) fn check_length(envelope: &[u8], most: usize) -> Result<(), StoreError> {
-    if (ENVELOPE_HEAD..=most).contains(&envelope.len()) { Ok(()) } else { Err(StoreError::TooLarge) }
-}
 
 /// Inserts a card and the answer that is kept with it, unless the request was answered before or the customer has the card.
 pub(super) fn insert(
@@ -258,6 +236,3 @@ pub(super) fn signed_time(at_ms: u64) -> i64 {
 fn time_of(head: i64) -> i64 {
     ((head as u64) >> 16) as i64
 }
-
-/// Version and term.
-const ENVELOPE_HEAD: usize = 5;

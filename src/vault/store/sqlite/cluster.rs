@@ -14,7 +14,7 @@ use super::SqliteStore;
 use super::fault::{fault, unsigned};
 use super::kept;
 use super::writer::Desk;
-use crate::store::{Cluster, KeptRow, LeaseRow, NodeReport, NodeRow, Pulse, StoreError};
+use crate::store::{Cluster, KeptRow, LeaseRow, NodeReport, NodeRow, Pulse, StoreError, bounds};
 
 /// Who uses the file.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Cluster for SqliteStore {
     }
 
     async fn join(&self, report: NodeReport) -> Result<bool, StoreError> {
-        check(&report)?;
+        bounds::report(&report)?;
         let mut known = self.nodes.lock();
         if known.nodes.contains_key(&report.node) {
             return Ok(false);
@@ -50,7 +50,7 @@ impl Cluster for SqliteStore {
     }
 
     async fn beat(&self, report: NodeReport) -> Result<Pulse, StoreError> {
-        check(&report)?;
+        bounds::report(&report)?;
         // Before the nodes are looked at: see `Pulse`.
         let (generation, seals) = self.readers.short(counts)?;
         let mut known = self.nodes.lock();
@@ -83,7 +83,7 @@ impl Cluster for SqliteStore {
     }
 
     async fn lease(&self, name: &str, run: Uuid) -> Result<bool, StoreError> {
-        check_lease(name)?;
+        bounds::lease(name)?;
         let mut known = self.nodes.lock();
         let is_free = known.leases.get(name).is_none_or(|holder| *holder == run || !known.has(*holder));
         if !is_free || !known.has(run) {
@@ -102,7 +102,7 @@ impl Cluster for SqliteStore {
     }
 
     async fn swap_kept(&self, old: Option<KeptRow>, new: KeptRow) -> Result<bool, StoreError> {
-        kept::check(&new)?;
+        bounds::kept(&new)?;
         self.writer.write(move |desk| kept::swap(desk, old.as_ref(), &new)).await
     }
 }
@@ -148,12 +148,4 @@ fn counts(conn: &Connection) -> Result<(u64, u64), StoreError> {
         .and_then(|mut statement| statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(fault)?;
     Ok((unsigned(generation)?, unsigned(seals)?))
-}
-
-fn check(report: &NodeReport) -> Result<(), StoreError> {
-    if report.news.len() > limits::NODE_NEWS_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
-}
-
-fn check_lease(name: &str) -> Result<(), StoreError> {
-    if name.len() > limits::LEASE_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
 }

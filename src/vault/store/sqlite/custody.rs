@@ -8,9 +8,10 @@ use strongroom_wire::limits;
 use super::SqliteStore;
 use super::cards::signed_time;
 use super::cluster;
-use super::fault::{fault, signed, unsigned};
+use super::fault::{fault, unsigned};
 use super::keys::{self, Name};
 use super::writer::Desk;
+use crate::store::bounds;
 use crate::store::{AcknowledgementRow, Custody, KeyRow, RootChangeRow, StagedKey, StoreError};
 
 #[async_trait]
@@ -28,12 +29,12 @@ impl Custody for SqliteStore {
     }
 
     async fn begin_root_change(&self, row: RootChangeRow) -> Result<bool, StoreError> {
-        check(&row)?;
+        bounds::root_change(&row)?;
         self.writer.write(move |desk| begin(desk, &row)).await
     }
 
     async fn note_root_change(&self, row: RootChangeRow) -> Result<bool, StoreError> {
-        check(&row)?;
+        bounds::root_change(&row)?;
         self.writer.write(move |desk| note(desk, &row)).await
     }
 
@@ -47,13 +48,11 @@ impl Custody for SqliteStore {
     }
 
     async fn stage_keys(&self, to: [u8; 32], staged: Vec<StagedKey>) -> Result<bool, StoreError> {
-        if staged.len() > limits::STORE_PAGE_MAX as usize {
-            return Err(StoreError::TooLarge);
-        }
+        bounds::page(staged.len())?;
         let mut named = Vec::with_capacity(staged.len());
         for key in staged {
-            keys::check_wrapped(&key.wrapped)?;
-            keys::check_wrapped(&key.instead_of)?;
+            bounds::wrapped(&key.wrapped)?;
+            bounds::wrapped(&key.instead_of)?;
             named.push((self.key_name(&key.name)?, key));
         }
         self.writer
@@ -72,10 +71,7 @@ impl Custody for SqliteStore {
     }
 
     async fn acknowledge(&self, row: AcknowledgementRow) -> Result<bool, StoreError> {
-        signed(row.at_ms)?;
-        if row.who.len() > limits::IDENTITY_BYTES_MAX {
-            return Err(StoreError::TooLarge);
-        }
+        bounds::acknowledgement(&row)?;
         self.writer.write(move |desk| acknowledge(desk, &row)).await
     }
 
@@ -133,15 +129,6 @@ fn change_of(row: &Row<'_>) -> Result<(i64, RootChangeRow), StoreError> {
         proof: row.get(10).map_err(fault)?,
     };
     Ok((row.get(0).map_err(fault)?, change))
-}
-
-fn check(row: &RootChangeRow) -> Result<(), StoreError> {
-    for number in [row.done, row.total, row.started_ms] {
-        signed(number)?;
-    }
-    let texts = [&row.fault, &row.proof];
-    let long = texts.into_iter().flatten().any(|text| text.len() > limits::ROTATION_TEXT_BYTES_MAX);
-    if long { Err(StoreError::TooLarge) } else { Ok(()) }
 }
 
 fn begin(desk: &mut Desk<'_>, row: &RootChangeRow) -> Result<bool, StoreError> {

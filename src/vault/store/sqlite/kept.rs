@@ -1,18 +1,11 @@
 //! What the vault keeps under its own signature.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use strongroom_wire::limits;
 
 use super::cluster;
 use super::fault::fault;
 use super::writer::Desk;
 use crate::store::{KeptRow, StoreError};
-
-/// Refuses what is over its limits.
-pub(super) fn check(kept: &KeptRow) -> Result<(), StoreError> {
-    let fits = kept.value.len() <= limits::POLICY_BYTES_MAX && kept.note.len() <= limits::ACT_BYTES_MAX;
-    if fits { Ok(()) } else { Err(StoreError::TooLarge) }
-}
 
 /// Keeps it in the place of what had its name.
 pub(super) fn put(desk: &mut Desk<'_>, kept: &KeptRow) -> Result<(), StoreError> {

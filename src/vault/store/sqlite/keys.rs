@@ -1,12 +1,12 @@
 //! Wrapped keys: changes that belong together happen together or not at all.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use strongroom_wire::NodeName;
 use strongroom_wire::admin::{KeyPurpose, KeyState};
-use strongroom_wire::{NodeName, limits};
 
 use super::cards::signed_time;
 use super::cluster;
-use super::fault::{fault, signed, unsigned};
+use super::fault::{fault, unsigned};
 use super::writer::Desk;
 use crate::store::{KeyName, KeyRow, SignTerm, StoreError};
 
@@ -31,18 +31,6 @@ pub(super) struct Change {
     pub(super) states: Vec<(Name, KeyState, KeyState)>,
     pub(super) rewraps: Vec<(Name, Vec<u8>, Vec<u8>)>,
     pub(super) sign_term: Option<SignTerm>,
-}
-
-/// Refuses a key whose parts are over their limits.
-pub(super) fn check(key: &KeyRow) -> Result<(), StoreError> {
-    signed(key.created_ms)?;
-    signed(key.wraps)?;
-    check_wrapped(&key.wrapped)
-}
-
-/// See [`check`].
-pub(super) fn check_wrapped(wrapped: &[u8]) -> Result<(), StoreError> {
-    if wrapped.len() > limits::WRAPPED_KEY_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
 }
 
 /// Every key, vault's first, then by tenant, purpose, term.
@@ -179,13 +167,6 @@ pub(super) fn sign_terms(conn: &Connection) -> Result<Vec<SignTerm>, StoreError>
         });
     }
     Ok(terms)
-}
-
-/// Refuses a term whose parts are over their limits.
-pub(super) fn check_sign_term(sign: &SignTerm) -> Result<(), StoreError> {
-    signed(sign.from_entry)?;
-    let longest = sign.public_key.len().max(sign.handover.as_ref().map_or(0, String::len));
-    if longest > limits::ROTATION_TEXT_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
 }
 
 /// Inserts one key.

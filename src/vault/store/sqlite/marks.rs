@@ -18,7 +18,7 @@ pub(super) fn step(
     from: Option<StaleCursor>,
     limit: u32,
 ) -> Result<MarkPage, StoreError> {
-    let from = from.unwrap_or(StaleCursor { table: CARDS, after: i64::MIN });
+    let from = from.unwrap_or(StaleCursor::of_row(CARDS, i64::MIN));
     let limit = i64::from(limit.max(1));
     if from.table != CARDS {
         return of_secrets(conn, (number, tenant), term, from.after, limit);
@@ -38,11 +38,11 @@ pub(super) fn step(
         found.push(card);
     }
     let next = if i64::try_from(found.len()).is_ok_and(|count| count == limit) {
-        StaleCursor { table: CARDS, after: last }
+        StaleCursor::of_row(CARDS, last)
     } else if stretch.last == i64::MAX {
-        StaleCursor { table: SECRETS, after: 0 }
+        StaleCursor::of_row(SECRETS, 0)
     } else {
-        StaleCursor { table: CARDS, after: stretch.last }
+        StaleCursor::of_row(CARDS, stretch.last)
     };
     Ok(MarkPage { cards: found, secrets: Vec::new(), next: Some(next) })
 }
@@ -147,7 +147,7 @@ fn of_secrets(
         last = row.get(6).map_err(fault)?;
     }
     let is_full = i64::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next = is_full.then_some(StaleCursor { table: SECRETS, after: last });
+    let next = is_full.then_some(StaleCursor::of_row(SECRETS, last));
     Ok(MarkPage { cards: Vec::new(), secrets: found, next })
 }
 

@@ -38,7 +38,7 @@ use self::writer::Writer;
 use super::{
     ActRow, AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeptRow, KeyChange, KeyName,
     KeyRow, MarkCount, MarkPage, MarkSwap, OverAge, Place, RotationRow, SecretRow, SignTerm, SpentRow, StaleCursor,
-    StalePage, Store, StoreError, TenantRow,
+    StalePage, Store, StoreError, TenantRow, bounds,
 };
 
 /// What a store is opened with.
@@ -96,33 +96,21 @@ impl SqliteStore {
         let tenant = name.tenant.as_ref().map_or(Ok(0), |tenant| self.number(tenant))?;
         Ok(keys::Name::of(name, tenant))
     }
-
-    fn check_answer(card: &CardRow, answer: Option<&AnswerRow>) -> Result<(), StoreError> {
-        match answer {
-            Some(answer) if answer.tenant != card.tenant => Err(StoreError::NoTenant),
-            Some(answer) => answers::check(answer),
-            None => Ok(()),
-        }
-    }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn insert_card(&self, card: CardRow, answer: Option<AnswerRow>) -> Result<Inserted, StoreError> {
-        cards::check(&card)?;
-        Self::check_answer(&card, answer.as_ref())?;
+        bounds::card(&card, answer.as_ref())?;
         let number = self.number(&card.tenant)?;
         self.writer.write(move |desk| cards::insert(desk, number, &card, answer.as_ref())).await
     }
 
     async fn insert_cards(&self, cards: Vec<(CardRow, Option<AnswerRow>)>) -> Result<Vec<Inserted>, StoreError> {
-        if cards.len() > limits::STORE_GROUP_MAX {
-            return Err(StoreError::TooLarge);
-        }
+        bounds::group(cards.len())?;
         let mut numbered = Vec::with_capacity(cards.len());
         for (card, answer) in cards {
-            cards::check(&card)?;
-            Self::check_answer(&card, answer.as_ref())?;
+            bounds::card(&card, answer.as_ref())?;
             numbered.push((self.number(&card.tenant)?, card, answer));
         }
         self.writer
@@ -173,7 +161,7 @@ impl Store for SqliteStore {
         old: CardContent,
         new: CardContent,
     ) -> Result<bool, StoreError> {
-        cards::check_content(&new)?;
+        bounds::content(&new)?;
         let (number, token) = (self.number(tenant)?, *token);
         self.writer.write(move |desk| cards::swap(desk, number, &token, &old, &new)).await
     }
@@ -194,7 +182,7 @@ impl Store for SqliteStore {
     }
 
     async fn insert_secret(&self, secret: SecretRow) -> Result<(), StoreError> {
-        secrets::check(&secret)?;
+        bounds::secret(&secret)?;
         let number = self.number(&secret.tenant)?;
         self.writer.write(move |desk| secrets::insert(desk, number, &secret)).await
     }
@@ -215,7 +203,7 @@ impl Store for SqliteStore {
     }
 
     async fn insert_answer(&self, answer: AnswerRow, now_ms: u64) -> Result<Option<AnswerRow>, StoreError> {
-        answers::check(&answer)?;
+        bounds::answer(&answer)?;
         let number = self.number(&answer.tenant)?;
         self.writer
             .write(move |desk| {
@@ -234,7 +222,7 @@ impl Store for SqliteStore {
     }
 
     async fn spend(&self, spent: SpentRow) -> Result<bool, StoreError> {
-        fault::signed(spent.at_ms)?;
+        bounds::signed(spent.at_ms)?;
         self.writer.write(move |desk| spent::spend(desk, &spent)).await
     }
 
@@ -245,7 +233,7 @@ impl Store for SqliteStore {
 
     async fn insert_tenant(&self, tenant: TenantRow, keys: Vec<KeyRow>) -> Result<bool, StoreError> {
         for key in &keys {
-            keys::check(key)?;
+            bounds::key(key)?;
             if key.name.tenant.as_ref() != Some(&tenant.tenant) {
                 return Err(StoreError::NoTenant);
             }
@@ -264,24 +252,24 @@ impl Store for SqliteStore {
     async fn change_keys(&self, change: KeyChange) -> Result<bool, StoreError> {
         let mut named = keys::Change { insert: Vec::new(), states: Vec::new(), rewraps: Vec::new(), sign_term: None };
         for key in change.insert {
-            keys::check(&key)?;
+            bounds::key(&key)?;
             named.insert.push((self.key_name(&key.name)?, key));
         }
         for (name, from, to) in change.states {
             named.states.push((self.key_name(&name)?, from, to));
         }
         for (name, old, new) in change.rewraps {
-            keys::check_wrapped(&new)?;
+            bounds::wrapped(&new)?;
             named.rewraps.push((self.key_name(&name)?, old, new));
         }
-        change.sign_term.as_ref().map_or(Ok(()), keys::check_sign_term)?;
+        change.sign_term.as_ref().map_or(Ok(()), bounds::sign_term)?;
         named.sign_term = change.sign_term;
         self.writer.write(move |desk| keys::change(desk, &named)).await
     }
 
     async fn add_wraps(&self, key: &KeyName, by: u64) -> Result<u64, StoreError> {
         let name = self.key_name(key)?;
-        fault::signed(by)?;
+        bounds::signed(by)?;
         self.writer.write(move |desk| keys::add_wraps(desk, name, by)).await
     }
 
@@ -312,13 +300,7 @@ impl Store for SqliteStore {
     }
 
     async fn swap_envelopes(&self, tenant: &TenantId, swaps: Vec<EnvelopeSwap>) -> Result<u64, StoreError> {
-        if swaps.len() > limits::STORE_PAGE_MAX as usize {
-            return Err(StoreError::TooLarge);
-        }
-        swaps.iter().try_for_each(|swap| match swap.place {
-            Place::Answer(_) => answers::check_envelope(&swap.new),
-            Place::Card(_) | Place::Metadata(_) | Place::Secret(_) => cards::check_envelope(&swap.new),
-        })?;
+        bounds::swaps(&swaps)?;
         let number = self.number(tenant)?;
         self.writer
             .write(move |desk| {
@@ -355,9 +337,7 @@ impl Store for SqliteStore {
     }
 
     async fn swap_marks(&self, tenant: &TenantId, swaps: Vec<MarkSwap>) -> Result<u64, StoreError> {
-        if swaps.len() > limits::STORE_PAGE_MAX as usize {
-            return Err(StoreError::TooLarge);
-        }
+        bounds::page(swaps.len())?;
         let number = self.number(tenant)?;
         self.writer.write(move |desk| marks::swap(desk, number, &swaps)).await
     }
@@ -367,7 +347,7 @@ impl Store for SqliteStore {
     }
 
     async fn put_rotation(&self, rotation: RotationRow) -> Result<(), StoreError> {
-        rotations::check(&rotation)?;
+        bounds::rotation(&rotation)?;
         let number = rotation.tenant.as_ref().map_or(Ok(0), |tenant| self.number(tenant))?;
         self.writer.write(move |desk| rotations::put(desk, number, &rotation)).await
     }
@@ -382,9 +362,7 @@ impl Store for SqliteStore {
     }
 
     async fn shred_places(&self, tenant: &TenantId, places: Vec<Place>) -> Result<u64, StoreError> {
-        if places.len() > limits::STORE_PAGE_MAX as usize {
-            return Err(StoreError::TooLarge);
-        }
+        bounds::page(places.len())?;
         let number = self.number(tenant)?;
         self.writer.write(move |desk| shred::places(desk, number, &places)).await
     }
@@ -401,7 +379,7 @@ impl Store for SqliteStore {
     }
 
     async fn put_kept(&self, kept: KeptRow) -> Result<(), StoreError> {
-        kept::check(&kept)?;
+        bounds::kept(&kept)?;
         self.writer.write(move |desk| kept::put(desk, &kept)).await
     }
 
@@ -418,12 +396,12 @@ impl Store for SqliteStore {
     }
 
     async fn insert_act(&self, act: ActRow) -> Result<(), StoreError> {
-        acts::check(&act)?;
+        bounds::act(&act)?;
         self.writer.write(move |desk| acts::insert(desk, &act)).await
     }
 
     async fn swap_act(&self, old: ActRow, new: ActRow) -> Result<bool, StoreError> {
-        acts::check(&new)?;
+        bounds::act(&new)?;
         self.writer.write(move |desk| acts::swap(desk, &old, &new)).await
     }
 
@@ -442,9 +420,7 @@ impl Store for SqliteStore {
     }
 
     async fn sample(&self, places: Vec<u64>) -> Result<Vec<CardRow>, StoreError> {
-        if places.len() > limits::STORE_PAGE_MAX as usize {
-            return Err(StoreError::TooLarge);
-        }
+        bounds::page(places.len())?;
         self.readers.long(move |conn| copy::sample(conn, &places)).await
     }
 

@@ -2,26 +2,13 @@
 
 use rusqlite::{Connection, params};
 use strongroom_wire::admin::{KeyPurpose, RotationState};
-use strongroom_wire::limits;
 
 use super::cards::signed_time;
 use super::cluster;
-use super::fault::{fault, signed, unsigned};
+use super::fault::{fault, unsigned};
 use super::keys;
 use super::writer::Desk;
 use crate::store::{RotationRow, StoreError};
-
-/// Refuses a rotation whose parts are over their limits.
-pub(super) fn check(rotation: &RotationRow) -> Result<(), StoreError> {
-    for number in [rotation.done, rotation.total, rotation.started_ms] {
-        signed(number)?;
-    }
-    let long = [&rotation.fault, &rotation.proof]
-        .into_iter()
-        .flatten()
-        .any(|text| text.len() > limits::ROTATION_TEXT_BYTES_MAX);
-    if long { Err(StoreError::TooLarge) } else { Ok(()) }
-}
 
 /// Writes down how far a rotation is.
 pub(super) fn put(desk: &mut Desk<'_>, tenant: i64, rotation: &RotationRow) -> Result<(), StoreError> {

@@ -1,20 +1,13 @@
 //! Secrets: few and small, found by their id.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use strongroom_wire::{SecretId, TenantId, limits};
+use strongroom_wire::{SecretId, TenantId};
 use uuid::Uuid;
 
-use super::cards::{check_envelope, signed_time};
-use super::fault::{fault, fixed, signed, unsigned};
+use super::cards::signed_time;
+use super::fault::{fault, fixed, unsigned};
 use super::writer::Desk;
 use crate::store::{SecretRow, StoreError};
-
-/// Refuses a secret whose parts are over their limits.
-pub(super) fn check(secret: &SecretRow) -> Result<(), StoreError> {
-    check_envelope(&secret.envelope)?;
-    signed(secret.created_ms)?;
-    if secret.name.chars().count() > limits::SECRET_NAME_CHARS_MAX { Err(StoreError::TooLarge) } else { Ok(()) }
-}
 
 /// Stores a secret; its id is unique over all tenants.
 pub(super) fn insert(desk: &mut Desk<'_>, tenant: i64, secret: &SecretRow) -> Result<(), StoreError> {

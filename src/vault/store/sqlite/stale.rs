@@ -19,7 +19,7 @@ pub(super) fn step(
     from: Option<StaleCursor>,
     limit: u32,
 ) -> Result<StalePage, StoreError> {
-    let from = from.unwrap_or(StaleCursor { table: CARDS, after: i64::MIN });
+    let from = from.unwrap_or(StaleCursor::of_row(CARDS, i64::MIN));
     let limit = i64::from(limit.max(1));
     match from.table {
         CARDS => cards(conn, tenant, term, from.after, limit),
@@ -83,11 +83,11 @@ fn cards(conn: &Connection, tenant: i64, term: u32, after: i64, limit: i64) -> R
         }
     }
     let next = if seen == limit {
-        StaleCursor { table: CARDS, after: last }
+        StaleCursor::of_row(CARDS, last)
     } else if stretch.last == i64::MAX {
-        StaleCursor { table: SECRETS, after: 0 }
+        StaleCursor::of_row(SECRETS, 0)
     } else {
-        StaleCursor { table: CARDS, after: stretch.last }
+        StaleCursor::of_row(CARDS, stretch.last)
     };
     Ok(StalePage { records, next: Some(next) })
 }
@@ -105,7 +105,7 @@ fn rows(
         .and_then(|mut statement| statement.query_row([after, STEP], |row| row.get(0)))
         .map_err(fault)?;
     let Some(end) = end else {
-        return Ok(StalePage { records: Vec::new(), next: following.map(|table| StaleCursor { table, after: 0 }) });
+        return Ok(StalePage { records: Vec::new(), next: following.map(|table| StaleCursor::of_row(table, 0)) });
     };
     let mut statement = conn
         .prepare_cached(&format!(
@@ -121,7 +121,7 @@ fn rows(
         records.push(StaleRecord { place: place(&name)?, envelope: row.get(2).map_err(fault)? });
     }
     let full = i64::try_from(records.len()).is_ok_and(|count| count == limit);
-    Ok(StalePage { records, next: Some(StaleCursor { table: number, after: if full { last } else { end } }) })
+    Ok(StalePage { records, next: Some(StaleCursor::of_row(number, if full { last } else { end })) })
 }
 
 /// A table of sealed records beside the cards.
