@@ -11,7 +11,8 @@ use strongroom_tests::harness::{Fault, Result, because};
 use crate::fuzz::Fuzz;
 use crate::steps::{Steps, cargo, must, root, target};
 
-/// Format, lints, unit tests, laws, end to end, access, faults, leaks, documentation tests, the demo, fuzzing
+/// Format, lints, unit tests, laws, end to end, access, faults, leaks, documentation tests, builds that leave Roots out, the
+/// demo, fuzzing
 #[derive(Args)]
 pub(crate) struct Test {
     /// Run only the tests whose name contains this, without format, lints and fuzzing
@@ -50,6 +51,12 @@ impl Test {
         }
         steps.run("tests", tests.env("STRONGROOM_PYTHON", python_program()));
         if self.filter.is_none() {
+            // With the workspace, so that what comes from outside has nearly all the features that it was built with before.
+            let without = ["--workspace", "--no-default-features", "--locked"];
+            let mut programs = cargo();
+            programs.arg("check").args(without).args(["--bin", "vaultd", "--bin", "vaultctl"]);
+            steps.run("programs without HSM and KMS", &mut programs);
+            steps.run("refusals without HSM and KMS", cargo().arg("test").args(without).args(["--test", "left_out"]));
             // The newcomer's other command: it ends well only if every step did what it should.
             steps.run("demo", cargo().args(["run", "--quiet", "--package", "xtask", "--", "demo"]));
             let began = Instant::now();
