@@ -71,7 +71,11 @@ pub struct Listen {
     pub connections_max: usize,
     /// Worker threads of each listener; the number of cores when absent.
     pub workers: Option<usize>,
-    /// How long requests may go on after a stop signal, in seconds.
+    /// How long connections are still taken after a stop signal, while health says that this vaultd leaves, in seconds:
+    /// as long as a balancer needs to notice.
+    #[serde(default)]
+    pub notice_seconds: u64,
+    /// How long requests may go on after that, in seconds.
     #[serde(default = "drain_default")]
     pub drain_seconds: u64,
 }
@@ -370,6 +374,7 @@ impl Config {
         };
         range("listen.keep_alive_seconds", self.listen.keep_alive_seconds, 1, 75, "give 1 to 75 seconds")?;
         range("listen.head_seconds", self.listen.head_seconds, 1, 60, "give 1 to 60 seconds")?;
+        range("listen.notice_seconds", self.listen.notice_seconds, 0, 300, "give 0 to 300 seconds")?;
         range("listen.drain_seconds", self.listen.drain_seconds, 1, 300, "give 1 to 300 seconds")?;
         range("listen.connections_max", self.listen.connections_max as u64, 1, 100_000, "give 1 to 100000")?;
         range("listen.workers", self.listen.workers.unwrap_or(1) as u64, 1, 256, "give 1 to 256")?;

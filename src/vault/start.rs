@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::rt;
@@ -199,6 +200,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         clients: certificates.clients(),
         certificates: Arc::clone(&certificates),
         intake_rate: Rate::new(config.intake.requests_per_minute_per_address),
+        leaving: AtomicBool::new(false),
     });
     let bound = Bound::bind(&config.listen)?;
     let addresses = bound.addresses();
@@ -215,8 +217,12 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let keeping = rt::spawn(async move { lifetime::keep_keys(&keeper, look_every, automatic).await });
     let signals = Signals::catch()?;
     announce(&config, addresses)?;
+    let notice = Duration::from_secs(config.listen.notice_seconds);
     let stopping = rt::spawn(async move {
         signals.wait_for_stop(&state).await;
+        // New connections are taken as long as somebody may still send them here.
+        state.leave();
+        rt::time::sleep(notice).await;
         stop.in_order().await;
     });
     serving.ended().await?;

@@ -6,6 +6,7 @@ mod cvc;
 mod forward;
 mod forward_faults;
 mod idempotency;
+mod leaving;
 mod life;
 mod limits;
 mod log;

@@ -35,6 +35,8 @@ impl Client {
             .http1_only()
             .no_proxy()
             .timeout(ANSWER_WITHIN)
+            // Sooner than the servers, so that no request is sent into the end of a connection.
+            .pool_idle_timeout(IDLE_FOR)
             .build()
             .map_err(because("an HTTP client"))?;
         Ok(Self { http, base: format!("https://localhost:{}", at.port()), headers: Vec::new() })
@@ -214,4 +216,5 @@ fn no_answer(error: &reqwest::Error) -> Fault {
     Fault::new(text)
 }
 
+const IDLE_FOR: Duration = Duration::from_secs(3);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);

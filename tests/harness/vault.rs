@@ -20,6 +20,8 @@ use super::{Binary, Client, Credentials, Pki, Process, Result, SharedDatabase, b
 pub struct VaultPlan {
     /// Seconds that an idle connection stays open.
     pub keep_alive_seconds: u64,
+    /// Seconds that connections are still taken after a stop signal.
+    pub notice_seconds: u64,
     /// Seconds between sweeps.
     pub sweep_seconds: u64,
     /// Most tokenize requests a minute from one address on intake.
@@ -102,6 +104,7 @@ impl Default for VaultPlan {
     fn default() -> Self {
         Self {
             keep_alive_seconds: 5,
+            notice_seconds: 0,
             sweep_seconds: 1,
             intake_requests_per_minute: 100_000,
             dev_root: true,
@@ -387,7 +390,8 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
     let node = plan.node.as_ref().map_or_else(String::new, |node| format!("\n[node]\nname = \"{}\"\n", node.name));
     let destinations: String = plan.destinations.iter().map(|destination| destination.text(&pki.ca())).collect();
     format!(
-        "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\n\
+        "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\
+         notice_seconds = {}\n\n\
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
          {}[store]\n{store}sweep_seconds = {}\n{node}\n[audit]\npath = \"audit.db\"\n\n\
@@ -396,6 +400,7 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
         at.release,
         at.admin,
         plan.keep_alive_seconds,
+        plan.notice_seconds,
         pki.ca().display(),
         roots(home, &dev, &plan.root_lines, ""),
         plan.sweep_seconds,

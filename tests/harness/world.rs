@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::pki::{text, vaultctl};
 use super::{
-    Client, Credentials, DestinationPlan, Fault, Hsm, Kms, Orchestrator, OrchestratorPlan, Pki, Policy, Psp, Result,
-    Rule, Vault, VaultPlan, because, eventually,
+    Client, Credentials, DestinationPlan, Fault, Hsm, Kms, NodePlan, Orchestrator, OrchestratorPlan, Pki, Policy, Psp,
+    Result, Rule, SharedDatabase, Vault, VaultPlan, because, eventually,
 };
 
 /// Where the Root comes from.
@@ -206,9 +206,18 @@ impl World {
     /// # Errors
     /// When this world's vaultd has a store of its own, or the new one does not start.
     pub async fn add_vault(&self, name: &str) -> Result<Vault> {
-        let mut plan = self.vault.plan().clone();
-        let node = plan.node.as_mut().ok_or_else(|| Fault::new("this world's vault shares no database"))?;
-        (node.name, node.roots) = (name.to_owned(), "../");
+        let node = self.vault.plan().node.as_ref();
+        let node = node.ok_or_else(|| Fault::new("this world's vault shares no database"))?;
+        self.add_vault_at(name, node.database.clone()).await
+    }
+
+    /// The same, which reaches the database by another way.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn add_vault_at(&self, name: &str, database: SharedDatabase) -> Result<Vault> {
+        let node = Some(NodePlan { name: name.to_owned(), database, roots: "../" });
+        let plan = VaultPlan { node, ..self.vault.plan().clone() };
         let folder = self.path().join(name);
         std::fs::create_dir_all(&folder).map_err(because(folder.display()))?;
         Vault::start(&folder, plan, &self.policy, &self.pki.server("server")?, &self.pki).await
@@ -263,10 +272,19 @@ impl World {
     /// # Errors
     /// When the share is refused.
     pub fn hand_in_as(&self, who: &Credentials, number: u8, passphrase: &str) -> Result<String> {
+        self.hand_in_at(&self.vault, who, number, passphrase)
+    }
+
+    /// The same at another vault of this world.
+    ///
+    /// # Errors
+    /// When the share is refused.
+    pub fn hand_in_at(&self, vault: &Vault, who: &Credentials, number: u8, passphrase: &str) -> Result<String> {
         let file = self.path().join(format!("typed-{number}"));
         secret_file(&file, passphrase)?;
         let share = self.path().join(format!("root/share-{number}.json"));
-        self.vaultctl(who, &["unseal", "--acknowledge", "--share", text(&share)?, "--passphrase-file", text(&file)?])
+        let arguments = ["unseal", "--acknowledge", "--share", text(&share)?, "--passphrase-file", text(&file)?];
+        self.vaultctl_at(vault, who, &arguments)
     }
 
     /// Runs `vaultctl` against the admin listener as `who`.
@@ -274,7 +292,15 @@ impl World {
     /// # Errors
     /// When it fails; the fault shows what it said.
     pub fn vaultctl(&self, who: &Credentials, arguments: &[&str]) -> Result<String> {
-        let [_, _, admin] = self.vault.addresses();
+        self.vaultctl_at(&self.vault, who, arguments)
+    }
+
+    /// The same against another vault of this world.
+    ///
+    /// # Errors
+    /// See [`World::vaultctl`].
+    pub fn vaultctl_at(&self, vault: &Vault, who: &Credentials, arguments: &[&str]) -> Result<String> {
+        let [_, _, admin] = vault.addresses();
         let url = format!("https://localhost:{}", admin.port());
         let ca = self.pki.ca();
         let mut all = arguments.to_vec();
@@ -303,7 +329,15 @@ impl World {
     /// # Errors
     /// When the vault does not answer.
     pub async fn keep_checkpoint(&self) -> Result<(String, PathBuf)> {
-        let security = self.security().await?;
+        self.keep_checkpoint_of(&self.vault).await
+    }
+
+    /// The same of another vault of this world.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn keep_checkpoint_of(&self, vault: &Vault) -> Result<(String, PathBuf)> {
+        let security = vault.admin(&self.pki, &self.credentials("security", "alice")?)?;
         let size = security.get("/v1/status").await?.expect(200)?["audit_size"].as_u64().unwrap_or(0);
         let note = eventually("a checkpoint", std::time::Duration::from_secs(30), || async {
             let answer = security.get("/v1/audit/checkpoint").await?;
@@ -314,7 +348,7 @@ impl World {
             let covered: u64 = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(0);
             Ok((covered >= size).then_some(note))
         });
-        let path = self.path().join("kept-checkpoint");
+        let path = vault.audit_file().with_file_name("kept-checkpoint");
         std::fs::write(&path, note.await?).map_err(because(path.display()))?;
         let key = security.get("/v1/audit/public-key").await?;
         key.must_be(200)?;

@@ -52,9 +52,9 @@ where
             Err(request) => chunked::refuse(request, id),
         };
         let mut answer = finish(answer, id, listener, began, &state.vault.metrics);
-        if closes {
+        if closes || state.is_leaving() {
             // A browser sends one card. Its connection's buffers hold the number until it is closed, so it is closed now,
-            // also after a refusal.
+            // also after a refusal. And whoever leaves has its clients find another.
             answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
         Ok(answer)

@@ -12,11 +12,13 @@ pub(super) async fn live() -> Answer {
     json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
 }
 
-/// `GET /health/ready`: unsealed, and the audit log takes entries. 503 otherwise, with what is missing. `root` says how
+/// `GET /health/ready`: unsealed, the audit log takes entries, and nobody asked the process to stop. 503 otherwise, with what is missing. `root` says how
 /// the HSM or KMS is, where one holds the Root.
 pub(super) async fn ready(state: web::Data<State>) -> Answer {
     let vault = &state.vault;
-    let missing = if !vault.barrier_is_unsealed() {
+    let missing = if state.is_leaving() {
+        Some("leaving")
+    } else if !vault.barrier_is_unsealed() {
         Some("sealed")
     } else if vault.audit_is_failing() {
         Some("audit log not writable")

@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clients::Clients;
 use super::rate::Rate;
@@ -17,9 +18,21 @@ pub struct State {
     pub certificates: Arc<Certificates>,
     /// The intake's limit for each address.
     pub intake_rate: Rate,
+    /// Whether the process is about to stop.
+    pub leaving: AtomicBool,
 }
 
 impl State {
+    /// From now on health says that this vaultd leaves, and every answer ends its connection, so that each client goes
+    /// elsewhere with its next request and none is cut off in the middle of one.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// Reads policy and certificates again. If either cannot be used, both stay as they were. Certificates are in force
     /// afterwards; a policy file that is not the one in force is answered, for two people to agree on.
     ///
