@@ -15,8 +15,11 @@ use crate::egress::Plan;
 
 #[path = "config_keys.rs"]
 mod keys;
+#[path = "config_store.rs"]
+mod store;
 
 pub use keys::{Keys, Period};
+pub use store::{NodeAt, StoreAt, StorePlace};
 
 /// The whole file. It holds paths and numbers, never a secret, and is still never logged.
 #[derive(Deserialize)]
@@ -30,6 +33,8 @@ pub struct Config {
     pub root: Root,
     /// Where ciphertext is kept.
     pub store: StoreAt,
+    /// Which of several this vaultd is.
+    pub node: Option<NodeAt>,
     /// Where the audit log is kept.
     pub audit: AuditAt,
     /// Who may do what.
@@ -213,20 +218,6 @@ fn site(hsm: Option<&Pkcs11At>, kms: Option<&KmsAt>) -> Site {
     Site { hsm, kms }
 }
 
-/// `[store]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreAt {
-    /// The SQLite file; made when absent.
-    pub path: PathBuf,
-    /// Seconds between two sweeps for records that reached their end.
-    #[serde(default = "sweep_default")]
-    pub sweep_seconds: u64,
-    /// The store's file never grows beyond this, in bytes, so that the audit log on the same disk keeps its room. No
-    /// limit when absent.
-    pub bytes_max: Option<u64>,
-}
-
 /// `[audit]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -355,7 +346,6 @@ impl Config {
             next_key,
             next_module,
             next_pin,
-            Some(&mut self.store.path),
             Some(&mut self.audit.path),
             Some(&mut self.policy.path),
             self.listen.ready_file.as_mut(),
@@ -363,7 +353,9 @@ impl Config {
         ];
         let hsm = self.root.pkcs11.as_mut().map(|at| [&mut at.module, &mut at.pin_file]);
         let authorities = self.destination.values_mut().map(|plan| plan.ca.as_mut());
-        for path in paths.into_iter().chain(authorities).flatten().chain(hsm.into_iter().flatten()) {
+        for path in
+            paths.into_iter().chain(self.store.paths()).chain(authorities).flatten().chain(hsm.into_iter().flatten())
+        {
             *path = folder.join(&*path);
         }
     }
@@ -382,6 +374,7 @@ impl Config {
         range("backup.keep", keep, 1, u64::from(limits::BACKUPS_KEPT_MAX), "give 1 to 1000")?;
         let most = u64::from(limits::CERTIFICATE_WARN_DAYS_MAX);
         range("tls.warn_days", u64::from(self.tls.warn_days), 1, most, "give 1 to 365 days")?;
+        self.store.check(self.node.as_ref())?;
         range("store.sweep_seconds", self.store.sweep_seconds, 1, 3600, "give 1 to 3600 seconds")?;
         range("root.probe_seconds", self.root.probe_seconds, 1, 3600, "give 1 to 3600 seconds")?;
         let next = self.root.next.as_ref();
@@ -431,9 +424,6 @@ fn connections_default() -> usize {
 }
 fn drain_default() -> u64 {
     20
-}
-fn sweep_default() -> u64 {
-    10
 }
 fn warn_default() -> u32 {
     30

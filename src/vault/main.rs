@@ -26,7 +26,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read configuration, certificates, policy and root.json, say what is wrong with them, and change nothing.
+    /// Read configuration, certificates, policy and root.json, ask the database where there is one, say what is wrong with
+    /// them, and change nothing.
     #[command(after_help = "Example:\n  vaultd check-config --config /etc/strongroom/vaultd.toml")]
     CheckConfig {
         /// Answer in JSON.
@@ -40,7 +41,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let checked = Config::read(&arguments.config).map_err(StartError::from).and_then(Checked::read);
     match (arguments.command, checked) {
-        (Some(Command::CheckConfig { json }), checked) => answer(json, checked.err()),
+        (Some(Command::CheckConfig { json }), Ok(checked)) => {
+            answer(json, actix_web::rt::System::new().block_on(checked.reach_store()).err())
+        }
+        (Some(Command::CheckConfig { json }), Err(error)) => answer(json, Some(error)),
         (None, Ok(checked)) => match actix_web::rt::System::new().block_on(start::run(checked, hardened)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),

@@ -18,14 +18,15 @@ use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsEr
 use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::{Barrier, Cryptoperiods};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, StoreAt, StorePlace};
 use crate::egress::{Egress, PlanError};
 use crate::flow::auto::{self, Reach};
 use crate::flow::policy_change::{self, NoPolicy};
 use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, intake, lifetime, sweep, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
-use crate::store::{Custody as _, SqliteOptions, SqliteStore, Store, StoreError};
+use crate::store::postgres::{BadSettings, OpenError};
+use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use crate::telemetry::log;
 
 /// Why vaultd does not start.
@@ -53,8 +54,14 @@ pub enum StartError {
     )]
     LogLost,
     /// See [`StoreError`].
-    #[error("store.path: {0}")]
+    #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// See [`OpenError`].
+    #[error("store.postgres: {0}")]
+    Database(#[from] OpenError),
+    /// See [`BadSettings`].
+    #[error(transparent)]
+    BadDatabase(#[from] BadSettings),
     /// The first entry could not be written.
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
@@ -134,6 +141,18 @@ impl Checked {
         }
         Ok(Self { config, certificates, egress, policy, root: (root, place), next })
     }
+
+    /// Whether the database, where the store is in one, can be reached and is this vault's or empty. Changes nothing.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is in the way.
+    pub async fn reach_store(&self) -> Result<(), StartError> {
+        if let StorePlace::Database(url) = self.config.store.place()? {
+            let vault_id = self.root.0.vault_id().to_string();
+            PostgresStore::check(PostgresOptions::new(&url, &vault_id)?).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Runs the vault until SIGTERM or SIGINT.
@@ -144,12 +163,8 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let Checked { config, certificates, egress, policy, root, next } = checked;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let vault_id = root.0.vault_id().to_string();
-    let store = SqliteStore::open(&SqliteOptions {
-        path: config.store.path.clone(),
-        vault: vault_id.clone(),
-        bytes_max: config.store.bytes_max,
-    })?;
-    let (root, is_next) = in_force(&store, root, next).await?;
+    let store = open_store(&config.store, &vault_id).await?;
+    let (root, is_next) = in_force(&*store, root, next).await?;
     let is_dev = root.0.kind() == RootKind::Dev;
     let audit = AuditLog::open(&config.audit.path, Arc::clone(&clock), &note::origin(&vault_id))?;
     let is_lost = audit.size() == 0 && !store.keys().await?.is_empty();
@@ -157,7 +172,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         return Err(StartError::LogLost);
     }
     let begin = policy_change::Start { begin_anew: config.policy.begin_anew, is_node: false };
-    let (rules, source) = policy_change::at_start((&store, &audit), &config.policy.path, policy, begin)
+    let (rules, source) = policy_change::at_start((&*store, &audit), &config.policy.path, policy, begin)
         .await
         .map_err(StartError::NoPolicy)?;
     if source.differs() {
@@ -174,7 +189,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         warn_ms: config.keys.warn.ms(),
     };
     let barrier = Barrier::with_periods(Arc::clone(&clock), periods);
-    let rooms = (policy, audit, barrier, Arc::new(store) as Arc<dyn Store>);
+    let rooms = (policy, audit, barrier, store);
     root::can_reach(&root.0, &root.1.site)
         .map_err(|why| StartError::Root { path: root.1.file.clone(), why: why.to_string() })?;
     let reach = Reach::new(Duration::from_secs(config.root.probe_seconds));
@@ -247,6 +262,16 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     Ok(())
 }
 
+async fn open_store(at: &StoreAt, vault_id: &str) -> Result<Arc<dyn Store>, StartError> {
+    Ok(match at.place()? {
+        StorePlace::File(path) => {
+            let (path, vault) = (path.to_owned(), vault_id.to_owned());
+            Arc::new(SqliteStore::open(&SqliteOptions { path, vault, bytes_max: at.bytes_max })?)
+        }
+        StorePlace::Database(url) => Arc::new(PostgresStore::open(PostgresOptions::new(&url, vault_id)?).await?),
+    })
+}
+
 /// Where the Root in force and the one to come are described and opened.
 fn places(root: &config::Root) -> (RootPlace, Option<RootPlace>) {
     let next = root.next.as_ref().map(|next| RootPlace {
@@ -260,7 +285,7 @@ fn places(root: &config::Root) -> (RootPlace, Option<RootPlace>) {
 /// Of the two root.json the one that the store says is in force, and whether it is the one of `[root.next]`. A vault that
 /// was never unsealed takes the first.
 async fn in_force(
-    store: &SqliteStore,
+    store: &dyn Store,
     root: (Descriptor, RootPlace),
     next: Option<(Descriptor, RootPlace)>,
 ) -> Result<((Descriptor, RootPlace), bool), StartError> {
@@ -308,6 +333,10 @@ fn warnings(config: &Config, is_dev: bool, hardened: Hardened) -> Vec<String> {
     }
     if [&config.tls.intake.key, &config.tls.internal.key].into_iter().any(|key| is_readable_by_all(key)) {
         warnings.push("every user of this machine can read a TLS key: run chmod 600 on it".to_owned());
+    }
+    if config.store.postgres_password_file.as_deref().is_some_and(is_readable_by_all) {
+        warnings
+            .push("every user of this machine can read the database's password: run chmod 600 on its file".to_owned());
     }
     if is_dev {
         warnings.push("the Root is a development file: never store a real card in this vault".to_owned());

@@ -1,0 +1,135 @@
+//! `[store]` and `[node]`: a file for one vaultd alone, or a PostgreSQL database for as many as there are.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use strongroom_wire::NodeName;
+
+use super::ConfigError;
+use crate::store::postgres::{BadSettings, PostgresUrl, check_url};
+
+/// `[store]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreAt {
+    /// The SQLite file; made when absent.
+    pub path: Option<PathBuf>,
+    /// The PostgreSQL database: `postgresql://user@host1,host2/database`.
+    pub postgres: Option<String>,
+    /// CA certificates (PEM) of which one signed the server's.
+    pub postgres_ca: Option<PathBuf>,
+    /// File with the password as its only line; `VAULTD_POSTGRES_PASSWORD` otherwise.
+    pub postgres_password_file: Option<PathBuf>,
+    /// Most connections to the server.
+    pub postgres_connections: Option<usize>,
+    /// Seconds between two sweeps for records that reached their end.
+    #[serde(default = "sweep_default")]
+    pub sweep_seconds: u64,
+    /// The store's file never grows beyond this, in bytes, so that the audit log on the same disk keeps its room. No
+    /// limit when absent.
+    pub bytes_max: Option<u64>,
+}
+
+/// `[node]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeAt {
+    /// What tells this vaultd from the others on the same database.
+    pub name: NodeName,
+}
+
+/// Where the store is.
+pub enum StorePlace<'a> {
+    /// In a file.
+    File(&'a Path),
+    /// In a database.
+    Database(PostgresUrl<'a>),
+}
+
+impl StoreAt {
+    /// Where the store is.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] unless it is in exactly one place.
+    pub fn place(&self) -> Result<StorePlace<'_>, ConfigError> {
+        match (&self.path, &self.postgres) {
+            (Some(path), None) => Ok(StorePlace::File(path)),
+            (None, Some(url)) => Ok(StorePlace::Database(PostgresUrl {
+                url,
+                ca: self.postgres_ca.as_deref(),
+                password_file: self.postgres_password_file.as_deref(),
+                connections: self.postgres_connections.unwrap_or(CONNECTIONS_DEFAULT),
+            })),
+            (Some(_), Some(_)) => {
+                refuse("store.postgres", "store.path is there as well: a store is in one place, leave one of them away")
+            }
+            (None, None) => refuse("store.path", "say where the store is: path for a file, or postgres for a database"),
+        }
+    }
+
+    /// The paths, to be made relative to the file.
+    pub(super) fn paths(&mut self) -> [Option<&mut PathBuf>; 3] {
+        [self.path.as_mut(), self.postgres_ca.as_mut(), self.postgres_password_file.as_mut()]
+    }
+
+    /// Whether the values fit together.
+    pub(super) fn check(&self, node: Option<&NodeAt>) -> Result<(), ConfigError> {
+        match self.place()? {
+            StorePlace::File(_) => {
+                let of_databases = [
+                    ("store.postgres_ca", self.postgres_ca.is_some()),
+                    ("store.postgres_password_file", self.postgres_password_file.is_some()),
+                    ("store.postgres_connections", self.postgres_connections.is_some()),
+                ];
+                if let Some((key, _)) = of_databases.into_iter().find(|(_, is_set)| *is_set) {
+                    return refuse(key, "it is about store.postgres, which is not set: leave it away");
+                }
+                if node.is_some() {
+                    return refuse(
+                        "node",
+                        "a store in a file has one vaultd alone: leave [node] away, or use store.postgres",
+                    );
+                }
+            }
+            StorePlace::Database(url) => {
+                if self.bytes_max.is_some() {
+                    return refuse("store.bytes_max", "it limits a file; with store.postgres limit the server's disk");
+                }
+                if !(CONNECTIONS_LEAST..=CONNECTIONS_MOST).contains(&url.connections) {
+                    return refuse("store.postgres_connections", "give 8 to 500");
+                }
+                if node.is_none() {
+                    return refuse(
+                        "node.name",
+                        "several vaultd may use the database: give each a name, 1 to 32 of a-z 0-9 -",
+                    );
+                }
+                check_url(&url)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<BadSettings> for ConfigError {
+    fn from(bad: BadSettings) -> Self {
+        ConfigError::Value { key: bad.key, why: bad.why }
+    }
+}
+
+fn refuse<T>(key: &'static str, why: &'static str) -> Result<T, ConfigError> {
+    Err(ConfigError::Value { key, why })
+}
+
+fn sweep_default() -> u64 {
+    10
+}
+
+const CONNECTIONS_DEFAULT: usize = 16;
+/// As many as work at the same time however quiet it is: the lanes of reads and writes.
+const CONNECTIONS_LEAST: usize = 8;
+const CONNECTIONS_MOST: usize = 500;
+
+#[cfg(test)]
+#[path = "config_store_tests.rs"]
+mod tests;
