@@ -258,7 +258,7 @@ pub struct Intake {
     /// Most tokenize requests a minute from one address.
     #[serde(default = "rate_default")]
     pub requests_per_minute_per_address: u32,
-    /// After how many hours the key that clients seal cards to is exchanged.
+    /// For how many hours clients seal cards to a key; it is exchanged a quarter of that before its end, an hour at most.
     #[serde(default = "key_hours_default")]
     pub key_hours: u64,
 }

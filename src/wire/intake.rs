@@ -27,7 +27,8 @@ pub struct PublicIntakeKey {
     pub kdf_id: u16,
     /// AES-256-GCM.
     pub aead_id: u16,
-    /// When the next key takes its place, RFC 3339, UTC. What is sealed to this one opens for an hour longer.
+    /// From when on nobody is to seal to it, RFC 3339, UTC; the next one is there before. What was sealed opens for an hour
+    /// longer.
     pub expires_at: String,
 }
 

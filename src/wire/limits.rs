@@ -12,7 +12,7 @@ pub const SEALED_CARD_BYTES_MAX: usize = 1024;
 pub const INTAKE_KEY_HOURS_MIN: u64 = 1;
 /// Longest time after which the intake key is exchanged, in hours (30 days).
 pub const INTAKE_KEY_HOURS_MAX: u64 = 30 * 24;
-/// How long an intake key that was exchanged still opens, in seconds (one hour).
+/// How long an intake key still opens after its end, in seconds (one hour).
 pub const INTAKE_OVERLAP_S: u64 = 3600;
 /// Longest time that a client may keep the public intake key, in seconds (five minutes).
 pub const INTAKE_KEY_CACHE_S: u64 = 300;
