@@ -140,6 +140,39 @@ impl Postgres {
         assert!(self.stop("immediate"), "PostgreSQL does not stop");
     }
 
+    /// Has every process of it stand still, as behind a disk that hangs.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Has it go on.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Sends a signal to the server and to each process that it made.
+    fn signal(&self, name: &str) {
+        let file = std::fs::read_to_string(self.rows().join("postmaster.pid")).expect("the server runs");
+        let own = file.lines().next().expect("its number").to_owned();
+        let is_child = |entry: &std::fs::DirEntry| {
+            // After the name in brackets: state, then the parent.
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) == Some(own.as_str())
+        };
+        let processes = std::fs::read_dir("/proc").expect("procfs").flatten().filter(is_child);
+        let mut numbers: Vec<_> = processes.map(|entry| entry.file_name()).collect();
+        numbers.push(own.clone().into());
+        // One that ended in between is no matter.
+        let script = format!("kill -{name} \"$@\"");
+        let _ = Command::new("sh").args(["-c", &script, "sh"]).args(numbers).stderr(Stdio::null()).status();
+    }
+
     /// Makes a database that the role `orchestrator` owns.
     ///
     /// # Panics

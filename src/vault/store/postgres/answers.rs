@@ -64,11 +64,20 @@ pub(super) async fn find_kept(
     answer: &AnswerRow,
     now_ms: u64,
 ) -> Result<Option<AnswerRow>, Failure> {
-    let (names, now) = (names(answer), signed_time(now_ms));
+    find_named(client, number, (answer, &names(answer)), now_ms).await
+}
+
+async fn find_named(
+    client: &Client,
+    number: i32,
+    (answer, names): (&AnswerRow, &Vec<&[u8]>),
+    now_ms: u64,
+) -> Result<Option<AnswerRow>, Failure> {
+    let now = signed_time(now_ms);
     let sql = format!(
         "SELECT {COLUMNS} FROM answers WHERE tenant = $1 AND name = ANY($2) AND expires_ms > $3 ORDER BY mac_term DESC"
     );
-    let params = [int(&number), array(&names, tokio_postgres::types::Type::BYTEA_ARRAY), big(&now)];
+    let params = [int(&number), array(names, tokio_postgres::types::Type::BYTEA_ARRAY), big(&now)];
     let rows = client.query_typed(&sql, &params).await?;
     Ok(rows.first().map(|row| read(&answer.tenant, row, 0)).transpose()?)
 }
@@ -107,8 +116,8 @@ pub(super) async fn put(
             bytes(&answer.envelope),
         ];
         if tx.execute_typed(sql, &row).await? == 0 {
-            // Another node was first, just now.
-            return match find_kept(tx, number, answer, now_ms).await? {
+            // Another node was first, just now. Its answer alone is asked for: names that this one put there are in sight too.
+            return match find_named(tx, number, (answer, &vec![*name]), now_ms).await? {
                 Some(kept) => Ok(Some(kept)),
                 None => Err(Failure::Again),
             };

@@ -12,6 +12,13 @@ mod server;
 
 use server::Postgres;
 
+#[path = "outage_tests.rs"]
+mod outages;
+#[path = "race_tests.rs"]
+mod races;
+#[path = "refusal_tests.rs"]
+mod refusals;
+
 conformance!(fresh);
 
 async fn fresh() -> (Arc<dyn Store>, ()) {
