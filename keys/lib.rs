@@ -7,6 +7,7 @@ pub mod context;
 pub mod destruction;
 pub mod duty;
 pub mod envelope;
+pub mod epoch;
 pub mod export;
 pub mod intake;
 pub mod inventory;

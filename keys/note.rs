@@ -50,14 +50,18 @@ pub trait Statement: Sized {
         sign(&self.text(), signer)
     }
 
+    /// What a text says whose signature was checked; `None` for one of another kind or form.
+    fn said(text: &str) -> Option<Self> {
+        // Writing it again leaves one form: no other first line, sign, leading zero or line ending slips through.
+        Self::read(text).filter(|read| read.text() == text)
+    }
+
     /// Reads and checks a signed note.
     ///
     /// # Errors
     /// [`BadNote`] for any other form or a wrong signature.
     fn open(note: &str, key: &PublicKey) -> Result<Self, BadNote> {
-        let text = open(note, key)?;
-        // Writing it again leaves one form: no other first line, sign, leading zero or line ending slips through.
-        Self::read(text).filter(|read| read.text() == text).ok_or(BadNote::Form)
+        Self::said(open(note, key)?).ok_or(BadNote::Form)
     }
 }
 

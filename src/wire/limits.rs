@@ -26,6 +26,10 @@ pub const NODE_CHARS_MAX: usize = 32;
 pub const NODES_MAX: usize = 32;
 /// Most that a node tells the others with one beat, in bytes (64 KiB).
 pub const NODE_NEWS_BYTES_MAX: usize = 64 * 1024;
+/// Most epochs of CVCs that one node knows at a time.
+pub const EPOCHS_MAX: usize = 256;
+/// Largest signed note that brings the key of an epoch to a node, in bytes.
+pub const EPOCH_NOTE_BYTES_MAX: usize = 2 * 1024;
 /// Longest name of a lease, in bytes.
 pub const LEASE_BYTES_MAX: usize = 128;
 /// Longest customer id, in characters.

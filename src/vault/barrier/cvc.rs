@@ -6,7 +6,7 @@
 //! [`Barrier::destroy_old_epochs`], when the vault is sealed, and with the process.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -39,14 +39,15 @@ impl Barrier {
     /// even sealed again.
     ///
     /// # Errors
-    /// [`BarrierError::Sealed`], [`BarrierError::NoSuchTenant`], [`BarrierError::NoRandomness`].
+    /// [`BarrierError::Sealed`], [`BarrierError::NoSuchTenant`], [`BarrierError::NoRandomness`], and among several nodes
+    /// [`BarrierError::NoEpoch`].
     pub fn seal_cvc(&self, tenant: &TenantId, token: &Token, cvc: &Cvc) -> Result<String, BarrierError> {
         let now_ms = self.clock.now_ms();
         let epoch = {
             // The phase is looked at under the lock: a seal that comes later clears this epoch too.
             let mut epochs = self.epochs();
             self.unsealed()?.tenant(Some(tenant))?;
-            epochs.current(now_ms)?
+            if self.is_shared() { self.shared_current(now_ms)? } else { epochs.current(now_ms)? }
         };
         let digits = cvc.digits();
         let mut plaintext = Zeroizing::new([0; PLAINTEXT]);
@@ -79,28 +80,82 @@ impl Barrier {
         }
     }
 
-    /// Opens a CVC that was sealed for the token of the Warrant, once.
+    /// Opens a CVC that was sealed for the token of the Warrant, once. Among several nodes this node's memory alone says whether
+    /// it is the first time: what [`Barrier::take_cvc`] answers has to be asked about first.
+    ///
+    /// # Errors
+    /// [`CvcGone`]; among several nodes always.
+    pub fn open_cvc<A: TakesCvc>(&self, warrant: &Warrant<A>, text: &str) -> Result<Cvc, CvcGone> {
+        if self.is_shared() { Err(CvcGone) } else { Ok(self.take_cvc(warrant, text)?.cvc) }
+    }
+
+    /// Opens a CVC that is nobody's until it is known that no other node opened it before.
     ///
     /// # Errors
     /// [`CvcGone`].
-    pub fn open_cvc<A: TakesCvc>(&self, warrant: &Warrant<A>, text: &str) -> Result<Cvc, CvcGone> {
+    pub fn take_cvc<A: TakesCvc>(&self, warrant: &Warrant<A>, text: &str) -> Result<TakenCvc, CvcGone> {
         let (id, sealed) = parse(text).ok_or(CvcGone)?;
         let (tenant, token) = warrant.tenant().zip(warrant.token()).ok_or(CvcGone)?;
         let now_ms = self.clock.now_ms();
-        let epoch = self.epochs().find(id, now_ms).ok_or(CvcGone)?;
+        let epoch = match self.is_shared() {
+            true => self.shared_find(id, now_ms)?,
+            false => self.epochs().find(id, now_ms).ok_or(CvcGone)?,
+        };
         let place = Context { tenant: tenant.as_str(), record: &record(&token, id), purpose: Purpose::Cvc };
         let plaintext = epoch.cipher.open(&place, &sealed).map_err(|_| CvcGone)?;
         let cvc = read(&plaintext, now_ms).ok_or(CvcGone)?;
         // Only what is authentic is remembered, so that nobody fills the memory with made-up values.
         let nonce = sealed.first_chunk::<NONCE>().ok_or(CvcGone)?;
-        epoch.spent.lock().unwrap_or_else(PoisonError::into_inner).spend(*nonce, limits::CVC_SPENT_MAX)?;
-        Ok(cvc)
+        epoch.spent().spend(*nonce, limits::CVC_SPENT_MAX)?;
+        Ok(TakenCvc { cvc, epoch, nonce: *nonce })
+    }
+
+    /// The epoch that a sealed CVC says it is of.
+    #[must_use]
+    pub fn epoch_of(text: &str) -> Option<u32> {
+        parse(text).map(|(id, _)| id)
     }
 
     /// Destroys the keys of epochs that are over. Call it every minute or so, so that an idle vault forgets them too.
     pub fn destroy_old_epochs(&self) {
         let now_ms = self.clock.now_ms();
         self.epochs().roll(now_ms);
+        self.shared().roll(now_ms);
+    }
+}
+
+/// A CVC that this node opened for the first time, and that another may have opened before.
+#[must_use = "find out whether it is the first time in all nodes"]
+pub struct TakenCvc {
+    cvc: Cvc,
+    epoch: Arc<Epoch>,
+    nonce: [u8; NONCE],
+}
+
+impl TakenCvc {
+    /// Which one it is: the epoch, and its name within.
+    #[must_use]
+    pub fn name(&self) -> (u32, [u8; NONCE]) {
+        (self.epoch.id, self.nonce)
+    }
+
+    /// When nobody can open it any more, in milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn gone_ms(&self) -> u64 {
+        self.epoch.start_ms.saturating_add(2 * TTL_MS)
+    }
+
+    /// The CVC, if it is the first time in all nodes.
+    ///
+    /// # Errors
+    /// [`CvcGone`] if it is not.
+    pub fn first(self, is_first: bool) -> Result<Cvc, CvcGone> {
+        if is_first { Ok(self.cvc) } else { Err(CvcGone) }
+    }
+
+    /// It could not be found out: nobody got it, so that it may be asked for again.
+    pub fn give_back(self) {
+        self.epoch.spent().0.remove(&self.nonce);
     }
 }
 
@@ -112,16 +167,24 @@ pub(super) struct Epochs {
     last_id: u32,
 }
 
-struct Epoch {
-    id: u32,
-    start_ms: u64,
-    cipher: Cipher<EpochRole>,
-    spent: Mutex<Spent>,
+pub(super) struct Epoch {
+    pub(super) id: u32,
+    pub(super) start_ms: u64,
+    pub(super) cipher: Cipher<EpochRole>,
+    /// Among several nodes, to give it to those that come later.
+    pub(super) key: Option<Key<EpochRole>>,
+    pub(super) spent: Mutex<Spent>,
 }
 
 /// Nonces of the CVCs that were opened.
 #[derive(Default)]
-struct Spent(HashSet<[u8; NONCE]>);
+pub(super) struct Spent(HashSet<[u8; NONCE]>);
+
+impl Epoch {
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Spent {
     /// Remembers one; refuses it if it is there already or there is no more room.
@@ -138,7 +201,7 @@ impl Epochs {
         }
         self.last_id = self.last_id.wrapping_add(1);
         let cipher = Cipher::new(&Key::generate()?);
-        let epoch = Arc::new(Epoch { id: self.last_id, start_ms: now_ms, cipher, spent: Mutex::default() });
+        let epoch = Arc::new(Epoch { id: self.last_id, start_ms: now_ms, cipher, key: None, spent: Mutex::default() });
         self.current = Some(Arc::clone(&epoch));
         Ok(epoch)
     }
@@ -184,7 +247,7 @@ fn record(token: &Token, epoch: u32) -> [u8; 20] {
 }
 
 const PREFIX: &str = "cvc_";
-const TTL_MS: u64 = limits::CVC_TTL_S * 1000;
+pub(super) const TTL_MS: u64 = limits::CVC_TTL_S * 1000;
 /// When it was sealed, 8 bytes; how many digits; four digits.
 const PLAINTEXT: usize = 8 + 1 + 4;
 /// Four characters for each three bytes; the length is a multiple of three.
@@ -299,6 +362,20 @@ mod tests {
             all.into_iter().map(|one| one.join().unwrap()).sum()
         });
         assert_eq!(opened, 1);
+    }
+
+    #[test]
+    fn what_could_not_be_found_out_is_given_back_and_may_be_asked_for_again() {
+        let rig = Rig::new(&["acme"]);
+        let token = Token::fresh();
+        let text = seal(&rig, &token);
+        let take = || rig.barrier.take_cvc(&rig.on::<Reveal>("acme", token), &text);
+        let taken = take().unwrap();
+        assert!(take().is_err());
+        taken.give_back();
+        let again = take().unwrap();
+        assert!(again.first(false).is_err());
+        assert!(take().is_err(), "another node had it");
     }
 
     #[test]

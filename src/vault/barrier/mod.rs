@@ -6,6 +6,7 @@
 mod builder;
 mod cards;
 mod cvc;
+mod epochs;
 mod intake;
 mod keyring;
 mod mac_terms;
@@ -20,13 +21,15 @@ mod rig;
 
 pub use builder::KeyringBuilder;
 pub use cards::{Glances, Reseals};
-pub use cvc::{CvcGone, TakesCvc};
+pub use cvc::{CvcGone, TakenCvc, TakesCvc};
+pub use epochs::NextEpoch;
 pub use intake::SealedCardError;
 pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
 pub use mac_terms::{MacTerm, MacTerms};
 pub use marks::{Fingerprints, SlotMark};
 pub use period::{Cryptoperiods, KEK_WRAPS_DUE};
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -39,6 +42,7 @@ use strongroom_wire::admin::{KeyInfo, KeyPurpose, Phase};
 
 use crate::clock::Clock;
 use cvc::Epochs;
+use epochs::SharedEpochs;
 
 /// Seals and opens. It holds keys while the vault is unsealed and none while it is sealed.
 pub struct Barrier {
@@ -46,6 +50,9 @@ pub struct Barrier {
     /// Held while the keyring is exchanged, so that a change that is under way cannot bring keys back after a seal.
     changing: Mutex<()>,
     epochs: Mutex<Epochs>,
+    /// Whether epochs are those of several nodes: then the ones here are not used.
+    is_shared: AtomicBool,
+    shared_epochs: Mutex<SharedEpochs>,
     clock: Arc<dyn Clock>,
     periods: Cryptoperiods,
 }
@@ -68,6 +75,9 @@ pub enum BarrierError {
     /// The wraps that were granted to the tenant's active Kek are used up.
     #[error("the tenant's key may not wrap any more now")]
     WrapsSpent,
+    /// The nodes share no epoch under which a CVC could be sealed.
+    #[error("no epoch of CVCs is in use")]
+    NoEpoch,
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers")]
     NoRandomness,
@@ -86,7 +96,15 @@ impl Barrier {
     /// A sealed barrier.
     #[must_use]
     pub fn with_periods(clock: Arc<dyn Clock>, periods: Cryptoperiods) -> Self {
-        Self { keyring: ArcSwapOption::empty(), changing: Mutex::default(), epochs: Mutex::default(), clock, periods }
+        Self {
+            keyring: ArcSwapOption::empty(),
+            changing: Mutex::default(),
+            epochs: Mutex::default(),
+            is_shared: AtomicBool::new(false),
+            shared_epochs: Mutex::default(),
+            clock,
+            periods,
+        }
     }
 
     /// Sealed or unsealed. Between the two is a ceremony that this room does not see.
@@ -132,6 +150,7 @@ impl Barrier {
         let _changing = self.changing();
         self.keyring.store(None);
         *self.epochs() = Epochs::default();
+        *self.shared() = SharedEpochs::default();
     }
 
     /// Every tenant that has keys; none while sealed.

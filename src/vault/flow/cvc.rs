@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::idempotency::tenant_of;
 use super::reveal::failed;
-use super::{Asker, FlowError, Vault, row};
+use super::{Asker, FlowError, Vault, epochs, row};
 use crate::card::CvcBody;
 use crate::policy::{Fresh, Note, Principal, Tokenize};
 use crate::store::CardRow;
@@ -36,6 +36,9 @@ pub async fn seal(vault: &Vault, asker: &Asker, token: Token, body: &CvcBody<'_>
     let Some(row) = row.filter(|row| may_use(&asker.who, row)) else {
         return Err(failed(vault, trace, FlowError::NotFound).await);
     };
+    if let Err(error) = epochs::ready(vault).await {
+        return Err(failed(vault, trace, error).await);
+    }
     let expires_ms = vault.now_ms() + limits::CVC_TTL_S * 1000;
     let sealed = row::check_binding(&vault.barrier, &row).and_then(|()| row::envelope(&row)).and_then(|envelope| {
         Ok(vault.barrier.seal_cvc_of_stored(warrant, &envelope, |brand| body.of_brand(brand))??)

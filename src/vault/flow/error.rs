@@ -140,6 +140,7 @@ impl From<BarrierError> for FlowError {
             BarrierError::Unauthentic => FlowError::Tampered,
             BarrierError::Expired => FlowError::KeyExpired,
             BarrierError::WrapsSpent => FlowError::Crypto("the tenant's key reached its use limit; rotate it"),
+            BarrierError::NoEpoch => FlowError::Store(StoreFault::Gone),
             BarrierError::NoRandomness => FlowError::Crypto("the operating system gave no random numbers"),
             BarrierError::TooLong => FlowError::Crypto("the record is too long to be sealed"),
         }

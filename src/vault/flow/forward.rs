@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::idempotency::{Kept, Slot, tenant_of};
 use super::reveal::failed;
-use super::{Asker, FlowError, IdempotencyKey, Vault, row};
+use super::{Asker, FlowError, IdempotencyKey, Vault, epochs, row};
 use crate::audit::Warrant;
 use crate::egress::{Connection, Masked, OfCard, Prepared, Received, Scrub, fill, sameness};
 use crate::policy::{Forward, Note, Permit, Trace};
@@ -143,7 +143,7 @@ impl Story<'_> {
         row::check_binding(&vault.barrier, &row)?;
         let envelope = row::envelope(&row)?;
         let cvc = match &self.request.cvc_token {
-            Some(text) => Some(vault.barrier.open_cvc(&warrant, text)?),
+            Some(text) => Some(epochs::open_cvc(vault, &warrant, text).await?),
             None => None,
         };
         Ok(vault.barrier.open(warrant, &envelope, |card| {

@@ -13,6 +13,7 @@ pub mod customer;
 pub mod cvc;
 pub mod delete;
 mod destroy;
+pub mod epochs;
 mod error;
 pub mod export;
 pub mod forward;

@@ -5,7 +5,7 @@ use strongroom_wire::payment_method::RevealRequest;
 use zeroize::Zeroizing;
 
 use super::idempotency::{Slot, tenant_of};
-use super::{Asker, FlowError, IdempotencyKey, Vault, row};
+use super::{Asker, FlowError, IdempotencyKey, Vault, epochs, row};
 use crate::card::reveal_json;
 use crate::policy::{Note, Reveal, Trace};
 
@@ -43,15 +43,16 @@ pub async fn reveal(
     let Some(row) = vault.store.card(&tenant, &token, vault.now_ms()).await? else {
         return Err(failed(vault, trace, FlowError::NotFound).await);
     };
-    let opened = row::check_binding(&vault.barrier, &row).and_then(|()| {
+    let opened = async {
+        row::check_binding(&vault.barrier, &row)?;
         let envelope = row::envelope(&row)?;
         let cvc = match &request.cvc_token {
-            Some(text) => Some(vault.barrier.open_cvc(&warrant, text)?),
+            Some(text) => Some(epochs::open_cvc(vault, &warrant, text).await?),
             None => None,
         };
         Ok(vault.barrier.open(warrant, &envelope, |card| reveal_json(&token, card, cvc.as_ref()))?)
-    });
-    match opened {
+    };
+    match opened.await {
         Ok(json) => Ok(Revealed { json, audit_index }),
         Err(error) => Err(failed(vault, trace, error).await),
     }

@@ -11,11 +11,13 @@ use strongroom_keys::root::place::Site;
 use strongroom_keys::root::{Descriptor, dev};
 use strongroom_wire::acts::DestroyKey;
 use strongroom_wire::admin::{KeyPurpose, RotateRequest, RotationState};
-use strongroom_wire::payment_method::PaymentMethod;
+use strongroom_wire::payment_method::{PaymentMethod, RevealRequest};
 use strongroom_wire::{NodeName, RequestId, Scope, TenantId, Token};
 use tempfile::TempDir;
 
-use super::{Asker, FlowError, RootPlace, RootSource, Vault, policy_change, read, rotate, tenant, tokenize, unseal};
+use super::{
+    Asker, FlowError, RootPlace, RootSource, Vault, policy_change, read, reveal, rotate, tenant, tokenize, unseal,
+};
 use crate::audit::{AuditError, AuditLog};
 use crate::barrier::Barrier;
 use crate::card::Incoming;
@@ -94,6 +96,16 @@ impl Rig {
         self.vault.rotations.end().await;
     }
 
+    /// Removes the log of a node that has ended.
+    pub(super) async fn lose_log(&self, name: &str) {
+        let path = self.folder.path().join(format!("audit-{name}.db"));
+        let origin = note::node_origin(&self.descriptor.vault_id().to_string(), &name.parse().unwrap());
+        drop(open_log(&path, &self.clock, &origin).await);
+        for file in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{file}", path.display()));
+        }
+    }
+
     /// Puts another policy where the configuration names it, with one more officer in it; its text.
     pub(super) fn put_policy(&self, officer: &str) -> String {
         let text = rules() + &row("security", officer, "*", "");
@@ -141,6 +153,24 @@ impl Rig {
         let done = tokenize::tokenize(&self.vault, &orchestrator(), None, body).await.unwrap();
         let shown: PaymentMethod = serde_json::from_slice(&done.json).unwrap();
         shown.payment_method_id
+    }
+
+    /// Stores a card with its CVC: its token, and what opens the CVC.
+    pub(super) async fn card_with_cvc(&self) -> (Token, String) {
+        let body = b"{\"type\":\"card\",\"card\":{\"number\":\"4242424242424242\",\"exp_month\":12,\"exp_year\":2031,\
+                     \"cvc\":\"123\"}}";
+        let body = Incoming::parse(body, self.vault.now_ms()).unwrap();
+        let done = tokenize::tokenize(&self.vault, &orchestrator(), None, body).await.unwrap();
+        let shown: PaymentMethod = serde_json::from_slice(&done.json).unwrap();
+        (shown.payment_method_id, shown.cvc_token.unwrap())
+    }
+
+    /// Releases a card with its CVC.
+    pub(super) async fn revealed(&self, token: Token, cvc_token: &str) -> Result<String, FlowError> {
+        let asked = serde_json::json!({ "purpose": "authorize", "reference": "pay_1", "cvc_token": cvc_token });
+        let asked: RevealRequest = serde_json::from_value(asked).unwrap();
+        let shown = reveal::reveal(&self.vault, &orchestrator(), token, None, &asked).await?;
+        Ok(String::from_utf8(shown.json.to_vec()).unwrap())
     }
 
     /// Whether the card is there and opens, masked.
@@ -199,6 +229,9 @@ async fn start(
     let root = RootSource::new((descriptor.clone(), place("root.json", "dev.key")), Some(next), true);
     let egress = Egress::load(&BTreeMap::new()).unwrap();
     let mut vault = Vault::new(rooms, source, egress, Arc::new(clock.clone()), root, Vec::new());
+    if node.is_some() {
+        vault.barrier.share_epochs();
+    }
     vault.node = node;
     Arc::new(vault)
 }

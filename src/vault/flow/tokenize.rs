@@ -8,7 +8,7 @@ use strongroom_wire::{TenantId, Token};
 use zeroize::Zeroizing;
 
 use super::idempotency::{Kept, Slot, tenant_of};
-use super::{Asker, FlowError, IdempotencyKey, Vault, intake, row};
+use super::{Asker, FlowError, IdempotencyKey, Vault, epochs, intake, row};
 use crate::audit::Warrant;
 use crate::barrier::Fingerprints;
 use crate::card::{Cvc, Glance, Incoming, Lifetime, TokenizeBody};
@@ -47,6 +47,9 @@ pub async fn tokenize(
         }
     };
     own_customer(asker, &mut body)?;
+    if body.cvc.is_some() {
+        epochs::ready(vault).await?;
+    }
     let _round = vault.rounds.enter();
     let slot = key.map(|key| slot(vault, asker, &tenant, key, &body)).transpose()?;
     if let Some(slot) = &slot

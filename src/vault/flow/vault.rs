@@ -12,7 +12,7 @@ use super::backup::Backups;
 use super::policy_change::PolicySource;
 use super::root::RootSource;
 use super::rotate::Rotations;
-use super::{FlowError, acts, export, idempotency, kek, retention, rounds};
+use super::{FlowError, acts, epochs, export, idempotency, kek, retention, rounds};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
@@ -53,6 +53,7 @@ pub struct Vault {
     pub started_ms: u64,
     /// Its name among several nodes; none for a vault that is one process.
     pub node: Option<NodeName>,
+    pub(super) post: epochs::Post,
     pub(super) acts: acts::Acts,
     pub(super) exports: export::Exports,
     pub(super) retention: retention::Due,
@@ -105,6 +106,7 @@ impl Vault {
             warnings,
             started_ms,
             node: None,
+            post: epochs::Post::default(),
             acts: acts::Acts::default(),
             exports: export::Exports::default(),
             retention: retention::Due::default(),

@@ -13,6 +13,7 @@ pub mod error;
 pub mod mint;
 pub mod postgres;
 pub mod row;
+pub mod shared;
 pub mod sqlite;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use row::{
     MarkCount, MarkPage, MarkSwap, Marks, OverAge, Place, RotationRow, SecretRow, Shredded, SignTerm, SpentRow,
     StaleCursor, StalePage, StaleRecord, TenantRow,
 };
+pub use shared::{CvcMark, EpochRow, Shared};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Which cards a list shows; every filter that is set must fit.
@@ -52,7 +54,7 @@ pub struct CardFilter {
 /// version writes, and [`StoreError::NoTenant`] for a tenant that is not registered. Further errors are named at the
 /// method.
 #[async_trait]
-pub trait Store: Custody + Cluster {
+pub trait Store: Custody + Cluster + Shared {
     /// Stores a new card and, in the same transaction, the answer that is kept for its idempotency key.
     ///
     /// # Errors

@@ -94,18 +94,26 @@ pub(in crate::flow) async fn catch_up(vault: &Vault) -> Result<(), FlowError> {
     let term = vault.barrier.sign_term().ok_or(FlowError::Sealed)?;
     let voice = vault.barrier.voice()?;
     let sign_term = match audit::own_terms(vault).await?.last() {
+        // Who hands over has signed checkpoints before, so this log was begun anew: its keys begin anew with it.
+        Some(last) if last.from_entry > 0 && vault.audit.newest_checkpoint().is_none() => match &vault.node {
+            Some(node) => return Ok(vault.store.restart_log(node, first(vault, term, &voice)).await?),
+            None => return Ok(()),
+        },
         Some(last) if last.term >= term => return Ok(()),
         Some(last) => {
             let old = vault.barrier.former_signer(last.term)?.ok_or(FlowError::Tampered)?;
             step(vault, term, &voice, Some(&old)).await?
         }
-        None => {
-            let public_key = voice.signer().public_key().to_string();
-            SignTerm { node: vault.node.clone(), term, public_key, from_entry: 0, handover: None }
-        }
+        None => first(vault, term, &voice),
     };
     vault.store.change_keys(KeyChange { sign_term: Some(sign_term), ..KeyChange::default() }).await?;
     Ok(())
+}
+
+/// A term that nobody handed over to.
+fn first(vault: &Vault, term: u32, voice: &Voice) -> SignTerm {
+    let public_key = voice.signer().public_key().to_string();
+    SignTerm { node: vault.node.clone(), term, public_key, from_entry: 0, handover: None }
 }
 
 /// The handover, after a first checkpoint by the new key.

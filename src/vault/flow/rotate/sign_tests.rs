@@ -92,6 +92,22 @@ async fn a_node_that_was_away_hands_over_when_it_is_back() {
 }
 
 #[actix_web::test]
+async fn a_log_that_is_begun_anew_begins_its_line_of_keys_anew() {
+    let a = Rig::node("a").await;
+    let b = a.beside("b").await;
+    rotated(&a).await;
+    follow(&b).await;
+    assert_eq!(holds(&b).await, 2);
+    b.stop().await;
+    a.lose_log("b").await;
+    let b = a.beside("b").await;
+    assert_eq!((holds(&a).await, holds(&b).await), (2, 1));
+    rotated(&a).await;
+    follow(&b).await;
+    assert_eq!((holds(&a).await, holds(&b).await), (3, 2));
+}
+
+#[actix_web::test]
 async fn a_public_key_that_somebody_put_into_the_store_signs_nothing() {
     let a = Rig::node("a").await;
     let b = a.beside("b").await;

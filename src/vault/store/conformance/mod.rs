@@ -8,6 +8,7 @@ pub(super) mod keys;
 pub(super) mod marks;
 pub(super) mod records;
 mod rows;
+pub(super) mod shared;
 pub(super) mod shred;
 pub(super) mod spent;
 
@@ -46,6 +47,10 @@ macro_rules! conformance {
             a_shredded_tenant_keeps_its_name_and_no_key, every_record_of_a_tenant_is_shredded_by_its_place,
             a_deleted_card_takes_the_answers_that_show_it, cards_over_age_are_counted_and_listed_oldest_first,
             what_is_kept_is_found_by_its_name);
+        $crate::store::conformance::conformance!($open, shared:
+            an_epoch_s_key_is_found_by_its_mailbox_until_its_end, a_cvc_is_opened_once_and_the_same_attempt_may_ask_again,
+            what_is_over_is_forgotten_and_nothing_else, what_nodes_share_has_its_limits,
+            a_log_that_is_begun_anew_has_one_term_again);
         $crate::store::conformance::conformance!($open, acts:
             an_act_changes_only_from_what_it_was, acts_that_are_over_go_when_their_time_comes, acts_have_their_limits);
         $crate::store::conformance::conformance!($open, custody:

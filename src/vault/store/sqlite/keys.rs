@@ -148,6 +148,15 @@ fn insert_sign_term(desk: &mut Desk<'_>, sign: &SignTerm) -> Result<bool, StoreE
     Ok(inserted > 0)
 }
 
+/// Forgets what is known of a node's Sign key but for one term.
+pub(super) fn restart_log(desk: &mut Desk<'_>, node: &NodeName, first: &SignTerm) -> Result<(), StoreError> {
+    desk.conn
+        .prepare_cached("DELETE FROM sign_terms WHERE node = ?1")
+        .and_then(|mut statement| statement.execute([node.as_str()]))
+        .map_err(fault)?;
+    insert_sign_term(desk, first).map(drop)
+}
+
 /// What is public of every term of the Sign key.
 pub(super) fn sign_terms(conn: &Connection) -> Result<Vec<SignTerm>, StoreError> {
     let mut statement = conn

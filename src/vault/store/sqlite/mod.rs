@@ -16,6 +16,7 @@ mod reader;
 mod rotations;
 mod secrets;
 mod segments;
+mod shared;
 mod shred;
 mod spent;
 mod stale;
@@ -59,6 +60,7 @@ pub struct SqliteStore {
     copies: Copies,
     tenants: RwLock<HashMap<TenantId, i64>>,
     nodes: Nodes,
+    epochs: shared::Epochs,
     /// Released last, when the writer has ended.
     _lock: File,
 }
@@ -78,7 +80,15 @@ impl SqliteStore {
         wal.push("-wal");
         let copies = Copies::default();
         let writer = Writer::start(conn, PathBuf::from(wal), copies.clone())?;
-        Ok(Self { readers, writer, copies, tenants: RwLock::default(), nodes: Nodes::default(), _lock: lock })
+        Ok(Self {
+            readers,
+            writer,
+            copies,
+            tenants: RwLock::default(),
+            nodes: Nodes::default(),
+            epochs: shared::Epochs::default(),
+            _lock: lock,
+        })
     }
 
     /// A tenant's number. Tenants never go away, so what is known stays right.
