@@ -30,6 +30,8 @@ pub const NODE_NEWS_BYTES_MAX: usize = 64 * 1024;
 pub const EPOCHS_MAX: usize = 256;
 /// Largest signed note that brings the key of an epoch to a node, in bytes.
 pub const EPOCH_NOTE_BYTES_MAX: usize = 2 * 1024;
+/// Most that a node says of the allowances that all nodes share, in bytes (128 KiB).
+pub const USES_BYTES_MAX: usize = 128 * 1024;
 /// Longest name of a lease, in bytes.
 pub const LEASE_BYTES_MAX: usize = 128;
 /// Longest customer id, in characters.

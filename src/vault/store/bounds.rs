@@ -3,8 +3,8 @@
 use strongroom_wire::limits;
 
 use super::{
-    AcknowledgementRow, ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, KeptRow, KeyRow, NodeReport, Place,
-    RootChangeRow, RotationRow, SecretRow, SignTerm, StoreError,
+    AcknowledgementRow, ActRow, AnswerRow, CardContent, CardRow, EnvelopeSwap, EpochRow, KeptRow, KeyRow, NodeReport,
+    Place, RootChangeRow, RotationRow, SecretRow, SignTerm, StoreError, UseReport,
 };
 
 /// A time or count as the signed integer that stands in a row.
@@ -48,6 +48,17 @@ pub(super) fn swaps(swaps: &[EnvelopeSwap]) -> Result<(), StoreError> {
         Place::Answer(_) => length(&swap.new, limits::STORED_ANSWER_BYTES_MAX),
         Place::Card(_) | Place::Metadata(_) | Place::Secret(_) => envelope(&swap.new),
     })
+}
+
+/// Keys of epochs on their way.
+pub(super) fn epochs(rows: &[EpochRow]) -> Result<(), StoreError> {
+    page(rows.len())?;
+    fits(rows.iter().all(|row| row.note.len() <= limits::EPOCH_NOTE_BYTES_MAX))
+}
+
+/// What a node says of its uses.
+pub(super) fn uses(report: &UseReport) -> Result<(), StoreError> {
+    fits(report.said.len() <= limits::USES_BYTES_MAX)
 }
 
 /// As many records as one call may name.

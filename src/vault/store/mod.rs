@@ -34,7 +34,7 @@ pub use row::{
     MarkCount, MarkPage, MarkSwap, Marks, OverAge, Place, RotationRow, SecretRow, Shredded, SignTerm, SpentRow,
     StaleCursor, StalePage, StaleRecord, TenantRow,
 };
-pub use shared::{CvcMark, EpochRow, Shared};
+pub use shared::{CvcMark, EpochRow, Shared, UseReport, UseRow};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Which cards a list shows; every filter that is set must fit.

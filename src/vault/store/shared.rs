@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use strongroom_wire::NodeName;
+use uuid::Uuid;
 
 use super::{SignTerm, StoreError};
 
@@ -32,6 +33,30 @@ pub struct CvcMark {
     pub ends_ms: u64,
 }
 
+/// What a node says of the allowances that all share. The store does not look into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseReport {
+    /// Its name.
+    pub node: NodeName,
+    /// This run of its process.
+    pub run: Uuid,
+    /// Which report of this run.
+    pub turn: u64,
+    /// What it says. At most [`strongroom_wire::limits::USES_BYTES_MAX`].
+    pub said: Vec<u8>,
+}
+
+/// What another node said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseRow {
+    /// Its name.
+    pub node: NodeName,
+    /// Milliseconds since then, by the store's clock.
+    pub age_ms: u64,
+    /// What.
+    pub said: Vec<u8>,
+}
+
 /// The part of the store that nodes share. As everywhere in [`super::Store`] each method is one transaction.
 #[async_trait]
 pub trait Shared: Send + Sync + 'static {
@@ -49,6 +74,14 @@ pub trait Shared: Send + Sync + 'static {
 
     /// Writes down that a CVC was opened. `true` if it is the first time, or the same attempt as the first time.
     async fn mark_cvc(&self, mark: CvcMark) -> Result<bool, StoreError>;
+
+    /// Says what this node uses of the allowances of all, in the place of what it said before, and reads what the others said
+    /// before that, of the last day, also those that are gone. One round trip. Of two reports of one run the one with the greater
+    /// turn stays, whichever comes last.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    async fn exchange_uses(&self, own: UseReport) -> Result<Vec<UseRow>, StoreError>;
 
     /// Forgets up to `limit` keys and as many marks whose epoch is over; says how many.
     async fn purge_epochs(&self, now_ms: u64, limit: u32) -> Result<u64, StoreError>;

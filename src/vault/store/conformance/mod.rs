@@ -50,7 +50,7 @@ macro_rules! conformance {
         $crate::store::conformance::conformance!($open, shared:
             an_epoch_s_key_is_found_by_its_mailbox_until_its_end, a_cvc_is_opened_once_and_the_same_attempt_may_ask_again,
             what_is_over_is_forgotten_and_nothing_else, what_nodes_share_has_its_limits,
-            a_log_that_is_begun_anew_has_one_term_again);
+            each_node_hears_what_the_others_said_before_it, a_log_that_is_begun_anew_has_one_term_again);
         $crate::store::conformance::conformance!($open, acts:
             an_act_changes_only_from_what_it_was, acts_that_are_over_go_when_their_time_comes, acts_have_their_limits);
         $crate::store::conformance::conformance!($open, custody:

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use strongroom_wire::limits;
+use uuid::Uuid;
 
 use super::rows::NOW;
-use crate::store::{CvcMark, EpochRow, KeyChange, SignTerm, Store, StoreError};
+use crate::store::{CvcMark, EpochRow, KeyChange, SignTerm, Store, StoreError, UseReport};
 
 fn key_for(epoch: u32, to: u8) -> EpochRow {
     EpochRow { epoch, to: [to; 32], ends_ms: NOW + 1_000, note: format!("note {epoch} {to}") }
@@ -58,6 +59,34 @@ pub(in crate::store) async fn what_nodes_share_has_its_limits(store: Arc<dyn Sto
     let many = limits::STORE_PAGE_MAX as usize + 1;
     assert_eq!(store.put_epochs(vec![key_for(1, 1); many]).await, Err(StoreError::TooLarge));
     assert_eq!(store.epochs_to(vec![[1; 32]; many], NOW).await, Err(StoreError::TooLarge));
+}
+
+pub(in crate::store) async fn each_node_hears_what_the_others_said_before_it(store: Arc<dyn Store>) {
+    let run = Uuid::new_v4();
+    let says = |node: &str, run: Uuid, turn: u64, said: &str| {
+        let own = UseReport { node: node.parse().unwrap(), run, turn, said: said.as_bytes().to_vec() };
+        let store = Arc::clone(&store);
+        async move {
+            let heard = store.exchange_uses(own).await.unwrap();
+            assert!(heard.iter().all(|row| row.age_ms < 600_000));
+            heard
+                .into_iter()
+                .map(|row| format!("{} {}", row.node, String::from_utf8(row.said).unwrap()))
+                .collect::<Vec<_>>()
+        }
+    };
+    assert!(says("a", run, 1, "one").await.is_empty());
+    assert_eq!(says("b", Uuid::new_v4(), 1, "").await, ["a one"]);
+    assert_eq!(says("a", run, 3, "three").await, ["b "]);
+    // What was on its way for long changes nothing, and what a new process says counts.
+    assert_eq!(says("a", run, 2, "two").await, ["b "]);
+    assert_eq!(says("c", Uuid::new_v4(), 9, "c").await, ["a three", "b "]);
+    assert_eq!(says("a", Uuid::new_v4(), 1, "anew").await, ["b ", "c c"]);
+    assert_eq!(says("b", Uuid::new_v4(), 1, "").await, ["a anew", "c c"]);
+    let long = vec![0; limits::USES_BYTES_MAX + 1];
+    let own = UseReport { node: "a".parse().unwrap(), run, turn: 4, said: long };
+    assert_eq!(store.exchange_uses(own.clone()).await, Err(StoreError::TooLarge));
+    assert!(store.exchange_uses(UseReport { said: own.said[1..].to_vec(), ..own }).await.is_ok());
 }
 
 pub(in crate::store) async fn a_log_that_is_begun_anew_has_one_term_again(store: Arc<dyn Store>) {

@@ -102,4 +102,4 @@ const BEGIN_MAX: u32 = 5;
 const MIGRATE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Each file is one migration; its place is its number less one.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_shared.sql")];

@@ -8,7 +8,7 @@
 //!   came. `created_ms` stands there only where it is not the token's own time.
 //! - A card with a customer has one row in `claims`: (owner, fingerprint) to token. See `insert.rs` for what it is good for.
 //! - `secrets`, `spent`, `keys`, `sign_terms`, `rotations`, `kept`, `acts`, `root_changes`, `staged_keys`, `acknowledgements`,
-//!   `settings`, `nodes` and `leases` are small. `cluster` counts changes of what every node keeps in memory.
+//!   `settings`, `nodes`, `leases`, `epochs`, `opened_cvcs` and `uses` are small. `cluster` counts changes of what every node keeps in memory.
 //!
 //! Invariants:
 //! - Every method is one transaction of `READ COMMITTED`, and safe to repeat where its outcome is not known.
@@ -35,6 +35,7 @@ mod run;
 mod sample;
 mod secrets;
 mod settings;
+mod shared;
 mod shred;
 mod single;
 mod spent;
