@@ -79,7 +79,7 @@ impl EpochGrant {
     ///
     /// # Errors
     /// [`Unauthentic`] for any other, and for a grant that was changed.
-    pub fn open(&self, mailbox: &Mailbox) -> Result<Key<EpochRole>, Unauthentic> {
+    pub fn open_in(&self, mailbox: &Mailbox) -> Result<Key<EpochRole>, Unauthentic> {
         let Self { vault_id, epoch, to, enc, sealed, at_ms } = self;
         let opened = mailbox.0.open(&info(*vault_id, *epoch, *at_ms, to), enc, sealed)?;
         Key::try_init_with(|bytes| {
@@ -177,8 +177,8 @@ mod tests {
         let (mailbox, other) = (Mailbox::generate().unwrap(), Mailbox::generate().unwrap());
         let key = Key::generate().unwrap();
         let grant = EpochGrant::seal(vault(), (5, 1_000), &key, mailbox.public_key()).unwrap();
-        assert_eq!(grant.open(&mailbox).unwrap().bytes(), key.bytes());
-        assert!(grant.open(&other).is_err());
+        assert_eq!(grant.open_in(&mailbox).unwrap().bytes(), key.bytes());
+        assert!(grant.open_in(&other).is_err());
         let mut cut = grant.sealed;
         cut[47] ^= 1;
         for wrong in [
@@ -189,7 +189,7 @@ mod tests {
             EpochGrant { enc: *mailbox.public_key(), ..grant.clone() },
             EpochGrant { sealed: cut, ..grant.clone() },
         ] {
-            assert!(wrong.open(&mailbox).is_err(), "{wrong:?}");
+            assert!(wrong.open_in(&mailbox).is_err(), "{wrong:?}");
         }
         assert!(EpochGrant::seal(vault(), (5, 1_000), &key, &[0; 32]).is_err());
     }

@@ -124,7 +124,7 @@ impl Barrier {
             return false;
         }
         let mailbox = shared.mailboxes.iter().find(|(mailbox, _)| *mailbox.public_key() == grant.to);
-        let Some(Ok(key)) = mailbox.map(|(mailbox, _)| grant.open(mailbox)) else { return false };
+        let Some(Ok(key)) = mailbox.map(|(mailbox, _)| grant.open_in(mailbox)) else { return false };
         shared.known.entry(grant.epoch).or_insert_with(|| Arc::new(Epoch::of_nodes(grant.epoch, grant.at_ms, key)));
         true
     }
