@@ -1,12 +1,14 @@
 //! `Policy::decide`: the only place where a `Permit` is made.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use strongroom_wire::entry::{Act, Reason};
-use strongroom_wire::{Scope, TenantId};
+use strongroom_wire::{Scope, TenantId, limits};
 
+use super::nodes::{self, Heard, Parts, Report, Whole};
 use super::quota::{SessionCards, Use};
 use super::rules::Grant;
 use super::{
@@ -21,6 +23,8 @@ pub struct Policy {
     /// What every identity has used, also of those that a reload took out of the file: taking one out and in again must
     /// not refill its quota.
     uses: Mutex<HashMap<Identity, Arc<Use>>>,
+    /// Whether quotas are shared with other nodes.
+    is_shared: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -48,7 +52,12 @@ impl Policy {
     /// A policy with these rules and unused quotas.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        let policy = Self { seats: ArcSwap::default(), sessions: SessionCards::new(), uses: Mutex::default() };
+        let policy = Self {
+            seats: ArcSwap::default(),
+            sessions: SessionCards::new(),
+            uses: Mutex::default(),
+            is_shared: AtomicBool::new(false),
+        };
         policy.replace(rules, 0);
         policy
     }
@@ -58,8 +67,9 @@ impl Policy {
         // The lock is held until the rules are in force, so that two reloads at once cannot leave a mixture.
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seats = HashMap::with_capacity(rules.len());
+        let is_shared = self.is_shared.load(Ordering::SeqCst);
         for (identity, grant) in rules.into_grants() {
-            let used = Arc::clone(uses.entry(identity.clone()).or_insert_with(|| Arc::new(Use::new())));
+            let used = Arc::clone(uses.entry(identity.clone()).or_insert_with(|| Arc::new(Use::new(is_shared))));
             seats.insert(identity, Seat { grant, used });
         }
         uses.retain(|identity, used| seats.contains_key(identity) || used.reveals(now_ms).1 > 0);
@@ -187,6 +197,50 @@ impl Policy {
     #[must_use]
     pub fn identities(&self) -> usize {
         self.seats.load().len()
+    }
+
+    /// From now on quotas are those of several nodes: nothing is allowed before the others were heard.
+    pub fn share(&self) {
+        let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_shared.store(true, Ordering::SeqCst);
+        uses.values().for_each(|used| used.share());
+    }
+
+    /// What this node tells the others of its quotas; the busy ones first, where there are too many.
+    #[must_use]
+    pub fn tell(&self, now_ms: u64) -> Vec<u8> {
+        let (uses, seats) = (self.uses.lock().unwrap_or_else(PoisonError::into_inner), self.seats.load());
+        let whole = |identity: &Identity| Whole::of(seats.get(identity).map(|seat| &seat.grant));
+        let mut told: Vec<_> = uses.iter().map(|(identity, used)| (used.is_busy(), identity, used)).collect();
+        told.retain(|(is_busy, identity, _)| *is_busy || whole(identity).is_some());
+        told.sort_unstable_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));
+        let mut said = vec![nodes::VERSION];
+        for (_, identity, used) in told.into_iter().take((limits::USES_BYTES_MAX - 1) / nodes::LINE_BYTES) {
+            used.tell(nodes::short(identity), whole(identity), now_ms, &mut said);
+        }
+        said
+    }
+
+    /// What was told last is known to the others, and this is what they said before that.
+    pub fn heard(&self, others: &[Heard<'_>], now_ms: u64) {
+        let reports: Vec<Report> = others.iter().filter_map(Report::read).collect();
+        let (uses, seats) = (self.uses.lock().unwrap_or_else(PoisonError::into_inner), self.seats.load());
+        for (identity, used) in uses.iter() {
+            let whole = Whole::of(seats.get(identity).map(|seat| &seat.grant));
+            used.parts(|parts| parts.heard(&nodes::short(identity), whole, &reports, now_ms));
+        }
+    }
+
+    /// Whether what was told last is known to the others is not known.
+    pub fn unheard(&self) {
+        let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.values().for_each(|used| used.parts(Parts::unheard));
+    }
+
+    /// Gives up what this node has not used: it is on its way out. What it tells next says so.
+    pub fn give_up(&self) {
+        let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.values().for_each(|used| used.parts(Parts::give_up));
     }
 
     fn identity_may(

@@ -6,12 +6,14 @@ mod action;
 mod changes;
 mod decide;
 mod identity;
+mod nodes;
 mod note;
 mod permit;
 mod pin;
 mod principal;
 mod quota;
 mod rules;
+mod share;
 
 pub use action::{
     Action, Backup, Bulk, ChangeRoot, CreateSession, Delete, DeleteCustomer, Destroy, Export, Forward, Fresh,
@@ -22,6 +24,7 @@ pub use action::{
 pub use changes::changes;
 pub use decide::{Policy, QuotaUse};
 pub use identity::{BadIdentity, Identity};
+pub use nodes::Heard;
 pub use note::{Digest, LogSafe, Note};
 pub use permit::{Denied, Permit, Quota, Refusal, Request, Spent, Trace};
 pub use principal::{Principal, SessionClaims};

@@ -10,10 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use strongroom_wire::limits;
 use uuid::Uuid;
 
+use super::nodes::{Parts, Short, Whole};
 use super::rules::{Grant, RevealQuota};
+use super::share::Part;
 use super::{Quota, Spent};
 
-/// What one identity has used. Its lock is held for a few additions.
+/// What one identity has used on this node. Its lock is held for a few additions.
 #[derive(Debug)]
 pub(super) struct Use {
     used: Mutex<Used>,
@@ -25,12 +27,15 @@ struct Used {
     day: Window<DAY_BUCKETS>,
     /// The request rate as a moment (GCRA, ITU-T I.371): in nanoseconds, when the requests so far are paid off.
     paid_off_ns: u64,
+    /// Among several nodes: how much of each quota is this node's.
+    parts: Option<Parts>,
 }
 
 impl Use {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_shared: bool) -> Self {
         Self {
             used: Mutex::new(Used {
+                parts: is_shared.then(Parts::default),
                 minute: Window::new(MINUTE_BUCKET_MS),
                 day: Window::new(DAY_BUCKET_MS),
                 paid_off_ns: 0,
@@ -42,6 +47,17 @@ impl Use {
     pub(super) fn count_request(&self, grant: &Grant, now_ms: u64) -> Result<(), Spent> {
         let Some(rate) = grant.requests_per_second else { return Ok(()) };
         let mut used = lock(&self.used);
+        let rate = match &mut used.parts {
+            None => rate,
+            Some(parts) => {
+                parts.requests = parts.requests.saturating_add(1);
+                // One a second is anybody's, so that a node of which nothing was asked answers at once.
+                if now_ms < parts.until_ms { parts.rate.may().clamp(1, rate) } else { 0 }
+            }
+        };
+        if rate == 0 {
+            return Err(Spent { quota: Quota::RequestsPerSecond, retry_after_s: 1 });
+        }
         let now_ns = now_ms.saturating_mul(1_000_000);
         // A clock that was set back must not lock an identity out for longer than the second it is measured by.
         let paid_off_ns = used.paid_off_ns.clamp(now_ns, now_ns.saturating_add(SECOND_NS));
@@ -56,15 +72,60 @@ impl Use {
     /// Counts one release in clear, or says which quota is used up; then nothing is counted.
     pub(super) fn count_reveal(&self, quota: RevealQuota, now_ms: u64) -> Result<(), Spent> {
         let mut used = lock(&self.used);
-        if let Some(retry_after_s) = used.minute.wait_s(quota.per_minute, now_ms) {
-            return Err(Spent { quota: Quota::RevealsPerMinute, retry_after_s });
+        let mine = match &mut used.parts {
+            None => quota,
+            Some(parts) => {
+                parts.releases = parts.releases.saturating_add(1);
+                let is_known = now_ms < parts.until_ms;
+                let part = |part: &Part, whole: u32| if is_known { part.may().min(whole) } else { 0 };
+                RevealQuota {
+                    per_minute: part(&parts.minute, quota.per_minute),
+                    per_day: part(&parts.day, quota.per_day),
+                }
+            }
+        };
+        if let Some(wait_s) = used.minute.wait_s(mine.per_minute, now_ms) {
+            let sum = short(used.minute.sum);
+            let waits = used.parts.as_ref().is_none_or(|parts| !parts.minute.leaves(quota.per_minute, sum));
+            return Err(Spent { quota: Quota::RevealsPerMinute, retry_after_s: if waits { wait_s } else { 1 } });
         }
-        if let Some(retry_after_s) = used.day.wait_s(quota.per_day, now_ms) {
-            return Err(Spent { quota: Quota::RevealsPerDay, retry_after_s });
+        if let Some(wait_s) = used.day.wait_s(mine.per_day, now_ms) {
+            let sum = short(used.day.sum);
+            let waits = used.parts.as_ref().is_none_or(|parts| !parts.day.leaves(quota.per_day, sum));
+            return Err(Spent { quota: Quota::RevealsPerDay, retry_after_s: if waits { wait_s } else { 1 } });
         }
         used.minute.add(now_ms, now_ms);
         used.day.add(now_ms, now_ms);
         Ok(())
+    }
+
+    /// From now on this is one of several nodes.
+    pub(super) fn share(&self) {
+        lock(&self.used).parts.get_or_insert_default();
+    }
+
+    /// Whether anything was asked for or used lately.
+    pub(super) fn is_busy(&self) -> bool {
+        let used = lock(&self.used);
+        used.day.sum > 0 || used.parts.as_ref().is_some_and(|parts| parts.releases > 0 || parts.requests > 0)
+    }
+
+    /// Adds this node's line to a report.
+    pub(super) fn tell(&self, name: Short, whole: Whole, now_ms: u64, to: &mut Vec<u8>) {
+        let mut used = lock(&self.used);
+        used.minute.advance(now_ms);
+        used.day.advance(now_ms);
+        let sums = (short(used.minute.sum), short(used.day.sum));
+        if let Some(parts) = &mut used.parts {
+            parts.tell(name, whole, sums, to);
+        }
+    }
+
+    /// Does something with the parts, where there are some.
+    pub(super) fn parts(&self, with: impl FnOnce(&mut Parts)) {
+        if let Some(parts) = &mut lock(&self.used).parts {
+            with(parts);
+        }
     }
 
     /// Counts a release that happened before the process started.
@@ -203,6 +264,11 @@ impl SessionCards {
     }
 }
 
+/// Quotas are below 2^32, and so is what is used of them.
+fn short(sum: u64) -> u32 {
+    u32::try_from(sum).unwrap_or(u32::MAX)
+}
+
 /// A panic elsewhere cannot leave a count half done, so a poisoned lock is as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -229,7 +295,7 @@ mod tests {
 
     #[test]
     fn the_minute_slides_and_says_when_to_ask_again() {
-        let (used, quota) = (Use::new(), at_most(3, 1000));
+        let (used, quota) = (Use::new(false), at_most(3, 1000));
         for at in [0, 500, 20_000] {
             assert!(used.count_reveal(quota, T0 + at).is_ok());
         }
@@ -244,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_day_outlasts_the_minute() {
-        let (used, quota) = (Use::new(), at_most(2, 4));
+        let (used, quota) = (Use::new(false), at_most(2, 4));
         for at in [0, 1, 120_000, 120_001] {
             assert!(used.count_reveal(quota, T0 + at).is_ok());
         }
@@ -256,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_refused_release_is_not_counted() {
-        let (used, quota) = (Use::new(), at_most(1, 1));
+        let (used, quota) = (Use::new(false), at_most(1, 1));
         assert!(used.count_reveal(quota, T0).is_ok());
         for _ in 0..10 {
             assert!(used.count_reveal(quota, T0).is_err());
@@ -266,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_restart_does_not_refill_the_quota() {
-        let (used, quota) = (Use::new(), at_most(2, 3));
+        let (used, quota) = (Use::new(false), at_most(2, 3));
         // Newest first, as the audit log is read, one of them too old, one from a clock that ran ahead.
         for at in [T0 + 5_000_000, T0 - 10, T0 - 3_600_000, T0 - 25 * 3_600_000] {
             used.restore(at, T0);
@@ -278,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_neither_refills_nor_locks_out() {
-        let (used, quota) = (Use::new(), at_most(1, 2));
+        let (used, quota) = (Use::new(false), at_most(1, 2));
         assert!(used.count_reveal(quota, T0).is_ok());
         let years_back = T0 - 100_000_000_000;
         assert!(used.count_reveal(quota, years_back).is_err());
@@ -295,7 +361,7 @@ mod tests {
         .unwrap();
         let grants = rules.into_grants();
         let grant = grants.values().next().unwrap();
-        let used = Use::new();
+        let used = Use::new(false);
         for _ in 0..10 {
             assert!(used.count_request(grant, T0).is_ok());
         }
@@ -345,7 +411,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_minute_ever_holds_more_than_the_quota(steps in prop::collection::vec(0u64..20_000, 1..300)) {
-            let (used, quota) = (Use::new(), at_most(5, 1_000_000));
+            let (used, quota) = (Use::new(false), at_most(5, 1_000_000));
             let mut now = T0;
             let mut allowed = Vec::new();
             for step in steps {

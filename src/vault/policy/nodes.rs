@@ -1,0 +1,161 @@
+//! What a node tells the others of its quotas, and what it hears: one report for all identities, several times a second.
+//!
+//! `1 | for each identity: name 16 | minute claim, minute used, day claim, day used, rate claim u32 | releases, requests u32`, big-endian.
+//! The name is the first half of the SHA-256 of the identity's URI. Reports go through the store. Whoever writes there can take
+//! an allowance away from a node, but never give it more than the whole: each node keeps to that by itself.
+
+use std::collections::HashMap;
+
+use super::rules::Grant;
+use super::share::{Other, Part, Said};
+use super::{Digest, Identity};
+
+/// What another node said.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard<'a> {
+    /// Its name comes before this node's.
+    pub is_before: bool,
+    /// Milliseconds since it said so.
+    pub age_ms: u64,
+    /// What.
+    pub said: &'a [u8],
+}
+
+/// This node's parts of what one identity may use.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) minute: Part,
+    pub(super) day: Part,
+    pub(super) rate: Part,
+    /// Releases and requests that were asked for lately, allowed or not.
+    pub(super) releases: u32,
+    pub(super) requests: u32,
+    /// When this node stops using anything, because it cannot know what the others do.
+    pub(super) until_ms: u64,
+}
+
+/// What one identity may use in all nodes together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Whole {
+    minute: u32,
+    day: u32,
+    rate: u32,
+}
+
+/// What a node says of one identity.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    minute: Said,
+    day: Said,
+    rate: Said,
+    releases: u32,
+    requests: u32,
+}
+
+/// The name of an identity in reports.
+pub(super) type Short = [u8; 16];
+
+/// Every line of one other node.
+pub(super) struct Report {
+    is_before: bool,
+    age_ms: u64,
+    lines: HashMap<Short, Line>,
+}
+
+impl Whole {
+    pub(super) fn of(grant: Option<&Grant>) -> Self {
+        let Some(grant) = grant else { return Self::default() };
+        let (minute, day) = grant.reveals.map_or((0, 0), |quota| (quota.per_minute, quota.per_day));
+        Self { minute, day, rate: grant.requests_per_second.unwrap_or(0) }
+    }
+
+    /// Whether there is anything to share.
+    pub(super) fn is_some(self) -> bool {
+        self.minute > 0 || self.day > 0 || self.rate > 0
+    }
+}
+
+impl Parts {
+    /// Adds this node's line to a report.
+    pub(super) fn tell(&mut self, name: Short, whole: Whole, (minute_used, day_used): (u32, u32), to: &mut Vec<u8>) {
+        let minute = self.minute.tell(whole.minute, minute_used, self.releases, u32::MAX);
+        // No more of the day is claimed ahead than a minute can use, so that a node that dies takes little with it for a day.
+        let day = self.day.tell(whole.day, day_used, self.releases, whole.minute);
+        let rate = self.rate.tell(whole.rate, 0, self.requests, u32::MAX);
+        to.extend_from_slice(&name);
+        let numbers = [minute.claim, minute.used, day.claim, day.used, rate.claim, self.releases, self.requests];
+        numbers.into_iter().for_each(|number| to.extend_from_slice(&number.to_be_bytes()));
+        // What was asked for a while ago counts less and less.
+        (self.releases, self.requests) = (self.releases / 2, self.requests / 2);
+    }
+
+    /// The report was told, and these are those of the others.
+    pub(super) fn heard(&mut self, name: &Short, whole: Whole, reports: &[Report], now_ms: u64) {
+        let of = |last_ms: u64, pick: fn(&Line) -> (Said, u32)| {
+            let known = reports.iter().filter(|report| report.age_ms <= last_ms);
+            let others = known.filter_map(|report| {
+                let (said, demand) = pick(report.lines.get(name)?);
+                let is_alive = report.age_ms < ALIVE_MS;
+                Some(Other { said, demand, is_alive, is_before: report.is_before })
+            });
+            others.collect::<Vec<_>>()
+        };
+        self.minute.heard(whole.minute, of(MINUTE_MS, |line| (line.minute, line.releases)));
+        self.day.heard(whole.day, of(DAY_MS, |line| (line.day, line.releases)));
+        self.rate.heard(whole.rate, of(RATE_MS, |line| (line.rate, line.requests)));
+        self.until_ms = now_ms.saturating_add(STALE_MS);
+    }
+
+    /// Whether the report was told is not known.
+    pub(super) fn unheard(&mut self) {
+        [&mut self.minute, &mut self.day, &mut self.rate].into_iter().for_each(Part::unheard);
+    }
+
+    /// Gives up whatever is not used, before the node goes.
+    pub(super) fn give_up(&mut self) {
+        (self.releases, self.requests) = (0, 0);
+        [&mut self.minute, &mut self.day, &mut self.rate].into_iter().for_each(Part::give_up);
+    }
+}
+
+impl Report {
+    /// What a node said; nothing of it counts if it is not of this form.
+    pub(super) fn read(heard: &Heard<'_>) -> Option<Self> {
+        let (&[version], rest) = heard.said.split_first_chunk::<1>()?;
+        let (lines, rest) = rest.as_chunks::<LINE_BYTES>();
+        if version != VERSION || !rest.is_empty() {
+            return None;
+        }
+        let lines = lines.iter().filter_map(line).collect();
+        Some(Self { is_before: heard.is_before, age_ms: heard.age_ms, lines })
+    }
+}
+
+fn line(bytes: &[u8; LINE_BYTES]) -> Option<(Short, Line)> {
+    let (name, numbers) = bytes.split_first_chunk::<16>()?;
+    let numbers: Vec<u32> = numbers.as_chunks::<4>().0.iter().map(|number| u32::from_be_bytes(*number)).collect();
+    let &[minute, minute_used, day, day_used, rate, releases, requests] = numbers.as_slice() else { return None };
+    let said = |claim, used| Said { claim, used };
+    let (minute, day, rate) = (said(minute, minute_used), said(day, day_used), said(rate, 0));
+    Some((*name, Line { minute, day, rate, releases, requests }))
+}
+
+/// See the top.
+pub(super) fn short(identity: &Identity) -> Short {
+    Digest::of(identity.as_str().as_bytes()).half()
+}
+
+pub(super) const VERSION: u8 = 1;
+/// Length of one line.
+pub(super) const LINE_BYTES: usize = 16 + 7 * 4;
+/// A node that said nothing for so long uses nothing any more, by itself.
+const STALE_MS: u64 = 8_000;
+/// What a node claimed counts for as long as it may have used it and that stays in a window of its own.
+const RATE_MS: u64 = STALE_MS + 2_000;
+const MINUTE_MS: u64 = STALE_MS + 62_000;
+const DAY_MS: u64 = STALE_MS + (24 * 3_600 + 301) * 1_000;
+const ALIVE_MS: u64 = 5_000;
+
+#[cfg(test)]
+#[path = "nodes_tests.rs"]
+mod tests;
