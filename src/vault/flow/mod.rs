@@ -25,6 +25,7 @@ mod keyring;
 pub mod lifetime;
 pub mod policy_change;
 pub mod policy_nodes;
+pub mod quotas;
 pub mod read;
 mod reroot;
 pub mod retain;

@@ -173,6 +173,13 @@ impl Rig {
         Ok(String::from_utf8(shown.json.to_vec()).unwrap())
     }
 
+    /// Whether the card is released.
+    pub(super) async fn releases(&self, token: Token) -> bool {
+        let asked = serde_json::json!({ "purpose": "authorize", "reference": "pay_1" });
+        let asked: RevealRequest = serde_json::from_value(asked).unwrap();
+        reveal::reveal(&self.vault, &orchestrator(), token, None, &asked).await.is_ok()
+    }
+
     /// Whether the card is there and opens, masked.
     pub(super) async fn shows(&self, token: Token) -> bool {
         read::get(&self.vault, &orchestrator(), token).await.is_ok()

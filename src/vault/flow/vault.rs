@@ -12,7 +12,7 @@ use super::backup::Backups;
 use super::policy_change::PolicySource;
 use super::root::RootSource;
 use super::rotate::Rotations;
-use super::{FlowError, acts, epochs, export, idempotency, kek, retention, rounds};
+use super::{FlowError, acts, epochs, export, idempotency, kek, quotas, retention, rounds};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
@@ -54,6 +54,7 @@ pub struct Vault {
     /// Its name among several nodes; none for a vault that is one process.
     pub node: Option<NodeName>,
     pub(super) post: epochs::Post,
+    pub(super) uses: quotas::Uses,
     pub(super) acts: acts::Acts,
     pub(super) exports: export::Exports,
     pub(super) retention: retention::Due,
@@ -107,6 +108,7 @@ impl Vault {
             started_ms,
             node: None,
             post: epochs::Post::default(),
+            uses: quotas::Uses::default(),
             acts: acts::Acts::default(),
             exports: export::Exports::default(),
             retention: retention::Due::default(),

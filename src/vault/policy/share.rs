@@ -137,8 +137,14 @@ mod tests {
         part: Part,
         used: u32,
         demand: u32,
-        /// Told and not answered: what it says, what it read, and whether it was written.
-        way: Option<((Said, u32), Option<Vec<Other>>, bool)>,
+        /// Told and not answered.
+        way: Option<Way>,
+    }
+
+    struct Way {
+        said: (Said, u32),
+        read: Option<Vec<Other>>,
+        is_written: bool,
     }
 
     #[derive(Debug, Clone, Copy)]
@@ -198,20 +204,21 @@ mod tests {
                     let node = &mut self.nodes[n];
                     if node.way.is_none() {
                         let said = node.part.tell(self.whole, node.used, node.demand, u32::MAX);
-                        node.way = Some(((said, node.demand), None, false));
+                        node.way = Some(Way { said: (said, node.demand), read: None, is_written: false });
                         node.demand /= 2;
                     }
                 }
                 Step::Read(n) => {
                     let read = self.read(n);
-                    if let Some((_, not_read @ None, false)) = &mut self.nodes[n].way {
-                        *not_read = Some(read);
+                    if let Some(way) = self.nodes[n].way.as_mut().filter(|way| way.read.is_none()) {
+                        way.read = Some(read);
                     }
                 }
                 _ => {
-                    if let Some((said, Some(_), is_written @ false)) = &mut self.nodes[n].way {
-                        *is_written = true;
-                        self.rows[n] = Some(*said);
+                    let way = self.nodes[n].way.as_mut().filter(|way| way.read.is_some() && !way.is_written);
+                    if let Some(way) = way {
+                        way.is_written = true;
+                        self.rows[n] = Some(way.said);
                     }
                 }
             }
@@ -219,9 +226,9 @@ mod tests {
 
         fn more(&mut self, step: Step) {
             match step {
-                Step::Hear(n) if !self.dead[n] && matches!(self.nodes[n].way, Some((_, _, true))) => {
-                    let (_, read, _) = self.nodes[n].way.take().unwrap();
-                    self.nodes[n].part.heard(self.whole, read.unwrap());
+                Step::Hear(n) if !self.dead[n] && self.nodes[n].way.as_ref().is_some_and(|way| way.is_written) => {
+                    let read = self.nodes[n].way.take().and_then(|way| way.read).unwrap();
+                    self.nodes[n].part.heard(self.whole, read);
                 }
                 Step::Lose(n) if !self.dead[n] && self.nodes[n].way.is_some() => {
                     self.nodes[n].way = None;
