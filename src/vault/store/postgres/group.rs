@@ -105,6 +105,33 @@ impl<'a> Group<'a> {
         group
     }
 
+    /// Whether no card has a claim or an answer: then [`PLAIN`] stores it.
+    pub(super) fn is_plain(&self) -> bool {
+        self.claims.token.is_empty() && self.answers.job.is_empty()
+    }
+
+    /// Whether every value can stand in a row.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        if self.is_over { Err(StoreError::TooLarge) } else { Ok(()) }
+    }
+
+    /// The parameters of [`PLAIN`].
+    pub(super) fn of_cards(&self) -> [Param<'_>; 10] {
+        let cards = &self.cards;
+        [
+            of(&cards.token, Type::UUID_ARRAY),
+            of(&cards.tenant, Type::INT4_ARRAY),
+            of(&cards.mac_term, Type::INT4_ARRAY),
+            of(&cards.created, Type::INT8_ARRAY),
+            of(&cards.expires, Type::INT8_ARRAY),
+            of(&cards.print, Type::UUID_ARRAY),
+            of(&cards.binding, Type::UUID_ARRAY),
+            of(&cards.customer, Type::TEXT_ARRAY),
+            of(&cards.envelope, Type::BYTEA_ARRAY),
+            of(&cards.metadata, Type::BYTEA_ARRAY),
+        ]
+    }
+
     fn push(&mut self, new: &'a New) -> Result<(), StoreError> {
         let card = &new.card;
         let token = card.token.uuid();
@@ -152,10 +179,8 @@ impl<'a> Group<'a> {
 
 /// Stores what nothing is in the way of. Call [`clean`] in the same transaction.
 pub(super) async fn store<'a>(tx: &Client, group: &Group<'a>) -> Result<Stored<'a>, Failure> {
-    if group.is_over {
-        return Err(StoreError::TooLarge.into());
-    }
-    let Group { jobs, claims, answers, cards, .. } = group;
+    group.check()?;
+    let Group { jobs, claims, answers, .. } = group;
     let params = [
         of(&claims.owner, Type::UUID_ARRAY),
         of(&claims.print, Type::UUID_ARRAY),
@@ -171,17 +196,8 @@ pub(super) async fn store<'a>(tx: &Client, group: &Group<'a>) -> Result<Stored<'
         of(&answers.digest, Type::BYTEA_ARRAY),
         of(&answers.card, Type::UUID_ARRAY),
         of(&answers.envelope, Type::BYTEA_ARRAY),
-        of(&cards.token, Type::UUID_ARRAY),
-        of(&cards.tenant, Type::INT4_ARRAY),
-        of(&cards.mac_term, Type::INT4_ARRAY),
-        of(&cards.created, Type::INT8_ARRAY),
-        of(&cards.expires, Type::INT8_ARRAY),
-        of(&cards.print, Type::UUID_ARRAY),
-        of(&cards.binding, Type::UUID_ARRAY),
-        of(&cards.customer, Type::TEXT_ARRAY),
-        of(&cards.envelope, Type::BYTEA_ARRAY),
-        of(&cards.metadata, Type::BYTEA_ARRAY),
     ];
+    let params = [params.as_slice(), &group.of_cards()].concat();
     let mut stored = Stored::default();
     let mut left = (Vec::new(), Vec::new());
     for row in tx.query_typed(STORE, &params).await? {
@@ -226,6 +242,12 @@ fn of<T: ToSql + Sync>(values: &T, of: Type) -> Param<'_> {
     array(values, of)
 }
 
+/// Cards that have neither claim nor answer go in where nothing has their token. The answer has those that did.
+pub(super) const PLAIN: &str = "INSERT INTO cards (token, tenant, mac_term, created_ms, expires_ms, fingerprint, binding, \
+    customer, envelope, metadata) SELECT n.* FROM unnest($1::uuid[], $2::int4[], $3::int4[], $4::int8[], $5::int8[], \
+    $6::uuid[], $7::uuid[], $8::text[], $9::bytea[], $10::bytea[]) AS n(token, tenant, mac_term, created_ms, expires_ms, \
+    fingerprint, binding, customer, envelope, metadata) ORDER BY n.tenant, n.token \
+    ON CONFLICT (tenant, token) DO NOTHING RETURNING token";
 /// Each part goes in where nothing has its key, and a card only when all its claims and names did. The answer has the cards that
 /// are stored (1), and the claims (2) and names (3) that went in for cards that are not.
 const STORE: &str = "WITH claimed AS (\

@@ -16,8 +16,8 @@ use tokio::runtime::Handle;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::fault::Failure;
-use super::group::{self, Group};
+use super::fault::{Failure, column};
+use super::group::{self, Group, PLAIN};
 use super::lanes::{Job, Lanes};
 use super::run::{Connections, OPERATION_TIMEOUT, finish, transact};
 use super::single;
@@ -73,14 +73,30 @@ async fn insert(connections: &Connections, jobs: Vec<Job<New, Inserted>>) {
 async fn group_of(connections: &Connections, jobs: &[Job<New, Inserted>]) -> Result<Vec<bool>, StoreError> {
     let (first, _) = apart(jobs.iter().map(|job| &job.asked));
     let gathered = Group::of(first.iter().map(|place| &jobs[*place].asked));
+    let stored = if gathered.is_plain() {
+        gathered.check()?;
+        let rows = connections.once(PLAIN, &gathered.of_cards()).await?;
+        rows.iter().map(|row| column(row, 0)).collect::<Result<_, _>>()?
+    } else {
+        with_claims(connections, &gathered).await?
+    };
+    let taken: HashSet<usize> = first.into_iter().collect();
+    let is_stored = |(place, job): (usize, &Job<New, Inserted>)| {
+        taken.contains(&place) && stored.contains(&job.asked.card.token.uuid())
+    };
+    Ok(jobs.iter().enumerate().map(is_stored).collect())
+}
+
+/// The same where cards have claims or answers; says which cards are stored.
+async fn with_claims(connections: &Connections, gathered: &Group<'_>) -> Result<HashSet<Uuid>, StoreError> {
     let mut turns = connections.turns();
-    let stored: HashSet<Uuid> = loop {
+    loop {
         let mut lease = turns.lease().await?;
         lease.begin_work();
         let ended = turns
             .in_time(async {
                 let tx: &Client = &lease;
-                let (begun, stored) = join(tx.batch_execute(turns.begin()), group::store(tx, &gathered)).await;
+                let (begun, stored) = join(tx.batch_execute(turns.begin()), group::store(tx, gathered)).await;
                 let worked = match (begun, stored) {
                     (Ok(()), Ok(stored)) => group::clean(tx, &stored).await.map(|()| stored.tokens),
                     (Err(error), _) => Err(error.into()),
@@ -90,14 +106,9 @@ async fn group_of(connections: &Connections, jobs: &[Job<New, Inserted>]) -> Res
             })
             .await;
         if let Some(ended) = turns.end(lease, ended) {
-            break ended?;
+            return ended;
         }
-    };
-    let taken: HashSet<usize> = first.into_iter().collect();
-    let is_stored = |(place, job): (usize, &Job<New, Inserted>)| {
-        taken.contains(&place) && stored.contains(&job.asked.card.token.uuid())
-    };
-    Ok(jobs.iter().enumerate().map(is_stored).collect())
+    }
 }
 
 /// The places of those that share no key with an earlier one, and of the others.
