@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,10 +14,13 @@ use crate::egress::Plan;
 
 #[path = "config_keys.rs"]
 mod keys;
+#[path = "config_listen.rs"]
+mod listen;
 #[path = "config_store.rs"]
 mod store;
 
 pub use keys::{Keys, Period};
+pub use listen::Listen;
 pub use store::{NodeAt, StoreAt, StorePlace};
 
 /// The whole file. It holds paths and numbers, never a secret, and is still never logged.
@@ -50,39 +52,6 @@ pub struct Config {
     /// Where the vault may send cards itself.
     #[serde(default)]
     pub destination: BTreeMap<DestinationName, Plan>,
-}
-
-/// `[listen]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// Browsers and the SDK.
-    pub intake: SocketAddr,
-    /// Orchestrators, mutual TLS.
-    pub release: SocketAddr,
-    /// The security team, mutual TLS.
-    pub admin: SocketAddr,
-    /// Where to write the bound addresses as JSON once all three listen.
-    pub ready_file: Option<PathBuf>,
-    /// How long an idle connection stays open, in seconds. Short, because a connection's buffers hold what was last
-    /// sent over it.
-    #[serde(default = "keep_alive_default")]
-    pub keep_alive_seconds: u64,
-    /// How long a client may take to send a request head, in seconds.
-    #[serde(default = "head_default")]
-    pub head_seconds: u64,
-    /// Most open connections of each listener and worker.
-    #[serde(default = "connections_default")]
-    pub connections_max: usize,
-    /// Worker threads of each listener; the number of cores when absent.
-    pub workers: Option<usize>,
-    /// How long connections are still taken after a stop signal, while health says that this vaultd leaves, in seconds:
-    /// as long as a balancer needs to notice.
-    #[serde(default)]
-    pub notice_seconds: u64,
-    /// How long requests may go on after that, in seconds.
-    #[serde(default = "drain_default")]
-    pub drain_seconds: u64,
 }
 
 /// `[tls]`.
@@ -227,6 +196,10 @@ pub struct AuditAt {
     /// Whether a store that has keys may have an empty log: only where the log was lost for good.
     #[serde(default)]
     pub begin_anew: bool,
+    /// While the log's write-ahead log (`-wal`) is longer than this, in bytes, because something that reads holds it back,
+    /// no entry is taken.
+    #[serde(default = "log_bytes_default")]
+    pub log_bytes_max: u64,
 }
 
 /// `[policy]`.
@@ -364,12 +337,7 @@ impl Config {
         let range = |key, value: u64, least: u64, most: u64, why| {
             if (least..=most).contains(&value) { Ok(()) } else { Err(ConfigError::Value { key, why }) }
         };
-        range("listen.keep_alive_seconds", self.listen.keep_alive_seconds, 1, 75, "give 1 to 75 seconds")?;
-        range("listen.head_seconds", self.listen.head_seconds, 1, 60, "give 1 to 60 seconds")?;
-        range("listen.notice_seconds", self.listen.notice_seconds, 0, 300, "give 0 to 300 seconds")?;
-        range("listen.drain_seconds", self.listen.drain_seconds, 1, 300, "give 1 to 300 seconds")?;
-        range("listen.connections_max", self.listen.connections_max as u64, 1, 100_000, "give 1 to 100000")?;
-        range("listen.workers", self.listen.workers.unwrap_or(1) as u64, 1, 256, "give 1 to 256")?;
+        self.listen.check()?;
         let keep = u64::from(self.backup.as_ref().map_or(1, |backup| backup.keep));
         range("backup.keep", keep, 1, u64::from(limits::BACKUPS_KEPT_MAX), "give 1 to 1000")?;
         let most = u64::from(limits::CERTIFICATE_WARN_DAYS_MAX);
@@ -389,6 +357,10 @@ impl Config {
         }
         let least = self.store.bytes_max.unwrap_or(STORE_BYTES_LEAST);
         range("store.bytes_max", least, STORE_BYTES_LEAST, u64::MAX, "give at least 16777216 bytes (16 MiB)")?;
+        let of_store = self.store.log_bytes_max.unwrap_or(STORE_BYTES_LEAST);
+        for (key, bytes) in [("store.log_bytes_max", of_store), ("audit.log_bytes_max", self.audit.log_bytes_max)] {
+            range(key, bytes, STORE_BYTES_LEAST, u64::MAX, "give at least 16777216 bytes (16 MiB)")?;
+        }
         let destinations = self.destination.len() as u64;
         range("destination", destinations, 0, limits::DESTINATIONS_MAX as u64, "give at most 100 destinations")?;
         self.keys.check()?;
@@ -413,17 +385,8 @@ impl Config {
 
 const STORE_BYTES_LEAST: u64 = 16 * 1024 * 1024;
 
-fn keep_alive_default() -> u64 {
-    5
-}
-fn head_default() -> u64 {
-    5
-}
-fn connections_default() -> usize {
-    12_000
-}
-fn drain_default() -> u64 {
-    20
+fn log_bytes_default() -> u64 {
+    1 << 30
 }
 fn warn_default() -> u32 {
     30

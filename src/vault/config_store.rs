@@ -28,6 +28,9 @@ pub struct StoreAt {
     /// The store's file never grows beyond this, in bytes, so that the audit log on the same disk keeps its room. No
     /// limit when absent.
     pub bytes_max: Option<u64>,
+    /// While the file's write-ahead log (`-wal`) is longer than this, in bytes, because something that reads holds it back,
+    /// nothing is written. 1 GiB when absent.
+    pub log_bytes_max: Option<u64>,
 }
 
 /// `[node]`.
@@ -92,6 +95,9 @@ impl StoreAt {
                 }
             }
             StorePlace::Database(url) => {
+                if self.log_bytes_max.is_some() {
+                    return refuse("store.log_bytes_max", "it limits the log of a file; a server keeps its own");
+                }
                 if self.bytes_max.is_some() {
                     return refuse("store.bytes_max", "it limits a file; with store.postgres limit the server's disk");
                 }

@@ -45,6 +45,19 @@ fn a_value_out_of_range_names_its_key() {
             "root.next.kms.timeout_ms",
             EXAMPLE.replace("[store]", "[root.next]\nfile = \"n\"\n[root.next.kms]\ntimeout_ms = 60001\n[store]"),
         ),
+        (
+            "listen.release_requests_max",
+            EXAMPLE.replace(
+                "release_requests_max = 1024",
+                &format!("release_requests_max = {}", limits::REQUESTS_AT_WORK_MAX + 1),
+            ),
+        ),
+        ("listen.intake_requests_max", EXAMPLE.replace("intake_requests_max = 256", "intake_requests_max = 0")),
+        (
+            "store.log_bytes_max",
+            EXAMPLE.replace("log_bytes_max = 1073741824       # while", "log_bytes_max = 1 # while"),
+        ),
+        ("audit.log_bytes_max", EXAMPLE.replace("log_bytes_max = 1073741824       # as", "log_bytes_max = 1 # as")),
         ("store.sweep_seconds", EXAMPLE.replace("sweep_seconds = 10", "sweep_seconds = 9999")),
     ] {
         let error = Config::parse(&text).unwrap().check().unwrap_err();

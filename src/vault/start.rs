@@ -14,7 +14,7 @@ use strongroom_wire::entry::{Act, Outcome, OwnAct};
 use strongroom_wire::hex::hex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::api::{Addresses, Bound, Certificates, ListenError, Rate, State, TlsError};
+use crate::api::{Addresses, Bound, Certificates, Gates, ListenError, Rate, State, TlsError};
 use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::{Barrier, Cryptoperiods};
 use crate::clock::{Clock, SystemClock};
@@ -167,6 +167,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let (root, is_next) = in_force(&*store, root, next).await?;
     let is_dev = root.0.kind() == RootKind::Dev;
     let audit = AuditLog::open(&config.audit.path, Arc::clone(&clock), &note::origin(&vault_id))?;
+    audit.bound_log(config.audit.log_bytes_max);
     let is_lost = audit.size() == 0 && !store.keys().await?.is_empty();
     if is_lost && !config.audit.begin_anew {
         return Err(StartError::LogLost);
@@ -216,6 +217,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         certificates: Arc::clone(&certificates),
         intake_rate: Rate::new(config.intake.requests_per_minute_per_address),
         leaving: AtomicBool::new(false),
+        gates: Gates::new(&config.listen),
     });
     let bound = Bound::bind(&config.listen)?;
     let addresses = bound.addresses();
@@ -266,7 +268,11 @@ async fn open_store(at: &StoreAt, vault_id: &str) -> Result<Arc<dyn Store>, Star
     Ok(match at.place()? {
         StorePlace::File(path) => {
             let (path, vault) = (path.to_owned(), vault_id.to_owned());
-            Arc::new(SqliteStore::open(&SqliteOptions { path, vault, bytes_max: at.bytes_max })?)
+            let store = SqliteStore::open(&SqliteOptions { path, vault, bytes_max: at.bytes_max })?;
+            if let Some(bytes) = at.log_bytes_max {
+                store.bound_log(bytes);
+            }
+            Arc::new(store)
         }
         StorePlace::Database(url) => Arc::new(PostgresStore::open(PostgresOptions::new(&url, vault_id)?).await?),
     })

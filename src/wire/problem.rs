@@ -107,6 +107,8 @@ kinds! {
     NotRecorded = "not-recorded", 503, "The audit log cannot be written";
     /// The store does not answer.
     Unavailable = "unavailable", 503, "The store is not available";
+    /// The listener has as many requests at work as it takes.
+    Overloaded = "overloaded", 503, "The vault has more to do than it takes at a time";
     /// A key is over its cryptoperiod: nothing new is sealed, what is stored still opens.
     KeyExpired = "key-expired", 503, "A key is over its cryptoperiod";
     /// A stored record failed authentication.

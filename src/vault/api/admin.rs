@@ -171,6 +171,6 @@ pub(super) async fn proof(call: Call, request: HttpRequest) -> Answer {
 pub(super) async fn metrics(call: Call) -> Result<HttpResponse, Refusal> {
     let ends = call.state.certificates.ends(call.state.vault.now_ms());
     let ends = ends.into_iter().map(|end| (end.role, end.id, end.at_s)).collect();
-    let text = admin::metrics(&call.state.vault, &call.asker, ends).await?;
+    let text = admin::metrics(&call.state.vault, &call.asker, call.state.gates.counts(), ends).await?;
     Ok(start(StatusCode::OK).content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }

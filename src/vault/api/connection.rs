@@ -1,6 +1,5 @@
 //! Who is at the other end of a connection: read from the TLS session once, checked again on each request.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,8 +31,7 @@ struct Certificate {
 
 impl Peer {
     /// Remembers the peer of a fresh connection for its requests.
-    pub(super) fn remember(io: &dyn Any, into: &mut Extensions, clients: &Clients) {
-        let Some(tls) = io.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    pub(super) fn remember(tls: &TlsStream<TcpStream>, into: &mut Extensions, clients: &Clients) {
         let (tcp, session) = tls.get_ref();
         let Ok(address) = tcp.peer_addr() else { return };
         let certificate = session.peer_certificates().and_then(Certificate::read);

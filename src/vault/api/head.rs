@@ -8,6 +8,7 @@
 //! be parsed to its end never comes here; those are emptied when their connection ends.
 
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,8 +18,10 @@ use actix_web::HttpMessage as _;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Url};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri};
+use strongroom_gate::{Pace, hold};
 use strongroom_wire::RequestId;
 
+use super::admission::{is_free, shed};
 use super::chunked;
 use super::problem::Refusal;
 use super::state::State;
@@ -40,16 +43,25 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {
     let began = Instant::now();
+    let working = request.conn_data::<Rc<Pace>>().map(|pace| pace.begin(body_of(&request)));
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let closes = listener == ListenerLabel::Intake && request.method() != Method::OPTIONS;
     detach(&mut request);
     let id = RequestId::fresh();
     request.extensions_mut().insert(id);
-    let called = if is_chunked { Err(request) } else { Ok(inner.call(request)) };
+    let inside = if is_free(&request) { None } else { state.gates.of(listener).enter() };
+    let called = if inside.is_none() && !is_free(&request) {
+        Called::TurnedAway(request)
+    } else if is_chunked {
+        Called::InChunks(request)
+    } else {
+        Called::Runs(inner.call(request))
+    };
     async move {
         let answer = match called {
-            Ok(answer) => answer.await?,
-            Err(request) => chunked::refuse(request, id),
+            Called::Runs(answer) => answer.await?,
+            Called::InChunks(request) => chunked::refuse(request, id),
+            Called::TurnedAway(request) => shed(request, id, !closes && !is_chunked).await,
         };
         let mut answer = finish(answer, id, listener, began, &state.vault.metrics);
         if closes || state.is_leaving() {
@@ -57,8 +69,24 @@ where
             // also after a refusal. And whoever leaves has its clients find another.
             answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
-        Ok(answer)
+        Ok(hold(answer, (working, inside)))
     }
+}
+
+/// What becomes of a request.
+enum Called<F> {
+    Runs(F),
+    InChunks(ServiceRequest),
+    TurnedAway(ServiceRequest),
+}
+
+/// How long the body is that a head announces, in bytes; none where it says nothing that can be relied on.
+fn body_of(request: &ServiceRequest) -> Option<usize> {
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    headers.get(header::CONTENT_LENGTH).map_or(Some(0), |length| length.to_str().ok()?.parse().ok())
 }
 
 fn finish(

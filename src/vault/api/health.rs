@@ -22,6 +22,8 @@ pub(super) async fn ready(state: web::Data<State>) -> Answer {
         Some("sealed")
     } else if vault.audit_is_failing() {
         Some("audit log not writable")
+    } else if vault.audit_stalls() {
+        Some("audit log stalled")
     } else {
         None
     };

@@ -15,6 +15,8 @@ use actix_web::dev::AppConfig;
 use actix_web::{App, web};
 use futures_util::future::{join_all, try_join_all};
 use rustix::process::{Resource, getrlimit};
+use strongroom_gate::{Patience, Stream, over_tls};
+use strongroom_wire::limits;
 
 use super::connection::Peer;
 use super::head::around;
@@ -97,14 +99,18 @@ impl Bound {
         certificates: &Arc<Certificates>,
     ) -> Result<Serving, ListenError> {
         let workers = listen.workers.unwrap_or(std::thread::available_parallelism().map_or(1, usize::from));
-        let connections = listen.connections_max.min(files_for_each(3 * workers));
         // The library stops accepting at 256 handshakes on a thread: that many silent clients would keep everybody out.
-        actix_tls::accept::max_concurrent_tls_connect(connections);
+        actix_tls::accept::max_concurrent_tls_connect(listen.connections_max);
+        let patience = Patience {
+            handshake: Duration::from_secs(listen.head_seconds),
+            head: Duration::from_secs(listen.keep_alive_seconds + listen.head_seconds),
+            answer: Duration::from_secs(limits::ANSWER_TTL_S),
+        };
         let mut servers = Vec::with_capacity(self.sockets.len());
         for (label, socket, _) in self.sockets {
             let server = Server::build()
                 .workers(workers)
-                .max_concurrent_connections(connections)
+                .max_concurrent_connections(listen.connections_max.min(files_for_each(label, workers)))
                 .shutdown_timeout(listen.drain_seconds)
                 .disable_signals();
             let tls = match label {
@@ -112,6 +118,7 @@ impl Bound {
                 ListenerLabel::Release | ListenerLabel::Admin => certificates.internal()?,
             };
             let (state, clients) = (Arc::clone(state), certificates.clients());
+            let gate = Arc::clone(state.gates.of(label));
             let timing = (listen.keep_alive_seconds, listen.head_seconds);
             let server = server.listen(format!("{label:?}"), socket, move || {
                 let (state, clients) = (Arc::clone(&state), Arc::clone(&clients));
@@ -122,15 +129,16 @@ impl Bound {
                         let state = Arc::clone(&state);
                         around(request, inner, label, state)
                     });
-                HttpService::build()
+                let http = HttpService::build()
                     .keep_alive(KeepAlive::Timeout(Duration::from_secs(timing.0)))
                     .client_request_timeout(Duration::from_secs(timing.1))
                     .client_disconnect_timeout(Duration::from_secs(1))
-                    .on_connect_ext(move |io: &_, into: &mut actix_http::Extensions| {
-                        Peer::remember(io, into, &clients);
+                    .on_connect_ext(move |io: &Stream, into: &mut actix_http::Extensions| {
+                        Peer::remember(io.stream(), into, &clients);
+                        into.insert(io.pace());
                     })
-                    .h1(map_config(app, |_| AppConfig::default()).map_err(|error| error.error_response()))
-                    .rustls_0_23(tls.clone())
+                    .h1(map_config(app, |_| AppConfig::default()).map_err(|error| error.error_response()));
+                over_tls(tls.clone(), Arc::clone(&gate), patience, http)
             })?;
             servers.push(server.run());
         }
@@ -169,12 +177,17 @@ impl Stop {
     }
 }
 
-/// How many connections each of so many threads may hold: a part of the files that the process may open, less what it
-/// needs itself, so that the disk is never out of reach because of clients.
-fn files_for_each(threads: usize) -> usize {
+/// How many connections each of a listener's threads may hold: a part of the files that the process may open, less what
+/// it needs itself, so that the disk is never out of reach because of clients, nor one listener because of another.
+fn files_for_each(listener: ListenerLabel, threads: usize) -> usize {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OUR_OWN);
-    (left / threads.max(1)).max(1)
+    let eighths = match listener {
+        ListenerLabel::Intake => 5,
+        ListenerLabel::Release => 2,
+        ListenerLabel::Admin => 1,
+    };
+    (left / 8 * eighths / threads.max(1)).max(1)
 }
 
 /// Databases and their logs, keys, policy, sockets and what the libraries open, with room to spare.

@@ -2,6 +2,7 @@
 
 mod acts;
 mod admin;
+mod admission;
 mod answer;
 mod batch;
 mod body;
@@ -26,6 +27,7 @@ pub mod state;
 pub mod tls;
 mod whole;
 
+pub use admission::Gates;
 pub use listener::{Addresses, Bound, ListenError};
 pub use rate::Rate;
 pub use state::State;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::admission::Gates;
 use super::clients::Clients;
 use super::rate::Rate;
 use super::tls::Certificates;
@@ -20,6 +21,8 @@ pub struct State {
     pub intake_rate: Rate,
     /// Whether the process is about to stop.
     pub leaving: AtomicBool,
+    /// What each listener lets in.
+    pub gates: Gates,
 }
 
 impl State {

@@ -61,6 +61,13 @@ impl LogFile {
         let _ = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
+    /// The same in passing: a reader in the way is waited for only as long as one that reads a few rows.
+    pub(super) fn try_fold(&self) {
+        let _ = self.conn.busy_timeout(IN_PASSING);
+        self.fold();
+        let _ = self.conn.busy_timeout(BUSY);
+    }
+
     /// Appends entries in one transaction and grows the frontier by them. After an error the frontier is as it was and
     /// no entry can be taken for recorded.
     pub(super) fn append(&mut self, frontier: &mut Frontier, bodies: &[Vec<u8>]) -> Result<u64, AuditError> {
@@ -227,4 +234,6 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 /// `SRal` in ASCII: tells a log from other SQLite files.
 const APPLICATION_ID: i64 = 0x5352_616c;
 const BUSY: Duration = Duration::from_secs(5);
+/// How long a checkpoint that is made in passing waits for readers.
+const IN_PASSING: Duration = Duration::from_millis(100);
 const HOUR_MS: u64 = 3_600_000;

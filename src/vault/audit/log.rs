@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use strongroom_keys::lineage::Lineage;
 use strongroom_keys::note::Checkpoint;
 use strongroom_wire::entry::{Act, Entry, Outcome, OwnAct, Reason, Subject};
-use strongroom_wire::{RequestId, TenantId};
+use strongroom_wire::{RequestId, TenantId, limits};
 use tokio::sync::oneshot;
 
-use super::batch::Queue;
+use super::batch::{Queue, Recording};
 use super::file::LogFile;
 use super::read::Reader;
 use super::writer::{Errand, Shared, Writer, lock};
 use super::{AuditError, NotRecorded, Notary, Turn, Warrant, Watch};
 use crate::clock::Clock;
 use crate::policy::{Action, Denied, Note, Permit, Trace};
+use crate::telemetry::load::Disk;
 
 /// The audit log. Dropping it writes what waits and stores the root.
 pub struct AuditLog {
@@ -72,6 +74,9 @@ impl AuditLog {
             size: frontier.size().into(),
             uncovered_since_ms: since_ms.into(),
             failing: false.into(),
+            busy_since_ms: 0.into(),
+            side: side_of(path),
+            side_bytes_max: SIDE_BYTES_MAX.into(),
             signed: Mutex::new(signed),
             notary: Mutex::default(),
             watch: Mutex::default(),
@@ -90,7 +95,7 @@ impl AuditLog {
     pub async fn record<A: Action>(&self, permit: Permit<A>) -> Result<Warrant<A>, NotRecorded> {
         let (trace, note, at_ms) = permit.into_parts();
         let entry = entry(&trace, Outcome::Allowed, Reason::None, note, at_ms);
-        let index = self.shared.push(&entry)?.await?;
+        let index = durable(self.shared.push(&entry)?).await?;
         Ok(Warrant::new(trace, at_ms, index))
     }
 
@@ -105,7 +110,7 @@ impl AuditLog {
             return Ok(None);
         }
         let entry = entry(&refusal.trace, Outcome::Refused, refusal.reason, refusal.note, refusal.at_ms);
-        self.shared.push(&entry)?.await.map(Some)
+        durable(self.shared.push(&entry)?).await.map(Some)
     }
 
     /// Writes down that an allowed act failed after all.
@@ -114,7 +119,7 @@ impl AuditLog {
     /// [`NotRecorded`] if it could not be made durable.
     pub async fn record_failure(&self, trace: Trace, note: Note) -> Result<u64, NotRecorded> {
         let entry = entry(&trace, Outcome::Failed, Reason::None, note, self.shared.clock.now_ms());
-        self.shared.push(&entry)?.await
+        durable(self.shared.push(&entry)?).await
     }
 
     /// Writes down how an act ended whose end is not in the vault's hands.
@@ -123,7 +128,7 @@ impl AuditLog {
     /// [`NotRecorded`] if it could not be made durable.
     pub async fn record_end(&self, trace: Trace, note: Note) -> Result<u64, NotRecorded> {
         let entry = entry(&trace, Outcome::Ended, Reason::None, note, self.shared.clock.now_ms());
-        self.shared.push(&entry)?.await
+        durable(self.shared.push(&entry)?).await
     }
 
     /// Writes down an act of the vault itself.
@@ -148,7 +153,7 @@ impl AuditLog {
             who: String::new(),
             note: about.note.into_text(),
         };
-        self.shared.push(&entry)?.await
+        durable(self.shared.push(&entry)?).await
     }
 
     /// Gives the log a way to have checkpoints signed, from now until the vault is sealed (then `notary` answers none).
@@ -212,6 +217,23 @@ impl AuditLog {
         &self.origin
     }
 
+    /// What waits for the disk.
+    #[must_use]
+    pub fn load(&self) -> Disk {
+        let since_ms = self.shared.busy_since_ms.load(Ordering::Relaxed);
+        Disk {
+            waiting: self.shared.queue.waiting().0,
+            busy_ms: if since_ms == 0 { 0 } else { self.shared.clock.now_ms().saturating_sub(since_ms) },
+            log_bytes: self.shared.side_bytes(),
+            log_bytes_max: self.shared.side_bytes_max.load(Ordering::Relaxed),
+        }
+    }
+
+    /// From now on no entry is taken while the write-ahead log beside the file is longer than this, in bytes.
+    pub fn bound_log(&self, bytes_max: u64) {
+        self.shared.side_bytes_max.store(bytes_max, Ordering::Relaxed);
+    }
+
     /// How far the disk and the checkpoints are behind.
     #[must_use]
     pub fn lag(&self) -> Lag {
@@ -265,6 +287,26 @@ impl Drop for AuditLog {
         }
     }
 }
+
+/// Waits until an entry is on disk, but not for ever: a disk that does not answer is as bad as one that refuses. Should the
+/// entry come to it later, it is an entry without an effect.
+async fn durable(recording: Recording) -> Result<u64, NotRecorded> {
+    within(Duration::from_secs(limits::DISK_TTL_S), recording).await
+}
+
+async fn within(patience: Duration, recording: Recording) -> Result<u64, NotRecorded> {
+    tokio::time::timeout(patience, recording).await.unwrap_or(Err(NotRecorded))
+}
+
+/// The write-ahead log that SQLite keeps beside a file.
+fn side_of(path: &Path) -> PathBuf {
+    let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+/// Longest write-ahead log while nobody says otherwise, in bytes (1 GiB).
+const SIDE_BYTES_MAX: u64 = 1 << 30;
 
 fn entry(trace: &Trace, outcome: Outcome, reason: Reason, note: Note, at_ms: u64) -> Entry {
     Entry {

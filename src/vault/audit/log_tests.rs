@@ -171,10 +171,10 @@ async fn checkpoints_are_signed_by_the_clock_without_being_asked_for() {
     rig.log.attach(&Lineage::of(rig.key.clone()), rig.notary.clone()).unwrap();
     let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     rig.clock.advance_ms(60_000);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while rig.log.covered() == 0 {
         assert!(std::time::Instant::now() < deadline, "no checkpoint came");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -290,10 +290,10 @@ async fn a_summary_of_a_flood_comes_when_its_minute_is_over() {
         rig.log.record_refusal(denied).await.unwrap();
     }
     rig.clock.advance_ms(60_000);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while rig.log.size() < 61 {
         assert!(std::time::Instant::now() < deadline, "no summary came");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let summary = &rig.log.entries(60, 1).await.unwrap().entries[0];
     assert_eq!((summary.who.as_str(), summary.reason), (RELEASE, Reason::Quota));
@@ -407,4 +407,63 @@ async fn nobody_else_may_read_the_file() {
         name.push(end);
         assert_eq!(std::fs::metadata(name).unwrap().permissions().mode() & 0o777, 0o600);
     }
+}
+
+/// Milliseconds stand for seconds. The thread that writes is kept busy by a signer that does not come back, as by a disk that
+/// does not answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_whose_disk_does_not_answer_is_given_up_and_the_stall_is_seen() {
+    let rig = Rig::new();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let (began, begun) = std::sync::mpsc::channel();
+    let stuck: Notary = Arc::new(move |_| {
+        let _ = began.send(());
+        let _ = released.lock().unwrap().recv();
+        None
+    });
+    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    rig.log.attach(&Lineage::of(rig.key.clone()), stuck).unwrap();
+    let (answer, _answered) = oneshot::channel();
+    rig.log.shared.queue.send(Errand::Sign(answer)).unwrap();
+    begun.recv().unwrap();
+    let (trace, note, at_ms) = rig.permit::<Reveal>("acme", Token::fresh()).into_parts();
+    let waiting = rig.log.shared.push(&entry(&trace, Outcome::Allowed, Reason::None, note, at_ms)).unwrap();
+    let patience = Duration::from_millis(limits::DISK_TTL_S);
+    assert_eq!(within(patience, waiting).await, Err(NotRecorded));
+    assert_eq!(rig.log.load().waiting, 1);
+    release.send(()).unwrap();
+    drop(release);
+    // Whoever asks now is served, and the entry that was given up stands in front of it.
+    let warrant = rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    assert_eq!(warrant.index(), 2);
+}
+
+#[tokio::test]
+async fn a_log_that_a_reader_holds_back_takes_no_entry_beyond_its_bound_and_heals() {
+    let rig = Rig::new();
+    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let bound = 256 * 1024;
+    rig.log.bound_log(bound);
+    let mut reader = rusqlite::Connection::open(rig.log.path()).unwrap();
+    let held = reader.transaction().unwrap();
+    held.query_row("SELECT count(*) FROM entries", [], |_| Ok(())).unwrap();
+    let refused = loop {
+        if rig.try_warrant::<Reveal>("acme", Token::fresh()).await.is_err() {
+            break rig.log.size();
+        }
+        assert!(rig.log.load().log_bytes < bound * 2, "the log grows beyond its bound");
+    };
+    assert!(rig.log.lag().failing && rig.log.load().is_held_back());
+    assert!(rig.try_warrant::<Reveal>("acme", Token::fresh()).await.is_err());
+    assert_eq!(rig.log.size(), refused);
+    drop(held);
+    drop(reader);
+    let healing = async {
+        while rig.try_warrant::<Reveal>("acme", Token::fresh()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), healing).await.unwrap();
+    assert!(!rig.log.lag().failing && !rig.log.load().is_held_back());
 }

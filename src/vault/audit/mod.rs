@@ -100,6 +100,9 @@ pub enum AuditError {
     /// There is no such entry.
     #[error("the audit log has no entry of this index")]
     NoEntry,
+    /// The write-ahead log is as long as it may be.
+    #[error("something that reads the audit log keeps its -wal file from being emptied; end it")]
+    HeldBack,
     /// The writer has ended.
     #[error("the audit log is closed")]
     Stopped,

@@ -1,8 +1,9 @@
 //! The one thread that appends: it commits whatever has arrived, answers, and lets the next batch form meanwhile.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strongroom_keys::note::Checkpoint;
 use strongroom_keys::tlog::Frontier;
@@ -25,6 +26,11 @@ pub(super) struct Shared {
     pub(super) uncovered_since_ms: AtomicU64,
     /// The last commit failed.
     pub(super) failing: AtomicBool,
+    /// Since when the commit that runs has been running, in milliseconds since 1970; 0 if none runs.
+    pub(super) busy_since_ms: AtomicU64,
+    /// The write-ahead log beside the file, and from which length on no entry is taken, in bytes.
+    pub(super) side: PathBuf,
+    pub(super) side_bytes_max: AtomicU64,
     /// The newest signed checkpoint and its note.
     pub(super) signed: Mutex<Option<(Checkpoint, String)>>,
     pub(super) notary: Mutex<Option<Notary>>,
@@ -49,12 +55,19 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// Size and time of the newest stored root, signed or not.
     stored: (u64, u64),
+    /// When a write-ahead log that is too long was last tried to be emptied.
+    emptied: Option<Instant>,
 }
 
 impl Shared {
     /// Hands an entry to the writer.
     pub(super) fn push(&self, entry: &Entry) -> Result<Recording, NotRecorded> {
         self.queue.push(entry.encode(), self.clock.now_ms())
+    }
+
+    /// Length of the write-ahead log, in bytes.
+    pub(super) fn side_bytes(&self) -> u64 {
+        std::fs::metadata(&self.side).map_or(0, |file| file.len())
     }
 
     pub(super) fn tell(&self, turn: Turn) {
@@ -72,7 +85,7 @@ impl Shared {
 impl Writer {
     pub(super) fn new(file: LogFile, frontier: Frontier, shared: Arc<Shared>) -> Result<Self, AuditError> {
         let stored = file.newest(false)?.map_or((0, 0), |head| (head.checkpoint.size, head.at_ms));
-        Ok(Self { file, frontier: Some(frontier), shared, stored })
+        Ok(Self { file, frontier: Some(frontier), shared, stored, emptied: None })
     }
 
     /// Runs until the queue is closed and empty.
@@ -109,7 +122,9 @@ impl Writer {
         if work.bodies.is_empty() {
             return;
         }
-        let recorded = self.append(&work.bodies);
+        self.shared.busy_since_ms.store(self.shared.clock.now_ms().max(1), Ordering::Relaxed);
+        let recorded = self.make_room().and_then(|()| self.append(&work.bodies));
+        self.shared.busy_since_ms.store(0, Ordering::Relaxed);
         match &recorded {
             Ok(first) => {
                 let size = first + work.bodies.len() as u64;
@@ -128,6 +143,20 @@ impl Writer {
             }
         }
         work.finish(recorded.map_err(|_| NotRecorded));
+    }
+
+    /// Keeps the write-ahead log short. SQLite folds it in by itself; a reader that stays can keep it from that, and then
+    /// it grows until nothing more is taken.
+    fn make_room(&mut self) -> Result<(), AuditError> {
+        let most = self.shared.side_bytes_max.load(Ordering::Relaxed);
+        if self.shared.side_bytes() <= most / 4 {
+            return Ok(());
+        }
+        if self.emptied.is_none_or(|last| last.elapsed() >= EMPTY_EVERY) {
+            self.file.try_fold();
+            self.emptied = Some(Instant::now());
+        }
+        if self.shared.side_bytes() > most { Err(AuditError::HeldBack) } else { Ok(()) }
     }
 
     fn append(&mut self, bodies: &[Vec<u8>]) -> Result<u64, AuditError> {
@@ -217,6 +246,8 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// How long the writer sleeps when there is nothing to do.
 const TICK: Duration = Duration::from_millis(500);
+/// How often a write-ahead log that is too long is tried to be emptied.
+const EMPTY_EVERY: Duration = Duration::from_secs(1);
 /// A root is stored, and signed if there is a key, at least this often while entries come.
 const ROOT_EVERY_MS: u64 = 10_000;
 const ROOT_EVERY_ENTRIES: u64 = 4_096;

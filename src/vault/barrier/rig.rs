@@ -56,7 +56,7 @@ impl Rig {
         Self {
             barrier: Barrier::new(Arc::new(clock.clone())),
             policy: Policy::new(rules()),
-            runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
             clock,
             log,
             _folder: folder,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use strongroom_gate::Counts;
 use strongroom_keys::root::RootError;
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyList, KeyPurpose, KeyState, Phase, Status};
@@ -11,7 +12,8 @@ use super::{Asker, FlowError, Vault, lifetime};
 use crate::barrier::KeyFacts;
 use crate::policy::{Note, ReadKeys, ReadMetrics, ReadStatus, Reload, Rules, SessionClaims};
 use crate::store::KeyRow;
-use crate::telemetry::metrics::Snapshot;
+use crate::telemetry::load::Load;
+use crate::telemetry::metrics::{ListenerLabel, Snapshot};
 
 /// Seal phase, sizes and warnings. It answers while sealed.
 ///
@@ -61,7 +63,33 @@ fn warnings(vault: &Vault) -> Vec<String> {
     let lost = vault.root.reach.fault().map(|why| format!("the root cannot be used: {why}"));
     let stays = "an operator sealed the vault; it stays so until `vaultctl unseal --auto`";
     let stays = vault.root.reach.stays_sealed().then(|| stays.to_owned());
-    vault.warnings.iter().cloned().chain(differs).chain(lost).chain(stays).chain(lifetime::warnings(vault)).collect()
+    vault
+        .warnings
+        .iter()
+        .cloned()
+        .chain(differs)
+        .chain(lost)
+        .chain(stays)
+        .chain(lifetime::warnings(vault))
+        .chain(held_back(vault))
+        .collect()
+}
+
+/// Which disks do not keep up, in words.
+fn held_back(vault: &Vault) -> impl Iterator<Item = String> {
+    [("store", vault.store.load()), ("audit log", vault.audit.load())].into_iter().filter_map(|(whose, disk)| {
+        if disk.stalls() {
+            return Some(format!("a write of the {whose} has been running for {} seconds: look at its disk", disk.busy_ms / 1000));
+        }
+        disk.is_held_back().then(|| {
+            format!(
+                "the write-ahead log (-wal) of the {whose} is {} MiB long and nothing is written from {} MiB on: something \
+                 that reads the file holds it back, such as a backup or an open sqlite3",
+                disk.log_bytes >> 20,
+                disk.log_bytes_max >> 20
+            )
+        })
+    })
 }
 
 /// Every term of every key that is not destroyed.
@@ -81,6 +109,7 @@ pub async fn keys(vault: &Vault, asker: &Asker) -> Result<KeyList, FlowError> {
 pub async fn metrics(
     vault: &Vault,
     asker: &Asker,
+    listeners: Vec<(ListenerLabel, Counts)>,
     certificates: Vec<(&'static str, String, i64)>,
 ) -> Result<String, FlowError> {
     let permit = vault.permit::<ReadMetrics>(asker, (), Note::none()).await?;
@@ -109,6 +138,7 @@ pub async fn metrics(
             })
             .collect(),
         certificates,
+        load: Load { listeners, audit: vault.audit.load(), store: vault.store.load() },
     }))
 }
 
@@ -163,6 +193,12 @@ impl Vault {
     #[must_use]
     pub fn audit_is_failing(&self) -> bool {
         self.audit.lag().failing
+    }
+
+    /// Whether the audit log's write does not come to its end.
+    #[must_use]
+    pub fn audit_stalls(&self) -> bool {
+        self.audit.load().stalls()
     }
 
     /// The claims of a client session, if its MAC is right and it has not ended.

@@ -133,7 +133,9 @@ impl From<AuditError> for FlowError {
             AuditError::NoEntry => FlowError::NotFound,
             AuditError::NoNotary => FlowError::Sealed,
             AuditError::Broken { .. } | AuditError::ForeignCheckpoint => FlowError::Tampered,
-            AuditError::File(_) | AuditError::Io(_) | AuditError::Stopped => FlowError::Store(StoreFault::Gone),
+            AuditError::File(_) | AuditError::Io(_) | AuditError::HeldBack | AuditError::Stopped => {
+                FlowError::Store(StoreFault::Gone)
+            }
             AuditError::InUse
             | AuditError::NoWal
             | AuditError::NotALog

@@ -37,6 +37,8 @@ pub use row::{
 pub use shared::{CvcMark, EpochRow, Shared, UseReport, UseRow};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
+use crate::telemetry::load::Disk;
+
 /// Which cards a list shows; every filter that is set must fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CardFilter {
@@ -288,6 +290,11 @@ pub trait Store: Custody + Cluster + Shared {
 
     /// Number of the newest migration.
     fn schema(&self) -> u32;
+
+    /// What waits for the store's disk; nothing where it is not this process that writes.
+    fn load(&self) -> Disk {
+        Disk::default()
+    }
 
     /// Moves everything into the main file and empties the write-ahead log, so that nothing of a deleted row is left in
     /// either. It happens by itself too, when no write comes for a moment and half a minute after a delete at the latest.

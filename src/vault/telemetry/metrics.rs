@@ -9,6 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::load::{Load, LoadMetrics};
+
 /// Which listener a request came in on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum ListenerLabel {
@@ -69,6 +71,7 @@ pub struct Metrics {
     quota_used: Family<QuotaLabels, Gauge>,
     quota_limit: Family<QuotaLabels, Gauge>,
     certificate_expiry: Family<CertificateLabels, Gauge>,
+    load: LoadMetrics,
     /// Records that failed authentication when they were opened.
     pub tampered: Counter,
     /// Short-term records shredded at their end.
@@ -99,6 +102,8 @@ pub struct Snapshot {
     pub quotas: Vec<(String, &'static str, u64, u64)>,
     /// Role of a certificate or list, the beginning of its SHA-256, and its end in seconds since 1970.
     pub certificates: Vec<(&'static str, String, i64)>,
+    /// How busy the vault is.
+    pub load: Load,
 }
 
 impl Default for Metrics {
@@ -112,6 +117,7 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("strongroom");
+        let load = LoadMetrics::registered(&mut registry);
         let requests = Family::default();
         let latency = Family::new_with_constructor(latency_buckets as fn() -> Histogram);
         let root_available = Gauge::default();
@@ -162,6 +168,7 @@ impl Metrics {
             quota_used,
             quota_limit,
             certificate_expiry,
+            load,
             tampered,
             swept,
             over_age,
@@ -180,6 +187,7 @@ impl Metrics {
     pub fn render(&self, now: &Snapshot) -> String {
         self.unsealed.set(i64::from(now.unsealed));
         self.root_available.set(i64::from(now.root_available));
+        self.load.show(&now.load);
         self.audit_size.set(signed(now.audit_size));
         self.audit_lag.set(signed(now.audit_lag));
         self.audit_failing.set(i64::from(now.audit_failing));
@@ -240,6 +248,7 @@ mod tests {
             audit_failing: false,
             quotas: vec![("spiffe://strongroom/orchestrator/main".into(), "minute", 3, 10)],
             certificates: vec![("intake_server", "00ff".into(), 1_800_000_000)],
+            load: Load::default(),
         };
         let text = metrics.render(&now);
         for line in [

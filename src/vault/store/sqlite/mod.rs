@@ -36,6 +36,8 @@ use self::cluster::Nodes;
 use self::copy::Copies;
 use self::reader::Readers;
 use self::writer::Writer;
+use crate::telemetry::load::Disk;
+
 use super::{
     ActRow, AnswerRow, CardContent, CardFilter, CardRow, EnvelopeSwap, Expired, Inserted, KeptRow, KeyChange, KeyName,
     KeyRow, MarkCount, MarkPage, MarkSwap, OverAge, Place, RotationRow, SecretRow, SignTerm, SpentRow, StaleCursor,
@@ -89,6 +91,11 @@ impl SqliteStore {
             epochs: shared::Epochs::default(),
             _lock: lock,
         })
+    }
+
+    /// From now on nothing is written while the log of what is not folded in yet is longer than this, in bytes.
+    pub fn bound_log(&self, bytes_max: u64) {
+        self.writer.bound_log(bytes_max);
     }
 
     /// A tenant's number. Tenants never go away, so what is known stays right.
@@ -432,6 +439,10 @@ impl Store for SqliteStore {
     async fn sample(&self, places: Vec<u64>) -> Result<Vec<CardRow>, StoreError> {
         bounds::page(places.len())?;
         self.readers.long(move |conn| copy::sample(conn, &places)).await
+    }
+
+    fn load(&self) -> Disk {
+        self.writer.load()
     }
 
     fn schema(&self) -> u32 {

@@ -128,7 +128,7 @@ const MIGRATIONS: &[&str] = &[
 /// "StRm": tells our files from other SQLite databases.
 const APPLICATION: i32 = 0x5374_526d;
 
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 
 /// Rows are short, so pages of 4 KiB keep what one commit writes small. The log is folded into the file every 10,000 pages,

@@ -7,6 +7,8 @@
 //!   [`leaves_disk_unknown`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,14 +19,38 @@ use tokio::sync::oneshot;
 
 use super::copy::Copies;
 use super::fault::{fault, leaves_disk_unknown};
+use super::open;
 use super::segments::Segments;
 use crate::store::StoreError;
+use crate::telemetry::load::Disk;
 use crate::telemetry::log;
 
 /// Hands jobs to the thread.
 pub(super) struct Writer {
     queue: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
+    gauge: Arc<Gauge>,
+}
+
+/// What others may see of the thread's work.
+struct Gauge {
+    begun: Instant,
+    wal: PathBuf,
+    waiting: AtomicU64,
+    /// When the group that runs began, in milliseconds since `begun`, and one more; 0 if none runs.
+    busy_since_ms: AtomicU64,
+    log_bytes_max: AtomicU64,
+}
+
+impl Gauge {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    /// Length of the log, in bytes.
+    fn log_bytes(&self) -> u64 {
+        std::fs::metadata(&self.wal).map_or(0, |file| file.len())
+    }
 }
 
 /// What a job works on.
@@ -42,13 +68,22 @@ impl Writer {
     pub(super) fn start(conn: Connection, wal: PathBuf, copies: Copies) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(limits::STORE_QUEUE_MAX);
         let segments = Segments::load(&conn)?;
+        let gauge = Arc::new(Gauge {
+            begun: Instant::now(),
+            wal,
+            waiting: AtomicU64::new(0),
+            busy_since_ms: AtomicU64::new(0),
+            log_bytes_max: AtomicU64::new(LOG_BYTES_MAX),
+        });
+        let seen = Arc::clone(&gauge);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                Loop { conn, wal, copies, segments, failed: false, dirty: false, shreds_since: None }.run(&jobs);
+                let (failed, dirty, shreds_since, tried, is_held) = (false, false, None, None, false);
+                Loop { conn, gauge: seen, copies, segments, failed, dirty, shreds_since, tried, is_held }.run(&jobs);
             })
             .map_err(|_| StoreError::Unavailable)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), gauge })
     }
 
     /// Has a job done and waits until it is durable.
@@ -58,7 +93,10 @@ impl Writer {
         F: FnOnce(&mut Desk<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Job(Box::new(Write { job: Some(job), result: None, reply })), answer).await
+        let done = self.order(Order::Job(Box::new(Write { job: Some(job), result: None, reply })), answer);
+        // A disk that does not answer is as bad as one that refuses: whoever asked is told that nobody knows.
+        let patience = Duration::from_secs(limits::DISK_TTL_S);
+        tokio::time::timeout(patience, done).await.unwrap_or(Err(StoreError::Unavailable))
     }
 
     /// Empties the log after everything that was handed in before.
@@ -67,8 +105,29 @@ impl Writer {
         self.order(Order::Settle(reply), answer).await
     }
 
+    /// From now on nothing is written while the log is longer than this, in bytes.
+    pub(super) fn bound_log(&self, bytes_max: u64) {
+        self.gauge.log_bytes_max.store(bytes_max, Ordering::Relaxed);
+    }
+
+    /// What waits, since when the running group runs, how long the log is.
+    pub(super) fn load(&self) -> Disk {
+        let since_ms = self.gauge.busy_since_ms.load(Ordering::Relaxed);
+        Disk {
+            waiting: self.gauge.waiting.load(Ordering::Relaxed),
+            busy_ms: if since_ms == 0 { 0 } else { self.gauge.now_ms().saturating_sub(since_ms) },
+            log_bytes: self.gauge.log_bytes(),
+            log_bytes_max: self.gauge.log_bytes_max.load(Ordering::Relaxed),
+        }
+    }
+
     async fn order<T>(&self, order: Order, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
-        match self.queue.as_ref().map(|queue| queue.try_send(order)) {
+        self.gauge.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.queue.as_ref().map(|queue| queue.try_send(order));
+        if !matches!(sent, Some(Ok(()))) {
+            self.gauge.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        match sent {
             Some(Ok(())) => answer.await.unwrap_or(Err(StoreError::Unavailable)),
             Some(Err(TrySendError::Full(_))) => Err(StoreError::Busy),
             Some(Err(TrySendError::Disconnected(_))) | None => Err(StoreError::Unavailable),
@@ -125,7 +184,7 @@ where
 
 struct Loop {
     conn: Connection,
-    wal: PathBuf,
+    gauge: Arc<Gauge>,
     /// A copy that is being made reads from the log, which cannot be emptied until it is done.
     copies: Copies,
     segments: Segments,
@@ -135,6 +194,10 @@ struct Loop {
     dirty: bool,
     /// Since when the log may hold bytes of rows that are deleted or replaced.
     shreds_since: Option<Instant>,
+    /// When emptying the log was last tried in vain.
+    tried: Option<Instant>,
+    /// The log is as long as it may be, and that was said.
+    is_held: bool,
 }
 
 impl Loop {
@@ -142,7 +205,7 @@ impl Loop {
         let mut group = Vec::new();
         let mut settles = Vec::new();
         loop {
-            let restless = self.dirty || self.shreds_since.is_some();
+            let restless = self.dirty || self.shreds_since.is_some() || self.is_held;
             match orders.recv_timeout(if restless { IDLE } else { QUIET }) {
                 Ok(order) => {
                     let mut next = Some(order);
@@ -154,7 +217,11 @@ impl Loop {
                         let more = group.len() < limits::STORE_GROUP_MAX && settles.is_empty();
                         next = if more { orders.try_recv().ok() } else { None };
                     }
+                    let taken = (group.len() + settles.len()) as u64;
+                    self.gauge.waiting.fetch_sub(taken, Ordering::Relaxed);
+                    self.gauge.busy_since_ms.store(self.gauge.now_ms(), Ordering::Relaxed);
                     self.commit(&mut group);
+                    self.gauge.busy_since_ms.store(0, Ordering::Relaxed);
                     for reply in settles.drain(..) {
                         let _ = reply.send(self.empty_log());
                     }
@@ -173,7 +240,7 @@ impl Loop {
         if group.is_empty() {
             return;
         }
-        let mut verdict = if self.failed { Err(StoreError::Unavailable) } else { Ok(()) };
+        let mut verdict = if self.failed || !self.has_room() { Err(StoreError::Unavailable) } else { Ok(()) };
         if verdict.is_ok() {
             verdict = self.transact(group);
             if verdict.is_err() {
@@ -243,9 +310,10 @@ impl Loop {
         if self.failed {
             self.dirty = false;
             self.shreds_since = None;
-        } else if self.shreds_since.is_some() {
+        } else if self.shreds_since.is_some() || self.is_held {
             // A reader in the way is no fault: the next quiet moment comes.
-            let _ = self.empty_log();
+            self.empty_log_in_passing();
+            self.has_room();
         } else if self.dirty {
             self.dirty = false;
             if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
@@ -258,9 +326,41 @@ impl Loop {
     /// too long.
     fn keep_log_short(&mut self) {
         let overdue = self.shreds_since.is_some_and(|since| since.elapsed() > SHRED_WITHIN);
-        if !self.failed && (overdue || std::fs::metadata(&self.wal).is_ok_and(|file| file.len() > LOG_BYTES)) {
-            let _ = self.empty_log();
+        let most = LOG_BYTES.min(self.gauge.log_bytes_max.load(Ordering::Relaxed) / 4);
+        if !self.failed && (overdue || self.gauge.log_bytes() > most) {
+            self.empty_log_in_passing();
         }
+    }
+
+    /// Whether the log may grow. A reader that stays keeps it from being emptied, and then it would fill the disk.
+    fn has_room(&mut self) -> bool {
+        let most = self.gauge.log_bytes_max.load(Ordering::Relaxed);
+        if self.gauge.log_bytes() > most {
+            self.empty_log_in_passing();
+        }
+        let bytes = self.gauge.log_bytes();
+        if (bytes > most) != self.is_held {
+            self.is_held = !self.is_held;
+            if self.is_held {
+                let say =
+                    "the store's log is as long as it may be, nothing is written: end what reads the file for so long";
+                log::error(say, &[("bytes", &bytes)]);
+            } else {
+                log::info("the store's log was emptied, writing goes on", &[]);
+            }
+        }
+        !self.is_held
+    }
+
+    /// Empties the log without making anybody's write wait for a reader that stays; one in the way of the last try is given
+    /// a while.
+    fn empty_log_in_passing(&mut self) {
+        if self.tried.is_some_and(|tried| tried.elapsed() < TRY_AGAIN) {
+            return;
+        }
+        let _ = self.conn.busy_timeout(IN_PASSING);
+        self.tried = if self.empty_log().is_err() { Some(Instant::now()) } else { None };
+        let _ = self.conn.busy_timeout(open::BUSY);
     }
 
     fn empty_log(&mut self) -> Result<(), StoreError> {
@@ -289,3 +389,9 @@ const QUIET: Duration = Duration::from_secs(3600);
 const SHRED_WITHIN: Duration = Duration::from_secs(30);
 /// A log longer than this is emptied at once (it is folded in at 40 MB, so it has been held up).
 const LOG_BYTES: u64 = 256 << 20;
+/// The longest log while nobody says otherwise, in bytes (1 GiB).
+const LOG_BYTES_MAX: u64 = 1 << 30;
+/// How long emptying the log in passing waits for readers: as long as one that reads a page of rows.
+const IN_PASSING: Duration = Duration::from_millis(100);
+/// How long after a try in vain the next one comes.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
