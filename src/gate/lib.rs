@@ -9,7 +9,7 @@ mod pace;
 mod patient;
 
 pub use admission::{Counts, Gate, Inside};
-pub use held::{drain, hold};
+pub use held::{drain, hold, hurry};
 pub use over_tls::{Stream, over_tls};
 pub use pace::{Pace, Patience, Working};
 pub use patient::Patient;

@@ -142,6 +142,18 @@ impl Drop for Working {
     }
 }
 
+impl Pace {
+    /// How long the body is that a head announces, in bytes; none where it says nothing that can be relied on.
+    #[must_use]
+    pub fn body_of(head: &actix_web::http::header::HeaderMap) -> Option<usize> {
+        use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+        if head.contains_key(TRANSFER_ENCODING) {
+            return None;
+        }
+        head.get(CONTENT_LENGTH).map_or(Some(0), |length| length.to_str().ok()?.parse().ok())
+    }
+}
+
 /// Most bytes of a body that nobody wants which are read away so that the client reads the answer.
 const UNREAD_MAX: usize = 4 << 20;
 

@@ -41,6 +41,9 @@ pub struct Config {
     /// Threads that answer; as many as cores when absent.
     #[serde(default)]
     pub workers: Option<usize>,
+    /// Most requests at work at a time, 1 to 65536; 512 when absent. More are turned away with 503.
+    #[serde(default)]
+    pub requests_max: Option<usize>,
     /// What is logged: `error`, `warn`, `info` (default) or `debug`.
     #[serde(default)]
     pub log_level: LogLevel,
@@ -241,6 +244,9 @@ impl Config {
         if config.workers.is_some_and(|workers| !(1..=256).contains(&workers)) {
             return Err(value("workers", "1 to 256"));
         }
+        if config.requests_max.is_some_and(|most| !(1..=limits::REQUESTS_AT_WORK_MAX).contains(&most)) {
+            return Err(value("requests_max", "1 to 65536"));
+        }
         config.postgres()?;
         base_url("public_url", &mut config.public_url)?;
         base_url("vault.url", &mut config.vault.url)?;
@@ -404,6 +410,8 @@ ca = "ca.pem"
             ("[vault]", "[vault]\ntotal_timeout_ms = 0"),
             ("[vault]", "[vault]\ncards = \"keep\""),
             ("[vault]", "workers = 0\n[vault]"),
+            ("[vault]", "requests_max = 0\n[vault]"),
+            ("[vault]", "requests_max = 65537\n[vault]"),
             ("[vault]", "[webhooks]\ntotal_timeout_ms = 1\n[vault]"),
             ("[vault]", "[webhooks]\nallow_http = true\n[vault]"),
         ] {

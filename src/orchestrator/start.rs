@@ -80,6 +80,7 @@ pub async fn start(config: Config) -> Result<Listening, StartError> {
         i64::try_from(config.webhooks.total_timeout_ms).unwrap_or(i64::MAX / 4),
     );
     let api = Api::new(engine, config.admin_hash(), config.vault.intake_url.clone(), metrics).with_webhook_reach(reach);
+    let api = api.with_requests_max(config.requests_max.unwrap_or(REQUESTS_MAX));
     let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let settings = ServerSettings { listen: config.listen, certificate: config.certificate, key: config.key, workers };
     let listening = api::serve(Arc::new(api), settings)?;
@@ -122,6 +123,10 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     api::check_server_certificate(&config.certificate, &config.key)?;
     Ok(())
 }
+
+/// Requests at work at a time while nobody says otherwise. Each may hold three connections: its client's, the vault's and the
+/// provider's.
+const REQUESTS_MAX: usize = 512;
 
 /// The ways out of this process.
 struct Outgoing {

@@ -1,6 +1,7 @@
 //! Counters that say how payments go. Labels are words of ours, never input.
 
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -9,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use strongroom_gate::Counts;
 
 /// All metrics of the process.
 pub struct Metrics {
@@ -21,6 +23,10 @@ pub struct Metrics {
     webhooks_in: Family<ResultLabel, Counter>,
     outbox_waiting: Gauge,
     breakers: Family<TurnLabel, Counter>,
+    at_work: Gauge,
+    connections: Gauge,
+    shed: Counter,
+    cut: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -70,6 +76,12 @@ impl Metrics {
         registry.register("webhooks_out", "Webhooks to merchants by what became of a try", webhooks_out.clone());
         registry.register("outbox_waiting", "Events that merchants have not taken yet", outbox_waiting.clone());
         registry.register("breaker_turns", "Accounts that began to rest or to work again", breakers.clone());
+        let (at_work, connections, shed, cut) =
+            (Gauge::default(), Gauge::default(), Counter::default(), Counter::default());
+        registry.register("requests_at_work", "Requests at work", at_work.clone());
+        registry.register("connections", "Open connections of the listener", connections.clone());
+        registry.register("requests_shed", "Requests turned away because as many as may be were at work", shed.clone());
+        registry.register("connections_cut", "Connections cut because their client was too slow", cut.clone());
         Self {
             registry: Mutex::new(registry),
             payments,
@@ -80,6 +92,10 @@ impl Metrics {
             webhooks_in,
             outbox_waiting,
             breakers,
+            at_work,
+            connections,
+            shed,
+            cut,
         }
     }
 
@@ -119,6 +135,15 @@ impl Metrics {
         self.outbox_waiting.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
+    /// What the listener counted.
+    pub fn listener(&self, listener: &Counts) {
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.at_work.set(signed(listener.at_work));
+        self.connections.set(signed(listener.open));
+        self.shed.inner().store(listener.shed, Ordering::Relaxed);
+        self.cut.inner().store(listener.slow_heads + listener.slow_answers, Ordering::Relaxed);
+    }
+
     /// OpenMetrics text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -152,7 +177,10 @@ mod tests {
         metrics.webhook_out("delivered");
         metrics.webhook_in("late");
         metrics.outbox_waiting(7);
+        metrics.listener(&Counts { at_work: 3, shed: 8, ..Counts::default() });
         let text = metrics.text();
+        assert!(text.contains("orchestrator_requests_at_work 3"));
+        assert!(text.contains("orchestrator_requests_shed_total 8"));
         assert!(text.contains("orchestrator_payments_total{state=\"succeeded\"} 1"));
         assert!(text.contains("operation=\"authorize\",result=\"done\"} 1"));
         assert!(text.contains("orchestrator_webhooks_out_total{result=\"delivered\"} 1"));

@@ -27,6 +27,9 @@ pub struct Listen {
     /// How long a client may take to send a request head, in seconds.
     #[serde(default = "head_default")]
     pub head_seconds: u64,
+    /// How long a client may take for an answer, in seconds, since the first byte of it that found no room.
+    #[serde(default = "answer_default")]
+    pub answer_seconds: u64,
     /// Most open connections of each listener and worker.
     #[serde(default = "connections_default")]
     pub connections_max: usize,
@@ -57,6 +60,7 @@ impl Listen {
         };
         range("listen.keep_alive_seconds", self.keep_alive_seconds, 1, 75, "give 1 to 75 seconds")?;
         range("listen.head_seconds", self.head_seconds, 1, 60, "give 1 to 60 seconds")?;
+        range("listen.answer_seconds", self.answer_seconds, 1, 300, "give 1 to 300 seconds")?;
         range("listen.notice_seconds", self.notice_seconds, 0, 300, "give 0 to 300 seconds")?;
         range("listen.drain_seconds", self.drain_seconds, 1, 300, "give 1 to 300 seconds")?;
         range("listen.connections_max", self.connections_max as u64, 1, 100_000, "give 1 to 100000")?;
@@ -90,6 +94,10 @@ fn release_requests_default() -> usize {
 fn admin_requests_default() -> usize {
     64
 }
+fn answer_default() -> u64 {
+    30
+}
+
 fn drain_default() -> u64 {
     20
 }

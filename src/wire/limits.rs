@@ -21,8 +21,6 @@ pub const BODY_TTL_S: u64 = 10;
 /// Largest request head of vaultd and orchestratord, in bytes; also most of what a client may send ahead of the answer that
 /// it waits for.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Longest time that a client may take for what was written to it, in seconds, since the first byte that found no room.
-pub const ANSWER_TTL_S: u64 = 30;
 /// Most requests that one listener has at work at a time, whatever the configuration says.
 pub const REQUESTS_AT_WORK_MAX: usize = 65_536;
 /// How long a request waits for the disk to take its entry or its write, in seconds, before it is told that it was not.

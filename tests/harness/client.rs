@@ -188,7 +188,7 @@ impl Answer {
 ///
 /// # Errors
 /// When a certificate cannot be read.
-pub(super) fn tls(pki: &Pki, who: Option<&Credentials>) -> Result<rustls::ClientConfig> {
+pub fn tls(pki: &Pki, who: Option<&Credentials>) -> Result<rustls::ClientConfig> {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_file(pki.ca()).map_err(because(pki.ca().display()))?;
     roots.add(ca).map_err(because("the CA certificate"))?;

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use strongroom_gate::Gate;
 use strongroom_wire::{TenantId, limits};
 
 use crate::intent::{Engine, Event, Fault};
@@ -57,6 +58,8 @@ pub struct Api {
     pub(crate) door: Arc<Door>,
     pub(crate) running: once::Running,
     pub(crate) readiness: health::Readiness,
+    /// What the listener lets in.
+    pub(crate) gate: Arc<Gate>,
     /// Held while a connector account or the rules about accounts change.
     pub(crate) account_changes: tokio::sync::Mutex<()>,
 }
@@ -74,8 +77,16 @@ impl Api {
             door: Arc::default(),
             running: once::Running::default(),
             readiness: health::Readiness::default(),
+            gate: Gate::new(limits::REQUESTS_AT_WORK_MAX),
             account_changes: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The same, with at most so many requests at work at a time.
+    #[must_use]
+    pub fn with_requests_max(mut self, most: usize) -> Self {
+        self.gate = Gate::new(most);
+        self
     }
 
     /// The same, with other addresses that merchants may name for their webhooks.
@@ -217,6 +228,7 @@ async fn no_route() -> Result<HttpResponse, Refusal> {
 async fn metrics(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    api.metrics.listener(&api.gate.counts());
     Ok(HttpResponse::Ok().content_type(kind).body(api.metrics.text()))
 }
 

@@ -81,11 +81,14 @@ impl ServerCertificate {
 
     pub(crate) fn config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Ok(ServerConfig::builder_with_provider(provider)
+        let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|_| TlsError::Settings)?
             .with_no_client_auth()
-            .with_cert_resolver(self.clone()))
+            .with_cert_resolver(self.clone());
+        // One request at a time on a connection is what the limits of the listener are made for.
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(server)
     }
 }
 

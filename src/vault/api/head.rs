@@ -43,14 +43,15 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
 {
     let began = Instant::now();
-    let working = request.conn_data::<Rc<Pace>>().map(|pace| pace.begin(body_of(&request)));
+    let working = request.conn_data::<Rc<Pace>>().map(|pace| pace.begin(Pace::body_of(request.headers())));
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
     let closes = listener == ListenerLabel::Intake && request.method() != Method::OPTIONS;
     detach(&mut request);
     let id = RequestId::fresh();
     request.extensions_mut().insert(id);
-    let inside = if is_free(&request) { None } else { state.gates.of(listener).enter() };
-    let called = if inside.is_none() && !is_free(&request) {
+    let is_free = is_free(&request);
+    let inside = if is_free { None } else { state.gates.of(listener).enter() };
+    let called = if inside.is_none() && !is_free {
         Called::TurnedAway(request)
     } else if is_chunked {
         Called::InChunks(request)
@@ -78,15 +79,6 @@ enum Called<F> {
     Runs(F),
     InChunks(ServiceRequest),
     TurnedAway(ServiceRequest),
-}
-
-/// How long the body is that a head announces, in bytes; none where it says nothing that can be relied on.
-fn body_of(request: &ServiceRequest) -> Option<usize> {
-    let headers = request.headers();
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return None;
-    }
-    headers.get(header::CONTENT_LENGTH).map_or(Some(0), |length| length.to_str().ok()?.parse().ok())
 }
 
 fn finish(

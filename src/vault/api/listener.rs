@@ -16,7 +16,6 @@ use actix_web::{App, web};
 use futures_util::future::{join_all, try_join_all};
 use rustix::process::{Resource, getrlimit};
 use strongroom_gate::{Patience, Stream, over_tls};
-use strongroom_wire::limits;
 
 use super::connection::Peer;
 use super::head::around;
@@ -104,7 +103,7 @@ impl Bound {
         let patience = Patience {
             handshake: Duration::from_secs(listen.head_seconds),
             head: Duration::from_secs(listen.keep_alive_seconds + listen.head_seconds),
-            answer: Duration::from_secs(limits::ANSWER_TTL_S),
+            answer: Duration::from_secs(listen.answer_seconds),
         };
         let mut servers = Vec::with_capacity(self.sockets.len());
         for (label, socket, _) in self.sockets {

@@ -422,7 +422,7 @@ async fn an_entry_whose_disk_does_not_answer_is_given_up_and_the_stall_is_seen()
         let _ = released.lock().unwrap().recv();
         None
     });
-    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     rig.log.attach(&Lineage::of(rig.key.clone()), stuck).unwrap();
     let (answer, _answered) = oneshot::channel();
     rig.log.shared.queue.send(Errand::Sign(answer)).unwrap();
@@ -442,7 +442,7 @@ async fn an_entry_whose_disk_does_not_answer_is_given_up_and_the_stall_is_seen()
 #[tokio::test]
 async fn a_log_that_a_reader_holds_back_takes_no_entry_beyond_its_bound_and_heals() {
     let rig = Rig::new();
-    rig.warrant::<Reveal>("acme", Token::fresh()).await;
+    let _ = rig.warrant::<Reveal>("acme", Token::fresh()).await;
     let bound = 256 * 1024;
     rig.log.bound_log(bound);
     let mut reader = rusqlite::Connection::open(rig.log.path()).unwrap();

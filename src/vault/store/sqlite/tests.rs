@@ -164,6 +164,43 @@ async fn a_full_store_refuses_and_loses_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_log_that_a_reader_holds_back_stops_at_its_bound_and_goes_on_without_the_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(&folder)).unwrap();
+    let tenant = acme(&store).await;
+    let bound = 256 * 1024;
+    store.bound_log(bound);
+    let mut reader = rusqlite::Connection::open(options(&folder).path).unwrap();
+    let held = reader.transaction().unwrap();
+    held.query_row("SELECT count(*) FROM cards", [], |_| Ok(())).unwrap();
+    let mut kept = Vec::new();
+    let refused = loop {
+        let card = card(&tenant, None);
+        match store.insert_card(card.clone(), None).await {
+            Ok(_) => kept.push(card),
+            Err(error) => break (error, card),
+        }
+        assert!(store.load().log_bytes < 2 * bound, "the log grows beyond its bound");
+    };
+    assert_eq!(refused.0, StoreError::Unavailable);
+    assert!(!kept.is_empty() && store.load().is_held_back());
+    // What is there is read all the same.
+    assert_eq!(store.card(&tenant, &kept[0].token, NOW).await, Ok(Some(kept[0].clone())));
+    drop(held);
+    drop(reader);
+    let going_on = async {
+        while store.insert_card(refused.1.clone(), None).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), going_on).await.unwrap();
+    assert!(!store.load().is_held_back());
+    for card in &kept {
+        assert_eq!(store.card(&tenant, &card.token, NOW).await, Ok(Some(card.clone())));
+    }
+}
+
 /// One refusal in a group undoes nobody else's write, and the search for fingerprints still sees every card.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_refusal_in_a_group_undoes_nobody_else() {
