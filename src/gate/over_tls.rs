@@ -31,7 +31,11 @@ where
     let mut acceptor = Acceptor::new(tls);
     acceptor.set_handshake_timeout(patience.handshake);
     acceptor
-        .map_err(|error: TlsError<io::Error, Infallible>| error.into_service_error())
+        .map_err(|error: TlsError<io::Error, Infallible>| match error {
+            TlsError::Timeout => TlsError::Timeout,
+            TlsError::Tls(why) => TlsError::Tls(why),
+            TlsError::Service(never) => match never {},
+        })
         .map(move |tls: TlsStream<TcpStream>| {
             let peer = tls.get_ref().0.peer_addr().ok();
             (Patient::new(tls, Arc::clone(&gate), patience), peer)

@@ -35,6 +35,8 @@ pub struct Pace {
     /// Since when bytes of an answer find no room.
     blocked: Cell<Option<Instant>>,
     is_at_work: Cell<bool>,
+    /// As much was read as a head may have, and it was looked at without finding one.
+    is_looked_at: Cell<bool>,
     /// How many bytes may still be read.
     ahead: Cell<usize>,
     /// Who waits for a request to end so that it may read on.
@@ -64,6 +66,7 @@ impl Pace {
             moved: Cell::new(Instant::now()),
             blocked: Cell::new(None),
             is_at_work: Cell::new(false),
+            is_looked_at: Cell::new(false),
             ahead: Cell::new(limits::HEAD_BYTES_MAX),
             parked: RefCell::new(None),
         })
@@ -72,6 +75,7 @@ impl Pace {
     /// A head has come whole; `body` is what it says follows, in bytes, where it says so.
     pub fn begin(self: &Rc<Self>, body: Option<usize>) -> Working {
         self.is_at_work.set(true);
+        self.is_looked_at.set(false);
         // Of what else a client sends nothing is read before the answer: what it may send ahead is bounded by what is
         // used up meanwhile.
         self.ahead.set(body.unwrap_or(UNREAD_MAX).min(UNREAD_MAX));
@@ -84,6 +88,11 @@ impl Pace {
         }
         if self.is_at_work.get() {
             *self.parked.borrow_mut() = Some(cx.waker().clone());
+            return May::Wait;
+        }
+        // The library reads all that there is before it looks for a head in it. It is given the time to look.
+        if !self.is_looked_at.replace(true) {
+            cx.waker().wake_by_ref();
             return May::Wait;
         }
         self.gate.cut(Cut::Head);
@@ -133,6 +142,7 @@ impl Drop for Working {
     fn drop(&mut self) {
         let pace = &self.0;
         pace.is_at_work.set(false);
+        pace.is_looked_at.set(false);
         pace.moved.set(Instant::now());
         // What was announced and not read yet may still come: the library reads it away for a moment before it closes.
         pace.ahead.set(pace.ahead.get() + limits::HEAD_BYTES_MAX);
@@ -171,6 +181,11 @@ mod tests {
         pace.read(limits::HEAD_BYTES_MAX - 1);
         assert_eq!(pace.may_read(&cx), May::Read);
         pace.read(1);
+        assert_eq!(pace.may_read(&cx), May::Wait);
+        // A head was found in it; what follows is its body.
+        drop(pace.begin(Some(1)));
+        pace.read(limits::HEAD_BYTES_MAX + 1);
+        assert_eq!(pace.may_read(&cx), May::Wait);
         assert_eq!(pace.may_read(&cx), May::End);
         assert_eq!(pace.gate.counts().slow_heads, 1);
     }

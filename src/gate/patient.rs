@@ -74,7 +74,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
             May::Read => {}
             // An answer that nobody takes is due all the same.
             May::Wait => return self.nothing_moves(cx),
-            May::End => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            May::End => return Poll::Ready(Err(io::Error::other("the head is too large"))),
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buf);

@@ -56,6 +56,14 @@ async fn huge_endless_and_lying_requests_end_with_their_connection() {
         let _ = line.send(&vec![b'x'; 2 * HEAD_BYTES_MAX]).await;
         assert!(line.ended(ENDED_WITHIN).await.is_some());
     }
+    // A body far larger than a head, sent in one piece with it, is read to its end.
+    let mut line = Way::to(&world, Door::Release).open().await.unwrap();
+    let cards: Vec<_> = (0..200).map(|nth| crate::card(&format!("cus_{nth}"))).collect();
+    let batch = serde_json::json!({ "payment_methods": cards }).to_string();
+    assert!(batch.len() > 3 * HEAD_BYTES_MAX);
+    let tenant = format!("Strongroom-Tenant: {}\r\n", world.tenant);
+    let answered = line.ask(&crate::post("/v1/payment_methods/batch", &tenant, &batch)).await.unwrap();
+    assert_eq!(answered.status, 200);
     // A head as large as it may be is read; whoever comes after all of this is served.
     let mut line = Way::to(&world, Door::Release).open().await.unwrap();
     let mut large = String::from_utf8(reveal(&world.tenant, &token)).unwrap();

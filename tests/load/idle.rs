@@ -77,7 +77,7 @@ fn as_many_as_the_system_allows() -> u64 {
     let (here, there) = (most.saturating_sub(1000), most.saturating_sub(1000) / 8 * 5);
     let possible = here.min(there).min(IDLE);
     if possible < IDLE {
-        println!("the system lets a process open {most} files: {possible} idle connections instead of {IDLE}");
+        eprintln!("the system lets a process open {most} files: {possible} idle connections instead of {IDLE}");
     }
     assert!(possible > 100, "the system lets a process open {most} files, which is too few for any server");
     possible
