@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
         Command::Demo(demo) => demo.run().await,
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run().await,
-        Command::Soak(soak) => soak.run(),
+        Command::Soak(soak) => soak.run().await,
         Command::Fuzz(fuzz) => fuzz.run(),
     };
     match done {

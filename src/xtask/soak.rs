@@ -1,24 +1,52 @@
-//! `cargo xtask soak`: the loops that are short in `test`, for as long as you like: kills, leaks, fuzzing.
+//! `cargo xtask soak`: a steady load for many minutes under which nothing may grow; and, where asked for, the loops that are
+//! short in `test`, for as long again: kills, leaks, fuzzing.
+#![expect(clippy::print_stdout, reason = "people read these lines while they wait")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use strongroom_tests::harness::Result;
+use strongroom_tests::harness::{Fault, Result, take_binaries_from};
+use strongroom_tests::soak;
 
 use crate::fuzz::Fuzz;
-use crate::steps::{Steps, cargo, must};
+use crate::steps::{Steps, cargo, must, target};
 
-/// Run kills, leak searches and fuzzing for many minutes
+/// Payments, cards and rotations at once for many minutes; fails if memory or times grow
 #[derive(Args)]
 pub(crate) struct Soak {
-    /// Minutes in all
-    #[arg(long, default_value_t = 60)]
+    /// Minutes of steady load
+    #[arg(long, default_value_t = 20)]
     minutes: u64,
+    /// Cargo profile of the programs
+    #[arg(long, default_value = "release")]
+    profile: String,
+    /// Afterwards kills under load, leak searches and fuzzing, for as long again
+    #[arg(long)]
+    hard: bool,
 }
 
 impl Soak {
+    /// Runs the load, prints what grew, and writes `target/soak/report.json`, `report.md` and `plot.svg`.
+    pub(crate) async fn run(&self) -> Result<()> {
+        let mut build = cargo();
+        build.args(["build", "--workspace", "--bins", "--locked", "--profile", &self.profile]);
+        must("building", &mut build)?;
+        let folder = if self.profile == "dev" { "debug" } else { &self.profile };
+        take_binaries_from(target().join(folder));
+        let began = Instant::now();
+        let tell = |what: &str| println!("{:>6.0} s  {what}", began.elapsed().as_secs_f64());
+        let report = soak::run(Duration::from_secs(self.minutes.max(1) * 60), tell).await?;
+        let folder = target().join("soak");
+        report.write(&folder)?;
+        println!("\n{report}\nwritten to {}", folder.display());
+        if !report.is_flat() {
+            return Err(Fault::new("something grew or failed under a steady load"));
+        }
+        if self.hard { self.loops() } else { Ok(()) }
+    }
+
     /// Runs each loop for its share of the time.
-    pub(crate) fn run(&self) -> Result<()> {
+    fn loops(&self) -> Result<()> {
         must("building", cargo().args(["build", "--workspace", "--bins"]))?;
         let mut steps = Steps::default();
         let third = self.minutes.max(3) * 60 / 3;
