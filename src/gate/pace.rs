@@ -39,7 +39,7 @@ pub struct Pace {
     is_looked_at: Cell<bool>,
     /// How many bytes may still be read.
     ahead: Cell<usize>,
-    /// Who waits for a request to end so that it may read on.
+    /// Who waits for a request to end, or for an answer to be taken, so that it may read on.
     parked: RefCell<Option<Waker>>,
 }
 
@@ -51,7 +51,7 @@ pub struct Working(Rc<Pace>);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum May {
     Read,
-    /// Not before the request that is at work has ended.
+    /// Not before the request that is at work has ended and the answers before it are taken.
     Wait,
     /// Never again.
     End,
@@ -83,10 +83,13 @@ impl Pace {
     }
 
     pub(crate) fn may_read(&self, cx: &Context<'_>) -> May {
-        if self.ahead.get() > 0 {
+        // The library answers whatever it has read and keeps the answers, however many: nothing is read while there are some
+        // that the client does not take.
+        let is_blocked = self.blocked.get().is_some();
+        if self.ahead.get() > 0 && !is_blocked {
             return May::Read;
         }
-        if self.is_at_work.get() {
+        if self.is_at_work.get() || is_blocked {
             *self.parked.borrow_mut() = Some(cx.waker().clone());
             return May::Wait;
         }
@@ -110,6 +113,13 @@ impl Pace {
     pub(crate) fn flushed(&self) {
         if self.blocked.take().is_some() {
             self.wrote();
+            self.read_on();
+        }
+    }
+
+    fn read_on(&self) {
+        if let Some(waker) = self.parked.take() {
+            waker.wake();
         }
     }
 
@@ -146,9 +156,7 @@ impl Drop for Working {
         pace.moved.set(Instant::now());
         // What was announced and not read yet may still come: the library reads it away for a moment before it closes.
         pace.ahead.set(pace.ahead.get() + limits::HEAD_BYTES_MAX);
-        if let Some(waker) = pace.parked.take() {
-            waker.wake();
-        }
+        pace.read_on();
     }
 }
 
@@ -201,6 +209,17 @@ mod tests {
         assert_eq!(pace.may_read(&cx), May::Wait);
         assert!(pace.parked.borrow().is_some());
         drop(working);
+        assert!(pace.parked.borrow().is_none(), "nobody was woken");
+        assert_eq!(pace.may_read(&cx), May::Read);
+    }
+
+    #[test]
+    fn while_an_answer_is_not_taken_nothing_is_read() {
+        let pace = Pace::new(Gate::new(1), PATIENCE);
+        let cx = Context::from_waker(Waker::noop());
+        pace.is_blocked();
+        assert_eq!(pace.may_read(&cx), May::Wait);
+        pace.flushed();
         assert!(pace.parked.borrow().is_none(), "nobody was woken");
         assert_eq!(pace.may_read(&cx), May::Read);
     }

@@ -58,7 +58,7 @@ async fn huge_endless_and_lying_requests_end_with_their_connection() {
     }
     // A body far larger than a head, sent in one piece with it, is read to its end.
     let mut line = Way::to(&world, Door::Release).open().await.unwrap();
-    let cards: Vec<_> = (0..200).map(|nth| crate::card(&format!("cus_{nth}"))).collect();
+    let cards: Vec<_> = (0..400).map(|nth| crate::card(&format!("cus_{nth}"))).collect();
     let batch = serde_json::json!({ "payment_methods": cards }).to_string();
     assert!(batch.len() > 3 * HEAD_BYTES_MAX);
     let tenant = format!("Strongroom-Tenant: {}\r\n", world.tenant);
