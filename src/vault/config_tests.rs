@@ -53,10 +53,7 @@ fn a_value_out_of_range_names_its_key() {
             ),
         ),
         ("listen.intake_requests_max", EXAMPLE.replace("intake_requests_max = 256", "intake_requests_max = 0")),
-        (
-            "store.log_bytes_max",
-            EXAMPLE.replace("log_bytes_max = 1073741824       # while", "log_bytes_max = 1 # while"),
-        ),
+        ("store.log_bytes_max", EXAMPLE.replace("# log_bytes_max = 1073741824     #", "log_bytes_max = 1 #")),
         ("audit.log_bytes_max", EXAMPLE.replace("log_bytes_max = 1073741824       # as", "log_bytes_max = 1 # as")),
         ("store.sweep_seconds", EXAMPLE.replace("sweep_seconds = 10", "sweep_seconds = 9999")),
     ] {
