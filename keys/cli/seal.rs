@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use strongroom_keys::duty::DUTY_VERSION;
 use strongroom_keys::share::write_submission;
-use strongroom_wire::admin::{Phase, Reloaded, RootKind, Status as VaultStatus, UnsealProgress};
+use strongroom_wire::admin::{NodesStatus, Phase, Reloaded, RootKind, Status as VaultStatus, UnsealProgress};
 
 use crate::acts::act_text;
 use crate::client::{Connection, converse};
@@ -161,6 +161,18 @@ fn describe(status: &VaultStatus) -> String {
         format!("version  {}, schema {}, up for {} s", status.version, status.schema, status.uptime_seconds),
         format!("audit    {} entries, {uncovered} of them after the newest checkpoint", status.audit_size),
     ];
+    lines.extend(status.nodes.iter().flat_map(node_lines));
     lines.extend(status.warnings.iter().map(|warning| format!("warning  {warning}")));
     lines.join("\n")
+}
+
+fn node_lines(nodes: &NodesStatus) -> Vec<String> {
+    let leader = nodes.leader.as_ref().map_or("nobody leads yet".to_owned(), |leader| format!("{leader} leads"));
+    let mut lines = vec![format!("node     {} answers, {leader}", nodes.node)];
+    lines.extend(nodes.nodes.iter().map(|node| {
+        let phase = if node.unsealed { "unsealed" } else { "sealed" };
+        let behind = if node.follows { "" } else { ", behind" };
+        format!("         {}: {phase}{behind}, seen {} ms ago", node.node, node.seen_ms_ago)
+    }));
+    lines
 }

@@ -140,6 +140,15 @@ impl Root {
         }
     }
 
+    /// This Root under another root.json that describes it; none if that one describes another Root.
+    ///
+    /// # Errors
+    /// As [`Root::is_of`].
+    pub async fn described_by(&self, other: &Descriptor) -> Result<Option<Self>, RootError> {
+        let is_it = self.is_of(other).await?;
+        Ok(is_it.then(|| Self { descriptor: Arc::new(other.clone()), home: Arc::clone(&self.home) }))
+    }
+
     /// A key that this Root wrapped, wrapped by another one for the same place and term. What comes back was opened again and is
     /// the same key.
     ///

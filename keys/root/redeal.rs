@@ -104,6 +104,10 @@ mod tests {
         let Ok(Step::Complete(new)) = assembly.give(dealt.next().unwrap(), "gus", 1) else { panic!("no root") };
         assert!(new.unwrap_key::<Kek>(&place, 1, &wrapped).await.is_ok());
         assert!(old.is_of(new.descriptor()).await.unwrap() && new.is_of(&descriptor).await.unwrap());
+        let anew = old.described_by(new.descriptor()).await.unwrap().unwrap();
+        assert_eq!(anew.descriptor(), new.descriptor());
+        assert!(anew.unwrap_key::<Kek>(&place, 1, &wrapped).await.is_ok());
+        assert!(old.described_by(&found(3, 2).unwrap().0).await.unwrap().is_none());
     }
 
     #[tokio::test]

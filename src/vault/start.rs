@@ -18,16 +18,22 @@ use crate::api::{Addresses, Bound, Certificates, Gates, ListenError, Rate, State
 use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::{Barrier, Cryptoperiods};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, ConfigError, StoreAt, StorePlace};
+use crate::config::{self, Config, ConfigError, NodeAt, StoreAt, StorePlace};
 use crate::egress::{Egress, PlanError};
-use crate::flow::auto::{self, Reach};
+use crate::flow::auto::Reach;
+use crate::flow::nodes::{self, Bounds};
 use crate::flow::policy_change::{self, NoPolicy};
-use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, intake, lifetime, sweep, unseal};
+use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
 use crate::store::postgres::{BadSettings, OpenError};
 use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use crate::telemetry::log;
+
+#[path = "start_tasks.rs"]
+mod tasks;
+
+use tasks::Tasks;
 
 /// Why vaultd does not start.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +102,9 @@ pub enum StartError {
          or make a real root with `vaultctl init`"
     )]
     DevRootBeyondLoopback,
+    /// This process could not join the others.
+    #[error("node.name: {0}")]
+    Node(FlowError),
     /// The development Root could not be used.
     #[error("{0}")]
     DevRoot(FlowError),
@@ -166,13 +175,18 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let store = open_store(&config.store, &vault_id).await?;
     let (root, is_next) = in_force(&*store, root, next).await?;
     let is_dev = root.0.kind() == RootKind::Dev;
-    let audit = AuditLog::open(&config.audit.path, Arc::clone(&clock), &note::origin(&vault_id))?;
+    let origin = match &config.node {
+        Some(node) => note::node_origin(&vault_id, &node.name),
+        None => note::origin(&vault_id),
+    };
+    let audit = AuditLog::open(&config.audit.path, Arc::clone(&clock), &origin)?;
     audit.bound_log(config.audit.log_bytes_max);
-    let is_lost = audit.size() == 0 && !store.keys().await?.is_empty();
+    // The log of a node that is new is empty beside a store in use.
+    let is_lost = audit.size() == 0 && is_in_use(&*store, config.node.as_ref()).await?;
     if is_lost && !config.audit.begin_anew {
         return Err(StartError::LogLost);
     }
-    let begin = policy_change::Start { begin_anew: config.policy.begin_anew, is_node: false };
+    let begin = policy_change::Start { begin_anew: config.policy.begin_anew, is_node: config.node.is_some() };
     let (rules, source) = policy_change::at_start((&*store, &audit), &config.policy.path, policy, begin)
         .await
         .map_err(StartError::NoPolicy)?;
@@ -199,7 +213,13 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     if is_next {
         warnings.push("the root.json of [root.next] is in force: move it to the place that root.file names".to_owned());
     }
-    let vault = Arc::new(Vault::new(rooms, source, egress, clock, root, warnings));
+    let mut vault = Vault::new(rooms, source, egress, clock, root, warnings);
+    if let Some(node) = &config.node {
+        vault.among(node.name.clone(), Bounds::default());
+    }
+    let vault = Arc::new(vault);
+    nodes::join(&vault).await.map_err(StartError::Node)?;
+    let mut tasks = Tasks::of_node(&vault);
     if let Some(to) = &config.backup {
         vault.backups.plan(backup::Plan { folder: to.folder.clone(), keep: to.keep });
     }
@@ -223,15 +243,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let addresses = bound.addresses();
     let serving = bound.serve(&config.listen, &state, &certificates)?;
     let stop = serving.stop();
-    let (sweeper, every) = (Arc::clone(&vault), Duration::from_secs(config.store.sweep_seconds));
-    let sweeping = rt::spawn(async move { sweep::keep_sweeping(&sweeper, every).await });
-    let tender = Arc::clone(&vault);
-    let tending = rt::spawn(async move { intake::keep_tending(&tender).await });
-    let opener = Arc::clone(&vault);
-    let opening = rt::spawn(async move { auto::keep_open(&opener).await });
-    let (keeper, look_every, automatic) =
-        (Arc::clone(&vault), config.keys.look_every(), config.keys.rotate_automatically);
-    let keeping = rt::spawn(async move { lifetime::keep_keys(&keeper, look_every, automatic).await });
+    tasks.begin_all(&vault, &config);
     let signals = Signals::catch()?;
     announce(&config, addresses)?;
     let notice = Duration::from_secs(config.listen.notice_seconds);
@@ -244,13 +256,11 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     });
     serving.ended().await?;
     stopping.abort();
-    sweeping.abort();
-    tending.abort();
-    opening.abort();
-    keeping.abort();
+    let _ = stopping.await;
     vault.rotations.end().await;
     // Awaited, so that nothing else holds the vault when it is dropped below.
-    let _ = (stopping.await, sweeping.await, tending.await, opening.await, keeping.await);
+    tasks.end().await;
+    nodes::depart(&vault).await;
     // Sealed and signed at the end; an order to stop is followed even if the log cannot be written.
     let _ = vault.audit.checkpoint().await;
     let _ = vault.audit.record_own(OwnAct::Stopped, Own::noting(Note::none())).await;
@@ -262,6 +272,14 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     }
     log::info("stopped", &[]);
     Ok(())
+}
+
+/// Whether this vaultd has used the store before: among several nodes the log of each is named in it once it was unsealed.
+async fn is_in_use(store: &dyn Store, node: Option<&NodeAt>) -> Result<bool, StoreError> {
+    Ok(match node {
+        Some(node) => store.sign_terms().await?.iter().any(|term| term.node.as_ref() == Some(&node.name)),
+        None => !store.keys().await?.is_empty(),
+    })
 }
 
 async fn open_store(at: &StoreAt, vault_id: &str) -> Result<Arc<dyn Store>, StartError> {

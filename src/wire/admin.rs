@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TenantId;
 use crate::acts::PendingAct;
 use crate::entry::{Entry, Outcome, Reason, Subject};
+use crate::{NodeName, TenantId};
 
 /// Whether the vault has its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,35 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// What an operator should know now (a dev root, an expiring certificate, ...).
     pub warnings: Vec<String>,
+    /// The nodes that share the store; none for a vault that is one process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodesStatus>,
+}
+
+/// The nodes of a vault, as one of them knew them a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodesStatus {
+    /// The one that answers.
+    pub node: NodeName,
+    /// The one that sweeps, rotates by itself and takes up what others left; none while that is being settled.
+    pub leader: Option<NodeName>,
+    /// All of them, by name.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeStatus {
+    /// Its name.
+    pub node: NodeName,
+    /// Whether it holds keys, or is about to.
+    pub unsealed: bool,
+    /// Milliseconds since it was seen, by the store's clock.
+    pub seen_ms_ago: u64,
+    /// Whether it has taken over every change of keys; always so for one that holds none.
+    pub follows: bool,
 }
 
 /// The answer to `POST /v1/unseal` and `DELETE /v1/unseal`.

@@ -61,10 +61,12 @@ pub enum OwnAct {
     KeyDue = 114,
     /// A record was older than its tenant's rule of retention allows and was shredded.
     OverAge = 115,
+    /// One of several nodes did what another one had decided, without anybody asking it; the note says what.
+    Followed = 116,
 }
 
 impl OwnAct {
-    const ALL: [(OwnAct, &'static str); 16] = [
+    const ALL: [(OwnAct, &'static str); 17] = [
         (OwnAct::Started, "started"),
         (OwnAct::Stopped, "stopped"),
         (OwnAct::Expired, "expired"),
@@ -81,6 +83,7 @@ impl OwnAct {
         (OwnAct::RootBack, "root-back"),
         (OwnAct::KeyDue, "key-due"),
         (OwnAct::OverAge, "over-age"),
+        (OwnAct::Followed, "followed"),
     ];
 }
 
@@ -149,10 +152,12 @@ pub enum Reason {
     SamePerson = 8,
     /// The destination is not the identity's or not in the configuration, or does not take what was to be sent.
     Destination = 9,
+    /// The node has not reached the store for too long and does not know whether its keys are still right.
+    Behind = 10,
 }
 
 impl Reason {
-    const ALL: [Reason; 10] = [
+    const ALL: [Reason; 11] = [
         Reason::None,
         Reason::UnknownIdentity,
         Reason::Scope,
@@ -163,6 +168,7 @@ impl Reason {
         Reason::Share,
         Reason::SamePerson,
         Reason::Destination,
+        Reason::Behind,
     ];
 }
 

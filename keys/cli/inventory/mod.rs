@@ -258,6 +258,7 @@ mod tests {
             checkpoint_size: 7,
             uptime_seconds: 1,
             warnings: Vec::new(),
+            nodes: None,
         };
         let key: KeyInfo = KeyInfo {
             purpose: KeyPurpose::Kek,

@@ -82,6 +82,10 @@ impl FromRequest for SessionCall {
             if !state.vault.barrier_is_unsealed() {
                 return Err(crate::flow::FlowError::Sealed.into());
             }
+            // A session that cannot be looked at is not one that is not valid.
+            if state.vault.is_behind() {
+                return Err(crate::flow::FlowError::Behind.into());
+            }
             let Some(claims) = bearer.and_then(|text| state.vault.verify_session(&text)) else {
                 let detail = "send Authorization: Bearer with the client_secret of a session that has not expired";
                 return Err(context.unidentified("no session", Kind::SessionInvalid, detail).await);

@@ -120,6 +120,19 @@ impl From<FlowError> for Refusal {
             FlowError::Sealed => {
                 Refusal::new(Kind::Sealed, "the security team unseals it with `vaultctl unseal`").retry_after(30)
             }
+            FlowError::Behind => Refusal::new(
+                Kind::Unavailable,
+                "this node has not reached the store for too long and uses no key until it does; ask another node, or again",
+            )
+            .retry_after(1),
+            FlowError::Elsewhere(node) => {
+                Refusal::new(Kind::Conflict, format!("node {node} does this now; ask that node, or again when it is done"))
+            }
+            FlowError::Unaware(node) => Refusal::new(
+                Kind::Unavailable,
+                format!("node {node} has not taken the change over yet; ask again, and look at that node if it goes on"),
+            )
+            .retry_after(2),
             FlowError::NotRecorded(why) => Refusal::new(Kind::NotRecorded, why.to_string()).retry_after(1),
             FlowError::Store(fault) => store(fault),
             FlowError::NotFound => Refusal::new(
@@ -214,7 +227,7 @@ fn denied(reason: Reason) -> Refusal {
                 .at("destination")
         }
         Reason::SamePerson => Refusal::new(Kind::Denied, "a second person is needed for this"),
-        Reason::Quota | Reason::Share | Reason::Sealed | Reason::None => {
+        Reason::Quota | Reason::Share | Reason::Sealed | Reason::Behind | Reason::None => {
             Refusal::new(Kind::Denied, "policy refuses this")
         }
     }

@@ -30,6 +30,7 @@ impl State {
     /// elsewhere with its next request and none is cut off in the middle of one.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
+        self.vault.nodes.begin_to_leave();
     }
 
     pub(super) fn is_leaving(&self) -> bool {

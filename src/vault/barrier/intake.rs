@@ -33,6 +33,11 @@ pub enum SealedCardError {
 impl IntakeKeys {
     /// Takes one term. At most one is active, and each is there once; there may be none, for the vault makes one.
     pub(super) fn take(&mut self, facts: KeyFacts, key: IntakeKey) -> Result<(), KeyringError> {
+        self.share(facts, Arc::new(key))
+    }
+
+    /// The same for one that another keyring has too.
+    pub(super) fn share(&mut self, facts: KeyFacts, key: Arc<IntakeKey>) -> Result<(), KeyringError> {
         facts.check()?;
         if self.0.iter().any(|(known, _)| known.term == facts.term) {
             return Err(KeyringError::Exists);
@@ -40,12 +45,23 @@ impl IntakeKeys {
         if facts.state == KeyState::Active && self.active().is_some() {
             return Err(KeyringError::TwoActive);
         }
-        self.0.push((facts, Arc::new(key)));
+        self.0.push((facts, key));
         Ok(())
+    }
+
+    /// The key of a term.
+    pub(super) fn find(&self, term: u32) -> Option<&Arc<IntakeKey>> {
+        self.0.iter().find(|(facts, _)| facts.term == term).map(|(_, key)| key)
     }
 
     pub(super) fn facts(&self) -> impl Iterator<Item = &KeyFacts> {
         self.0.iter().map(|(facts, _)| facts)
+    }
+
+    fn retire(&mut self) {
+        for (known, _) in self.0.iter_mut().filter(|(known, _)| known.state == KeyState::Active) {
+            known.state = KeyState::Retiring;
+        }
     }
 
     fn active(&self) -> Option<&(KeyFacts, Arc<IntakeKey>)> {
@@ -54,19 +70,32 @@ impl IntakeKeys {
 }
 
 impl Keyring {
-    /// With a new intake key, to which clients seal from now on. The one before it retires: it only opens.
+    /// With a new intake key. An active one is what clients seal to from now on, and the one before it retires: it only opens.
+    /// A pending one opens what was sealed to it elsewhere.
     ///
     /// # Errors
-    /// [`KeyringError::Exists`] for a term that is there; [`KeyringError::Facts`] for a key that is not active.
+    /// [`KeyringError::Exists`] for a term that is there; [`KeyringError::Facts`] for a key that retires.
     pub fn add_intake(&self, facts: KeyFacts, key: IntakeKey) -> Result<Self, KeyringError> {
-        if facts.state != KeyState::Active {
-            return Err(KeyringError::Facts);
-        }
         let mut next = self.clone();
-        for (known, _) in next.intake.0.iter_mut().filter(|(known, _)| known.state == KeyState::Active) {
-            known.state = KeyState::Retiring;
+        match facts.state {
+            KeyState::Active => next.intake.retire(),
+            KeyState::Pending => {}
+            KeyState::Retiring | KeyState::Destroyed => return Err(KeyringError::Facts),
         }
         next.intake.take(facts, key)?;
+        Ok(next)
+    }
+
+    /// Makes a pending intake key the one that clients seal to; the one before it retires.
+    ///
+    /// # Errors
+    /// [`KeyringError::Missing`] pending term.
+    pub fn activate_intake(&self, term: u32) -> Result<Self, KeyringError> {
+        let mut next = self.clone();
+        next.intake.retire();
+        let pending = |(known, _): &&mut (KeyFacts, _)| known.term == term && known.state == KeyState::Pending;
+        let (facts, _) = next.intake.0.iter_mut().find(pending).ok_or(KeyringError::Missing)?;
+        facts.state = KeyState::Active;
         Ok(next)
     }
 
@@ -89,7 +118,7 @@ impl Barrier {
     /// The intake key that clients seal to: what is known of it, and its public half. None while sealed.
     #[must_use]
     pub fn intake_key(&self) -> Option<(KeyFacts, [u8; PUBLIC_BYTES])> {
-        let ring = self.unsealed().ok()?;
+        let ring = self.ring().ok()?;
         let (facts, key) = ring.get().ok()?.intake.active()?;
         Some((*facts, *key.public_key()))
     }
@@ -97,7 +126,7 @@ impl Barrier {
     /// What is known of every intake key in memory.
     #[must_use]
     pub fn intake_keys(&self) -> Vec<KeyFacts> {
-        let Ok(ring) = self.unsealed() else { return Vec::new() };
+        let Ok(ring) = self.ring() else { return Vec::new() };
         ring.get().map_or_else(|_| Vec::new(), |ring| ring.intake.facts().copied().collect())
     }
 
@@ -115,7 +144,7 @@ impl Barrier {
     ) -> Result<Unsealed, SealedCardError> {
         let ring = self.unsealed()?;
         let is_it = |(facts, _): &&(KeyFacts, Arc<IntakeKey>)| {
-            facts.term == sealed.key.term() && facts.state != KeyState::Pending && facts.created_ms >= made_since_ms
+            facts.term == sealed.key.term() && facts.created_ms >= made_since_ms
         };
         let (_, key) = ring.get()?.intake.0.iter().find(is_it).ok_or(SealedCardError::NoSuchKey)?;
         let from = match permit.who() {

@@ -1,6 +1,6 @@
 //! `Keyring`: every key of the vault as one value. A change makes a new one; the old one is wiped when its last user ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use strongroom_keys::node::{FormerVoice, Voice, Voices};
@@ -8,6 +8,11 @@ use strongroom_keys::sign::Signer;
 use strongroom_keys::{Cipher, Kek, Key};
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyInfo, KeyPurpose, KeyState, rfc3339_ms};
+
+#[path = "follow.rs"]
+mod follow;
+
+pub use follow::{Described, Newcomers, Term};
 
 use super::BarrierError;
 use super::intake::IntakeKeys;
@@ -19,6 +24,8 @@ use super::wraps::Wraps;
 #[derive(Clone)]
 pub struct Keyring {
     tenants: HashMap<TenantId, Arc<TenantKeys>>,
+    /// Tenants that are there and whose keys the Root has not unwrapped yet; see [`Keyring::follow`].
+    awaited: HashSet<TenantId>,
     signer: (KeyFacts, Voice),
     pub(super) intake: IntakeKeys,
     /// Terms of the Sign key that sign nothing any more, the newest last.
@@ -150,10 +157,10 @@ impl TenantKeys {
             .expect("`new` lets no keys through without an active Kek, and every change goes through `new` or keeps it")
     }
 
-    /// The Kek of a stored record. An unknown term is no other fault than a wrong key: nothing more is said.
+    /// The Kek of a stored record; a pending one too, under which another node may seal already. An unknown term is no other
+    /// fault than a wrong key: nothing more is said.
     pub(super) fn kek(&self, term: u32) -> Result<&KekTerm, BarrierError> {
-        let may_open = |kek: &&KekTerm| kek.facts.term == term && kek.facts.state != KeyState::Pending;
-        self.keks.iter().find(may_open).ok_or(BarrierError::Unauthentic)
+        self.keks.iter().find(|kek| kek.facts.term == term).ok_or(BarrierError::Unauthentic)
     }
 
     pub(super) fn fingerprint(&self) -> &MacTerms {
@@ -187,7 +194,7 @@ impl Keyring {
         tenants: Vec<(TenantId, TenantKeys)>,
     ) -> Self {
         let tenants = tenants.into_iter().map(|(tenant, keys)| (tenant, Arc::new(keys))).collect();
-        Self { tenants, signer, former_signers, intake }
+        Self { tenants, awaited: HashSet::new(), signer, former_signers, intake }
     }
 
     /// With one more tenant.
@@ -328,7 +335,8 @@ impl Keyring {
     }
 
     pub(super) fn tenant(&self, tenant: &TenantId) -> Result<&TenantKeys, BarrierError> {
-        self.tenants.get(tenant).map(|keys| &**keys).ok_or(BarrierError::NoSuchTenant)
+        let absent = || if self.awaited.contains(tenant) { BarrierError::Behind } else { BarrierError::NoSuchTenant };
+        self.tenants.get(tenant).map(|keys| &**keys).ok_or_else(absent)
     }
 
     /// The key that signs, for what is checked before the keyring is put in force.

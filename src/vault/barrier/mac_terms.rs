@@ -28,7 +28,12 @@ impl MacTerm {
         Self { facts, key: Some(Arc::new(key)) }
     }
 
-    fn in_state(&self, state: KeyState) -> Self {
+    /// Which.
+    pub(super) fn number(&self) -> u32 {
+        self.facts.term
+    }
+
+    pub(super) fn in_state(&self, state: KeyState) -> Self {
         Self { facts: KeyFacts { state, ..self.facts }, key: self.key.clone() }
     }
 }
@@ -63,6 +68,11 @@ impl MacTerms {
     pub(super) fn key(&self, term: u32) -> Result<&Key<Mac>, BarrierError> {
         let known = self.0.iter().find(|known| known.facts.term == term);
         known.and_then(|known| known.key.as_deref()).ok_or(BarrierError::Unauthentic)
+    }
+
+    /// A term, also one whose work counts no more.
+    pub(super) fn find(&self, term: u32) -> Option<&MacTerm> {
+        self.0.iter().find(|known| known.facts.term == term)
     }
 
     /// The other terms that have keys: one that is on its way in, and those on their way out.

@@ -7,6 +7,7 @@ mod builder;
 mod cards;
 mod cvc;
 mod epochs;
+mod fence;
 mod intake;
 mod keyring;
 mod mac_terms;
@@ -23,8 +24,9 @@ pub use builder::KeyringBuilder;
 pub use cards::{Glances, Reseals};
 pub use cvc::{CvcGone, TakenCvc, TakesCvc};
 pub use epochs::NextEpoch;
+pub use fence::Fence;
 pub use intake::SealedCardError;
-pub use keyring::{KekTerm, KeyFacts, Keyring, KeyringError, TenantKeys};
+pub use keyring::{Described, KekTerm, KeyFacts, Keyring, KeyringError, Newcomers, TenantKeys, Term};
 pub use mac_terms::{MacTerm, MacTerms};
 pub use marks::{Fingerprints, SlotMark};
 pub use period::{Cryptoperiods, KEK_WRAPS_DUE};
@@ -55,6 +57,7 @@ pub struct Barrier {
     shared_epochs: Mutex<SharedEpochs>,
     clock: Arc<dyn Clock>,
     periods: Cryptoperiods,
+    fence: Fence,
 }
 
 /// Why nothing was sealed or opened.
@@ -63,6 +66,9 @@ pub enum BarrierError {
     /// There are no keys in memory.
     #[error("the vault is sealed")]
     Sealed,
+    /// See [`Fence`]; or the tenant's keys are on their way to this node.
+    #[error("this node has not reached the store for too long")]
+    Behind,
     /// The Warrant names no tenant, or one that has no keys.
     #[error("there are no keys for this tenant")]
     NoSuchTenant,
@@ -104,6 +110,7 @@ impl Barrier {
             shared_epochs: Mutex::default(),
             clock,
             periods,
+            fence: Fence::default(),
         }
     }
 
@@ -117,6 +124,12 @@ impl Barrier {
     #[must_use]
     pub fn is_unsealed(&self) -> bool {
         self.keyring.load().is_some()
+    }
+
+    /// What keeps keys from being used on a node that is behind.
+    #[must_use]
+    pub fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     /// Unseals: takes the keys.
@@ -201,7 +214,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError::Sealed`].
     pub fn sign<T>(&self, with: impl FnOnce(&Signer) -> T) -> Result<T, BarrierError> {
-        Ok(with(self.unsealed()?.get()?.signer()))
+        Ok(with(self.ring()?.get()?.signer()))
     }
 
     /// The term of the Sign key that signs now.
@@ -209,7 +222,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError::Sealed`].
     pub fn voice(&self) -> Result<Voice, BarrierError> {
-        Ok(self.unsealed()?.get()?.voice())
+        Ok(self.ring()?.get()?.voice())
     }
 
     /// What knows the signatures of every term of the Sign key that is not destroyed, and of every node.
@@ -217,7 +230,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError::Sealed`].
     pub fn voices(&self) -> Result<Voices, BarrierError> {
-        Ok(self.unsealed()?.get()?.voices())
+        Ok(self.ring()?.get()?.voices())
     }
 
     /// Lends what signed in this process, or would have, under a term before the one that signs now, so that a node that was
@@ -226,10 +239,17 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError::Sealed`].
     pub fn former_signer(&self, term: u32) -> Result<Option<Signer>, BarrierError> {
-        Ok(self.unsealed()?.get()?.former_signer(term))
+        Ok(self.ring()?.get()?.former_signer(term))
     }
 
+    /// The keyring, to make or open something with it.
     fn unsealed(&self) -> Result<Ring, BarrierError> {
+        let ring = self.ring()?;
+        if self.fence.is_up() { Err(BarrierError::Behind) } else { Ok(ring) }
+    }
+
+    /// The keyring, for what is true of a node that is behind as well: who it is, and what it was told last.
+    fn ring(&self) -> Result<Ring, BarrierError> {
         let ring = Ring(self.keyring.load());
         ring.get()?;
         Ok(ring)

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use strongroom_keys::mac::{Use, mac, verify};
 use strongroom_keys::{Key, Mac};
-use strongroom_wire::admin::KeyPurpose;
+use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::limits;
 
 use super::{Barrier, BarrierError};
@@ -57,8 +57,12 @@ impl Barrier {
         // A key that retires counts for what it can have made: a session that ends later than any that was made before the
         // active key was is a forgery by somebody who has the old one.
         let last_ms = facts.created_ms.saturating_add(limits::SESSION_TTL_MAX_S * 1000 + HANDOVER_MS);
-        let is_old = || claims.expires_ms <= last_ms && keys.session().others().any(|(_, key)| is_by(key));
-        let authentic = is_by(key) || is_old();
+        // A pending key makes sessions at another node already, and is younger than the one that is active here.
+        let is_other = || {
+            let mut others = keys.session().others();
+            others.any(|(facts, key)| (facts.state == KeyState::Pending || claims.expires_ms <= last_ms) && is_by(key))
+        };
+        let authentic = is_by(key) || is_other();
         (authentic && now_ms < claims.expires_ms && is_within_limits(&claims, now_ms)).then_some(claims)
     }
 }
@@ -77,8 +81,6 @@ const HANDOVER_MS: u64 = 60_000;
 mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
-
-    use strongroom_wire::admin::KeyState;
 
     use super::super::rig::{NOW_MS, Rig, mac_term};
     use super::*;

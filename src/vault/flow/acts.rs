@@ -24,7 +24,7 @@ use strongroom_wire::export::ExportOrder;
 use strongroom_wire::{ActId, Scope, limits};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{Asker, FlowError, Vault, destroy, export, kept, policy_change, reroot, retention, shred};
+use super::{Asker, FlowError, Vault, destroy, export, kept, nodes, policy_change, reroot, retention, shred};
 use crate::audit::Own;
 use crate::policy::{
     Action, ChangeRoot, Destroy, Identity, Note, OrderExport, Principal, ReadStatus, Reload, RuleRetention, Trace,
@@ -82,6 +82,7 @@ pub async fn ask(vault: &Arc<Vault>, asker: &Asker, what: ActKind) -> Result<Pen
     let act_id = ActId::fresh();
     let trace =
         permitted(vault, &asker, what.scope(), Note::words("ask for").and(&act_id).joined(&about(&what)), None).await?;
+    vault.caught_up().await?;
     let _changing = vault.acts.changing.lock().await;
     match begin(vault, &asker, act_id, what).await {
         Ok(act) => Ok(act),
@@ -128,6 +129,7 @@ async fn begin(vault: &Arc<Vault>, asker: &Asker, act_id: ActId, what: ActKind) 
 pub async fn approve(vault: &Arc<Vault>, asker: &Asker, id: ActId) -> Result<PendingAct, FlowError> {
     seen(vault, asker, Note::words("approve").and(&id)).await?;
     let _changing = vault.acts.changing.lock().await;
+    let Some(_lease) = nodes::take(vault, lease(id)).await? else { return Err(at_another(vault, id)) };
     let (row, mut record) = find_open(vault, id).await?;
     let asker = asker_for(asker, &record.what);
     let refuse = is_same_person(&record, &asker).then_some(Reason::SamePerson);
@@ -154,6 +156,7 @@ pub async fn approve(vault: &Arc<Vault>, asker: &Asker, id: ActId) -> Result<Pen
 pub async fn withdraw(vault: &Vault, asker: &Asker, id: ActId) -> Result<PendingAct, FlowError> {
     seen(vault, asker, Note::words("withdraw").and(&id)).await?;
     let _changing = vault.acts.changing.lock().await;
+    let Some(_lease) = nodes::take(vault, lease(id)).await? else { return Err(at_another(vault, id)) };
     let (row, mut record) = find_open(vault, id).await?;
     let asker = asker_for(asker, &record.what);
     let note = Note::words("withdraw").and(&id).joined(&about(&record.what));
@@ -216,7 +219,10 @@ pub(super) async fn resume(vault: &Arc<Vault>) {
         match read(vault, &row) {
             Ok(record) if record.state == ActState::Approved => {
                 let id = record.act_id;
-                if finish(vault, row, record).await.is_err() {
+                // Another node may be doing it, or have done it since it was read.
+                let Ok(Some(_lease)) = nodes::take(vault, lease(id)).await else { continue };
+                let Ok((row, record)) = find_open(vault, id).await else { continue };
+                if record.state == ActState::Approved && finish(vault, row, record).await.is_err() {
                     log::error("an approved act could not go on: see `vaultctl acts list`", &[("act", &id)]);
                 }
             }
@@ -308,7 +314,11 @@ async fn perform(vault: &Arc<Vault>, agreed: &Agreed) -> Result<Option<String>, 
         ActKind::DestroyKey(key) => destroy::destroy(vault, agreed, key).await.map(Some),
         ActKind::ShredTenant(tenant) => shred::shred(vault, agreed, &tenant.tenant).await.map(Some),
         ActKind::SetRetention(rule) => retention::put(vault, rule).await.map(|_| None),
-        ActKind::ChangePolicy(policy) => policy_change::change(vault, agreed, policy).await.map(|()| None),
+        ActKind::ChangePolicy(policy) => {
+            policy_change::change(vault, agreed, policy).await?;
+            // Whoever hears that it is in force may ask any node.
+            vault.known().await.map(|()| None)
+        }
         // It is done once the two agreed: from then on each of them may download it.
         ActKind::Export(order) => export::check(vault, order).await.map(|()| None),
         ActKind::ChangeRoot(asked) => reroot::begin(vault, agreed, asked).await.map(Some),
@@ -351,7 +361,7 @@ async fn recorded<A: Action<Subject = ()>>(
 async fn seen(vault: &Vault, asker: &Asker, note: Note) -> Result<(), FlowError> {
     let permit = vault.permit_unsealed::<ReadStatus>(asker, (), note).await?;
     let _seen = vault.warrant(permit).await?;
-    Ok(())
+    vault.caught_up().await
 }
 
 /// The own entry of each turn of an act, with the names of the people in it.
@@ -372,6 +382,16 @@ async fn tell(vault: &Vault, record: &Record, turn: &'static str, who: &Principa
         vault.audit.record_own(OwnAct::TwoPersonAct, own).await?;
     }
     Ok(())
+}
+
+/// The name of the lease that whoever changes an act has.
+fn lease(id: ActId) -> String {
+    format!("act/{id}")
+}
+
+fn at_another(vault: &Vault, id: ActId) -> FlowError {
+    let busy = FlowError::Conflict("the act is being changed by another request; look at it again");
+    vault.nodes.holder(&lease(id)).map_or(busy, FlowError::Elsewhere)
 }
 
 fn record_principal(record: &Record) -> Result<Principal, FlowError> {

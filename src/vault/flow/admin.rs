@@ -42,6 +42,7 @@ pub async fn status(vault: &Vault, asker: &Asker) -> Result<Status, FlowError> {
         checkpoint_size: vault.audit.covered(),
         uptime_seconds: vault.now_ms().saturating_sub(vault.started_ms) / 1000,
         warnings: warnings(vault),
+        nodes: vault.nodes.status(),
     })
 }
 
@@ -63,16 +64,8 @@ fn warnings(vault: &Vault) -> Vec<String> {
     let lost = vault.root.reach.fault().map(|why| format!("the root cannot be used: {why}"));
     let stays = "an operator sealed the vault; it stays so until `vaultctl unseal --auto`";
     let stays = vault.root.reach.stays_sealed().then(|| stays.to_owned());
-    vault
-        .warnings
-        .iter()
-        .cloned()
-        .chain(differs)
-        .chain(lost)
-        .chain(stays)
-        .chain(lifetime::warnings(vault))
-        .chain(held_back(vault))
-        .collect()
+    let here = vault.warnings.iter().cloned().chain(differs).chain(lost).chain(stays);
+    here.chain(vault.nodes_warnings()).chain(lifetime::warnings(vault)).chain(held_back(vault)).collect()
 }
 
 /// Which disks do not keep up, in words.
@@ -122,6 +115,7 @@ pub async fn metrics(
         root_available: vault.barrier.is_unsealed() && vault.root.reach.fault().is_none(),
         keys: keys.map(|row| key_line(&row, now)).collect(),
         key_ends: vault.barrier.key_facts().into_iter().filter_map(|known| end_line(vault, known, now)).collect(),
+        nodes: (vault.nodes.living() as u64, vault.nodes.leads(), vault.barrier.fence().is_up()),
         audit_size: vault.audit.size(),
         audit_lag: lag.uncovered,
         audit_failing: lag.failing,

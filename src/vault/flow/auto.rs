@@ -131,14 +131,29 @@ async fn reach_anew(vault: &Arc<Vault>) -> Result<(), FlowError> {
     }
 }
 
-/// From now on the vault does not open by itself, not after a restart either. Sealing goes on if that cannot be written.
+/// From now on the vault does not open by itself, not after a restart either, and every other node seals. Sealing goes on if
+/// that cannot be written.
 pub(super) async fn stay_sealed(vault: &Vault) {
+    let opens_by_itself = vault.root.descriptor().kind().opens_by_itself();
+    if !opens_by_itself && !vault.nodes.are_several() {
+        return;
+    }
+    if opens_by_itself {
+        vault.root.reach.stays_sealed.store(true, Ordering::SeqCst);
+    }
+    if vault.store.set_stays_sealed(true).await.is_err() {
+        log::error("that the vault shall stay sealed could not be stored: a restart opens it", &[]);
+    }
+}
+
+/// What the store says now of whether the vault stays sealed: another node may have been asked.
+pub(super) fn hear(vault: &Vault, stays: bool) {
     if !vault.root.descriptor().kind().opens_by_itself() {
         return;
     }
-    vault.root.reach.stays_sealed.store(true, Ordering::SeqCst);
-    if vault.store.set_stays_sealed(true).await.is_err() {
-        log::error("that the vault shall stay sealed could not be stored: a restart opens it", &[]);
+    let stayed = vault.root.reach.stays_sealed.swap(stays, Ordering::SeqCst);
+    if stayed && !stays {
+        vault.root.reach.nudge.notify_one();
     }
 }
 

@@ -36,6 +36,15 @@ pub(super) async fn check(vault: &Vault, key: &DestroyKey) -> Result<(), FlowErr
 pub(super) async fn destroy(vault: &Arc<Vault>, agreed: &Agreed, key: &DestroyKey) -> Result<String, FlowError> {
     // From here on nothing under a retired term is on its way to the store, so that a count of none stays true.
     vault.rounds.settled().await;
+    vault.settled_elsewhere().await?;
+    gone(vault, agreed, key).await?;
+    // The note says that nobody has it any more.
+    vault.known().await?;
+    let done = Destruction { purpose: key.purpose, tenant: key.tenant.clone(), term: key.term, at_ms: vault.now_ms() };
+    Ok(vault.barrier.sign(|signer| done.sign(signer))?)
+}
+
+async fn gone(vault: &Arc<Vault>, agreed: &Agreed, key: &DestroyKey) -> Result<(), FlowError> {
     // Held to the end, so that the store and the keyring change in the same order as with every other change of keys.
     let _held = vault.root.held.lock().await;
     vault.wraps.settled().await;
@@ -62,8 +71,7 @@ pub(super) async fn destroy(vault: &Arc<Vault>, agreed: &Agreed, key: &DestroyKe
             Err(error) => return Err(error.into()),
         }
     }
-    let done = Destruction { purpose: key.purpose, tenant: key.tenant.clone(), term: key.term, at_ms: vault.now_ms() };
-    Ok(vault.barrier.sign(|signer| done.sign(signer))?)
+    Ok(())
 }
 
 async fn find(vault: &Vault, key: &DestroyKey) -> Result<KeyRow, FlowError> {

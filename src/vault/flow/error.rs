@@ -2,6 +2,7 @@
 
 use strongroom_keys::NoRandomness;
 use strongroom_keys::root::{RootError, ShareRefused};
+use strongroom_wire::NodeName;
 use strongroom_wire::entry::Reason;
 
 use crate::audit::NotRecorded;
@@ -27,6 +28,15 @@ pub enum FlowError {
     /// There are no keys in memory.
     #[error("the vault is sealed")]
     Sealed,
+    /// One of several nodes has not reached the store for too long, and does not know whether its keys are still right.
+    #[error("this node has not reached the store for too long; it goes on by itself once it does")]
+    Behind,
+    /// Another node does this now.
+    #[error("node {0} does this now")]
+    Elsewhere(NodeName),
+    /// A change is made, and another node that holds keys did not take it over in time.
+    #[error("node {0} has not taken the change over yet; ask again")]
+    Unaware(NodeName),
     /// See [`NotRecorded`].
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
@@ -136,6 +146,7 @@ impl From<BarrierError> for FlowError {
     fn from(error: BarrierError) -> Self {
         match error {
             BarrierError::Sealed => FlowError::Sealed,
+            BarrierError::Behind => FlowError::Behind,
             BarrierError::NoSuchTenant => FlowError::NotFound,
             BarrierError::Unauthentic => FlowError::Tampered,
             BarrierError::Expired => FlowError::KeyExpired,

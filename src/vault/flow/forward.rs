@@ -63,7 +63,7 @@ pub async fn forward(
     let slot = |route| Slot::of(vault, asker, &tenant, route, key, &[&same]);
     let (claim, answer) = (slot("forward")?, slot("forward answer")?);
     // Held to the end: two requests with one key never go out at once.
-    let _turn = claim.turn(vault)?;
+    let _turn = claim.turn(vault).await?;
     claim.claim(vault).await?;
     if let Some(kept) = answer.find(vault).await? {
         let again = vault.warrant(permit.noting(Note::words("answered again"))).await?;

@@ -8,9 +8,11 @@ use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use strongroom_keys::Envelope;
+use strongroom_wire::hex::hex;
 use strongroom_wire::{BadId, TenantId, Token, limits};
 use zeroize::Zeroizing;
 
+use super::nodes::{self, Lease};
 use super::rounds::Round;
 use super::{Asker, FlowError, Vault};
 use crate::barrier::SlotMark;
@@ -120,18 +122,28 @@ impl Slot {
         &self.tenant
     }
 
-    /// The key's turn: until it is dropped no other request takes it in this process.
+    /// The key's turn: until it is dropped no other request takes it, here or at another node.
     ///
     /// # Errors
     /// [`FlowError::Running`] if somebody has it.
-    pub(super) fn turn<'a>(&self, vault: &'a Vault) -> Result<Turn<'a>, FlowError> {
-        let mut running = lock(&vault.turns);
+    pub(super) async fn turn<'a>(&self, vault: &'a Vault) -> Result<Turn<'a>, FlowError> {
         let names: Vec<[u8; 32]> = self.names().collect();
-        if names.iter().any(|name| running.contains(name)) {
-            return Err(FlowError::Running);
+        {
+            let mut running = lock(&vault.turns);
+            if names.iter().any(|name| running.contains(name)) {
+                return Err(FlowError::Running);
+            }
+            running.extend(&names);
         }
-        running.extend(&names);
-        Ok(Turn { turns: &vault.turns, names })
+        let mut turn = Turn { turns: &vault.turns, names, leases: Vec::new() };
+        if vault.nodes.are_several() {
+            // Two nodes that are on either side of a new term have one name in common.
+            for place in 0..turn.names.len() {
+                let lease = nodes::take(vault, format!("turn/{}", hex(&turn.names[place]))).await?;
+                turn.leases.push(lease.ok_or(FlowError::Running)?);
+            }
+        }
+        Ok(turn)
     }
 
     /// The answer that was given before, if there was one.
@@ -202,10 +214,13 @@ pub(super) type Turns = Mutex<HashSet<[u8; 32]>>;
 pub(super) struct Turn<'a> {
     turns: &'a Turns,
     names: Vec<[u8; 32]>,
+    leases: Vec<Lease>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        // Each lease stays this process's until the store has it back, so that no other request here is early.
+        self.leases.clear();
         let mut running = lock(self.turns);
         for name in &self.names {
             running.remove(name);

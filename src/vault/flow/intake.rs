@@ -12,9 +12,9 @@ use strongroom_wire::intake::{IntakeKeyId, PublicIntakeKey};
 use strongroom_wire::{Kind, limits};
 
 use super::idempotency::Slot;
-use super::{FlowError, Vault, keyring};
+use super::{FlowError, Vault, keyring, nodes};
 use crate::audit::{Own, Warrant};
-use crate::barrier::{KeyFacts, SealedCardError};
+use crate::barrier::{KeyFacts, KeyringError, SealedCardError};
 use crate::card::{BodyError, SealedBody, TokenizeBody};
 use crate::policy::{Note, Permit, Rotate, Tokenize};
 use crate::store::{KeyChange, KeyName, KeyRow, SpentRow};
@@ -126,7 +126,7 @@ pub async fn keep_tending(vault: &Vault) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if tend(vault).await.is_err() {
+        if vault.nodes.leads() && tend(vault).await.is_err() {
             log::error("the intake key was not exchanged; once it is over none is handed out", &[]);
         }
     }
@@ -157,7 +157,8 @@ pub async fn tend(vault: &Vault) -> Result<(), FlowError> {
 fn is_ripe(vault: &Vault) -> bool {
     let ahead_ms = vault.barrier.periods().intake_ahead_ms();
     let active = vault.barrier.intake_key();
-    active.is_none_or(|(facts, _)| vault.now_ms().saturating_add(ahead_ms) >= end_ms(vault, &facts))
+    let is_pending = vault.barrier.intake_keys().iter().any(|facts| facts.state == KeyState::Pending);
+    is_pending || active.is_none_or(|(facts, _)| vault.now_ms().saturating_add(ahead_ms) >= end_ms(vault, &facts))
 }
 
 async fn exchange_in_time(vault: &Vault) -> Result<(), FlowError> {
@@ -213,47 +214,111 @@ enum Before {
 /// Makes the next key and answers its term. The rows say what there is, and not the keyring: it may lack a key that the
 /// store took without being able to say so. The caller holds the lock of those who begin rotations.
 async fn exchange(vault: &Vault, before: Before) -> Result<u32, FlowError> {
+    let Some(_lease) = nodes::take(vault, LEASE.to_owned()).await? else {
+        return Err(vault.nodes.holder(LEASE).map_or(CHANGED, FlowError::Elsewhere));
+    };
+    let made = made(vault, before).await?;
+    if vault.nodes.are_several() {
+        // A card that is sealed to it may come to any node: each has to know it before a client does.
+        vault.known().await?;
+        use_known(vault, made, before).await?;
+    }
+    Ok(made)
+}
+
+/// Makes the next key, in use at once in a vault alone. Of several nodes one may have been interrupted on its way: then the
+/// key that it made is used.
+async fn made(vault: &Vault, before: Before) -> Result<u32, FlowError> {
     let root = vault.root.get().await?;
+    let rows = intake_rows(vault).await?;
+    let several = vault.nodes.are_several();
+    if let Some(known) = rows.iter().find(|row| several && row.state == KeyState::Pending) {
+        return Ok(known.name.term);
+    }
+    let term = rows.iter().map(|row| row.name.term).max().unwrap_or(0) + 1;
+    let mut made = keyring::make::<IntakeRole>(&root, KeyPurpose::Intake, None, term, vault.now_ms()).await?;
+    let states = if several { Vec::new() } else { ended(&rows, before) };
+    if several {
+        made.row.state = KeyState::Pending;
+    }
+    // Held to the end, so that the store and the keyring change in the same order.
+    let _changing = vault.root.still(&root).await?;
+    record(vault, OwnAct::KeyMade, term).await?;
+    change(vault, KeyChange { insert: vec![made.row.clone()], states, ..KeyChange::default() }).await?;
+    let known = vault.barrier.intake_keys();
+    vault.barrier.update(|ring| {
+        let ring = ring.add_intake(made.facts(), IntakeKey::new(&made.key))?;
+        let gone = known.iter().filter(|_| before == Before::IsGone && !several);
+        gone.map(|facts| facts.term).try_fold(ring, |ring, term| ring.remove_intake(term))
+    })?;
+    Ok(term)
+}
+
+/// Of several nodes: the pending key takes the place of the one that is sealed to.
+async fn use_known(vault: &Vault, term: u32, before: Before) -> Result<(), FlowError> {
+    let changing = vault.root.held.lock().await;
+    let mut rows = intake_rows(vault).await?;
+    rows.retain(|row| row.name.term != term);
+    let mut states = ended(&rows, before);
+    states.push((name(term), KeyState::Pending, KeyState::Active));
+    change(vault, KeyChange { states, ..KeyChange::default() }).await?;
+    let known = vault.barrier.intake_keys();
+    let done = vault.barrier.update(|ring| {
+        let ring = ring.activate_intake(term)?;
+        let gone = known.iter().filter(|facts| before == Before::IsGone && facts.term != term);
+        gone.map(|facts| facts.term).try_fold(ring, |ring, term| ring.remove_intake(term))
+    });
+    match done {
+        // It was made by another node and is on its way here: following brings it, in the state that it has by then.
+        Ok(()) | Err(KeyringError::Missing) => {}
+        Err(error) => return Err(error.into()),
+    }
+    drop(changing);
+    // In an emergency it is said that no old key opens anything: at no node.
+    if before == Before::IsGone { vault.known().await } else { Ok(()) }
+}
+
+async fn intake_rows(vault: &Vault) -> Result<Vec<KeyRow>, FlowError> {
     let mut rows = vault.store.keys().await?;
     rows.retain(|row| row.name.purpose == KeyPurpose::Intake);
-    let term = rows.iter().map(|row| row.name.term).max().unwrap_or(0) + 1;
-    let made = keyring::make::<IntakeRole>(&root, KeyPurpose::Intake, None, term, vault.now_ms()).await?;
+    Ok(rows)
+}
+
+/// What becomes of these keys when another one takes the place of the active one.
+fn ended(rows: &[KeyRow], before: Before) -> Vec<(KeyName, KeyState, KeyState)> {
     let end = |row: &KeyRow| match (row.state, before) {
         (KeyState::Destroyed, _) => None,
         (state, Before::IsGone) => Some((row.name.clone(), state, KeyState::Destroyed)),
         (KeyState::Active, Before::OpensOn) => Some((row.name.clone(), KeyState::Active, KeyState::Retiring)),
         (KeyState::Pending | KeyState::Retiring, Before::OpensOn) => None,
     };
-    let states: Vec<_> = rows.iter().filter_map(end).collect();
-    // Held to the end, so that the store and the keyring change in the same order.
-    let _changing = vault.root.still(&root).await?;
-    record(vault, OwnAct::KeyMade, term).await?;
-    for (name, ..) in states.iter().filter(|(_, _, to)| *to == KeyState::Destroyed) {
+    rows.iter().filter_map(end).collect()
+}
+
+/// Keys that are destroyed are recorded before.
+async fn change(vault: &Vault, change: KeyChange) -> Result<(), FlowError> {
+    for (name, ..) in change.states.iter().filter(|(_, _, to)| *to == KeyState::Destroyed) {
         record(vault, OwnAct::KeyDestroyed, name.term).await?;
     }
-    let change = KeyChange { insert: vec![made.row.clone()], states, ..KeyChange::default() };
-    if !vault.store.change_keys(change).await? {
-        return Err(FlowError::Conflict("the intake key is being changed by another request; ask again"));
+    if vault.store.change_keys(change).await? {
+        return Ok(());
     }
-    let known = vault.barrier.intake_keys();
-    vault.barrier.update(|ring| {
-        let ring = ring.add_intake(made.facts(), IntakeKey::new(&made.key))?;
-        let gone = known.iter().filter(|_| before == Before::IsGone);
-        gone.map(|facts| facts.term).try_fold(ring, |ring, term| ring.remove_intake(term))
-    })?;
-    Ok(term)
+    Err(CHANGED)
 }
 
 async fn destroy(vault: &Vault, term: u32) -> Result<(), FlowError> {
     let _changing = vault.root.held.lock().await;
     record(vault, OwnAct::KeyDestroyed, term).await?;
-    let name = KeyName { purpose: KeyPurpose::Intake, tenant: None, term };
-    let states = vec![(name, KeyState::Retiring, KeyState::Destroyed)];
+    let states = vec![(name(term), KeyState::Retiring, KeyState::Destroyed)];
     if !vault.store.change_keys(KeyChange { states, ..KeyChange::default() }).await? {
         return Err(FlowError::Conflict("the intake key was destroyed by somebody else"));
     }
     vault.barrier.update(|ring| ring.remove_intake(term))?;
     Ok(())
+}
+
+fn name(term: u32) -> KeyName {
+    KeyName { purpose: KeyPurpose::Intake, tenant: None, term }
 }
 
 async fn record(vault: &Vault, act: OwnAct, term: u32) -> Result<(), FlowError> {
@@ -277,6 +342,9 @@ fn opens_since_ms(vault: &Vault, now_ms: u64) -> u64 {
 }
 
 /// How often it is looked at: far more often than the shortest time by which a key is exchanged before its end.
+/// Held by the node that exchanges the key.
+const LEASE: &str = "rotate/intake/";
+const CHANGED: FlowError = FlowError::Conflict("the intake key is being changed by another request; ask again");
 const TENDED_EVERY: Duration = Duration::from_secs(10);
 const OVERLAP_MS: u64 = limits::INTAKE_OVERLAP_S * 1000;
 const BATCH: u32 = 1_000;

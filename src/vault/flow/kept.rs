@@ -17,6 +17,25 @@ pub(super) async fn keep(vault: &Vault, name: &str, value: Vec<u8>) -> Result<()
     Ok(vault.store.put_kept(row).await?)
 }
 
+/// The same in the place of exactly this: what it says may be what the caller's decision rests on.
+pub(super) async fn keep_instead(
+    vault: &Vault,
+    old: Option<KeptRow>,
+    name: &str,
+    value: Vec<u8>,
+) -> Result<(), FlowError> {
+    let row = vault.barrier.sign(|signer| row(signer, name, value, 0))?;
+    if vault.store.swap_kept(old, row).await? {
+        return Ok(());
+    }
+    Err(FlowError::Conflict("it was changed by another request; look at it again"))
+}
+
+/// What is kept under exactly this name.
+pub(super) async fn find(vault: &Vault, name: &str) -> Result<Option<KeptRow>, FlowError> {
+    Ok(vault.store.kept(name).await?.into_iter().find(|row| row.name == name))
+}
+
 /// The signed row of a value. The number is 0 where it has none.
 pub(super) fn row(signer: &Signer, name: &str, value: Vec<u8>, number: u64) -> KeptRow {
     let note = note::sign(&statement(name, &value, number), signer);

@@ -13,7 +13,7 @@ use strongroom_wire::{NodeName, TenantId};
 use uuid::Uuid;
 
 use super::FlowError;
-use crate::barrier::{KekTerm, KeyFacts, Keyring, KeyringError, MacTerm, MacTerms, TenantKeys};
+use crate::barrier::{KekTerm, KeyFacts, Keyring, KeyringError, MacTerm, MacTerms, Newcomers, TenantKeys};
 use crate::store::{KeyName, KeyRow, StagedKey};
 
 /// A fresh key and the row that keeps it.
@@ -85,7 +85,7 @@ pub(super) async fn open(root: &Arc<Root>, rows: Vec<KeyRow>, node: Option<&Node
 }
 
 /// A key as its row's purpose says.
-enum Opened {
+pub(super) enum Opened {
     Kek(Key<Kek>),
     Fingerprint(Key<Mac>),
     Session(Key<Mac>),
@@ -93,7 +93,11 @@ enum Opened {
     Intake(Key<IntakeRole>),
 }
 
-async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowError> {
+/// A row and the key that it holds.
+///
+/// # Errors
+/// As [`open`].
+pub(super) async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowError> {
     let opened = match row.name.purpose {
         KeyPurpose::Kek => Opened::Kek(unwrap_as(&root, &row).await?),
         KeyPurpose::Fingerprint => Opened::Fingerprint(unwrap_as(&root, &row).await?),
@@ -102,6 +106,21 @@ async fn unwrap(root: Arc<Root>, row: KeyRow) -> Result<(KeyRow, Opened), FlowEr
         KeyPurpose::Intake => Opened::Intake(unwrap_as(&root, &row).await?),
     };
     Ok((row, opened))
+}
+
+/// Brings a key to those that a keyring may lack. A Sign key comes back: it needs a handover.
+pub(super) fn newcomer(new: &mut Newcomers, row: &KeyRow, key: Opened) -> Option<Key<SignRole>> {
+    let facts = facts(row);
+    match (row.name.tenant.clone(), key) {
+        (Some(tenant), Opened::Kek(key)) => new.kek(tenant, KekTerm::new(facts, &key)),
+        (Some(tenant), Opened::Fingerprint(key)) => new.fingerprint(tenant, MacTerm::new(facts, key)),
+        (Some(tenant), Opened::Session(key)) => new.session(tenant, MacTerm::new(facts, key)),
+        (None, Opened::Intake(key)) => new.intake(facts, IntakeKey::new(&key)),
+        (_, Opened::Sign(key)) => return Some(key),
+        // A key that is in a wrong place was opened for that place, and belongs to nobody.
+        (Some(_), Opened::Intake(_)) | (None, Opened::Kek(_) | Opened::Fingerprint(_) | Opened::Session(_)) => {}
+    }
+    None
 }
 
 /// A key of the Root in force, wrapped by the Root to come as well.

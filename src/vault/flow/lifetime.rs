@@ -23,7 +23,7 @@ pub async fn keep_keys(vault: &Arc<Vault>, every: Duration, automatic: bool) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if vault.barrier.is_unsealed() && look_after_keys(vault, automatic).await.is_err() {
+        if vault.nodes.leads() && vault.barrier.is_unsealed() && look_after_keys(vault, automatic).await.is_err() {
             log::warn("keys that are due could not be looked after; tried again", &[]);
         }
     }

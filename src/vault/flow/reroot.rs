@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use strongroom_keys::note::Statement as _;
 use strongroom_keys::reroot::Reroot;
-use strongroom_keys::root::Root;
+use strongroom_keys::root::{Descriptor, Root};
 use strongroom_wire::RequestId;
 use strongroom_wire::acts::ActKind;
+use strongroom_wire::admin::RootKind;
 use strongroom_wire::custody::{ChangeRootRequest, RootChangeState, RootSum};
 use strongroom_wire::entry::OwnAct;
 use strongroom_wire::hex::{hex, unhex};
 
 use super::acts::{self, Agreed};
+use super::nodes;
 use super::{Asker, FlowError, StoreFault, Vault, keyring};
 use crate::audit::Own;
 use crate::policy::{ChangeRoot, Note, Principal};
@@ -298,6 +300,59 @@ async fn vouch(vault: &Vault, row: &mut RootChangeRow) -> Result<(), FlowError> 
     vault.store.settle().await?;
     vault.root.forget_next().await;
     Ok(())
+}
+
+/// Of several nodes: another one put another root.json in force. It is taken as this node's own `[root.next]` file says, or the
+/// vault seals and says so: a node never takes a root.json from the store. Answers whether it is in force here; a Root that has
+/// to be reached first is waited for beside the work, for which it is not needed.
+pub(super) async fn follow(vault: &Arc<Vault>, sum: [u8; 32]) -> Result<bool, FlowError> {
+    let next = vault.root.read_next().ok().flatten().filter(|next| next.sum() == sum);
+    let Some(next) = next else {
+        seal(vault, "another root.json is in force, and the one of [root.next] is not it").await;
+        return Ok(true);
+    };
+    if !vault.barrier.is_unsealed() {
+        vault.root.turn_sealed(&mut *vault.root.ceremony.lock().await, next);
+        return Ok(true);
+    }
+    let current = vault.root.get().await?;
+    let described = match current.kind() {
+        RootKind::Custodians | RootKind::Dev => current.described_by(&next).await?,
+        RootKind::Pkcs11 | RootKind::Kms => None,
+    };
+    let Some(root) = described.map(Arc::new).or(here(vault, &next)) else { return Ok(false) };
+    let mut ceremony = vault.root.ceremony.lock().await;
+    let mut held = vault.root.still(&current).await?;
+    let note = Note::words("root").and(&RootSum(sum)).and(&"as another node put it in force");
+    vault.audit.record_own(OwnAct::RootChanged, Own::noting(note)).await?;
+    vault.root.turn(&mut held, &mut ceremony, root);
+    log::info("the root.json that another node put in force is in force here", &[]);
+    Ok(true)
+}
+
+/// The Root to come, if it was opened or brought here; it is opened beside the work otherwise.
+fn here(vault: &Arc<Vault>, next: &Descriptor) -> Option<Arc<Root>> {
+    // Whoever has the lock opens it now.
+    let coming = vault.root.coming.try_lock().ok()?;
+    if let Some(root) = coming.held.as_ref().filter(|root| root.descriptor() == next) {
+        return Some(Arc::clone(root));
+    }
+    let vault = Arc::clone(vault);
+    actix_web::rt::spawn(async move {
+        match vault.root.next().await {
+            Ok(_) => vault.nodes.hurry(),
+            Err(why) if may_pass(&why) => log::warn("the root that is in force is not reached yet", &[]),
+            Err(_) => seal(&vault, "another root is in force, which is not here: unseal with it").await,
+        }
+    });
+    None
+}
+
+async fn seal(vault: &Arc<Vault>, why: &'static str) {
+    let mut held = vault.root.held.lock().await;
+    if vault.barrier.is_unsealed() {
+        nodes::seal(vault, &mut held, why).await;
+    }
 }
 
 /// Keys in one transaction.

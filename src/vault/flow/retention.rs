@@ -14,6 +14,7 @@ use strongroom_wire::{Scope, TenantId, limits};
 use super::{Asker, FlowError, Vault, kept, shred};
 use crate::audit::Own;
 use crate::policy::{Note, Principal, RuleRetention};
+use crate::store::KeptRow;
 use crate::telemetry::log;
 
 /// When cards are looked for next; 0 is at once.
@@ -63,10 +64,12 @@ async fn put_longer(vault: &Vault, asked: &SetRetention) -> Result<RetentionRule
     shred::check(vault, &asked.tenant).await?;
     // Looked at again after the entry, because another request may have set a longer one meanwhile; from here on none does.
     let _still = vault.acts.still().await;
+    let known = kept::find(vault, &name_of(&asked.tenant)).await?;
     if !keeps_longer(vault, asked).await? {
         return Err(FlowError::Conflict("the rule was changed by another request; ask again"));
     }
-    put(vault, asked).await
+    // In the place of the rule that was looked at: another node may set one as well.
+    put_instead(vault, known, asked).await
 }
 
 /// The rules of all tenants.
@@ -120,7 +123,7 @@ pub(super) async fn sweep(vault: &Vault) -> Result<(), FlowError> {
     vault.retention.0.store(now.saturating_add(EVERY_MS), Ordering::SeqCst);
     let swept = sweep_all(vault, now).await;
     if swept.is_err() {
-        again(vault);
+        look_again(vault);
     }
     swept
 }
@@ -168,23 +171,33 @@ pub(super) async fn check(vault: &Vault, asked: &SetRetention) -> Result<(), Flo
 
 /// Keeps the rule and has it looked at.
 pub(super) async fn put(vault: &Vault, asked: &SetRetention) -> Result<RetentionRule, FlowError> {
+    put_instead(vault, kept::find(vault, &name_of(&asked.tenant)).await?, asked).await
+}
+
+async fn put_instead(vault: &Vault, old: Option<KeptRow>, asked: &SetRetention) -> Result<RetentionRule, FlowError> {
     let rule = Rule { tenant: asked.tenant.clone(), days: asked.days, set_ms: vault.now_ms() };
     let json = serde_json::to_vec(&rule).map_err(|_| FlowError::Crypto("a rule could not be written"))?;
-    kept::keep(vault, &format!("{PREFIX}{}", rule.tenant), json).await?;
-    again(vault);
+    kept::keep_instead(vault, old, &name_of(&rule.tenant), json).await?;
+    look_again(vault);
     Ok(view(&rule))
 }
 
-fn again(vault: &Vault) {
+fn name_of(tenant: &TenantId) -> String {
+    format!("{PREFIX}{tenant}")
+}
+
+/// Has cards that are over age looked for at the next sweep: a rule may have changed.
+pub(super) fn look_again(vault: &Vault) {
     vault.retention.0.store(0, Ordering::SeqCst);
 }
 
 async fn rules(vault: &Vault) -> Result<Vec<Rule>, FlowError> {
+    vault.caught_up().await?;
     let mut rules = Vec::new();
     for row in vault.store.kept(PREFIX).await? {
         let rule: Rule = serde_json::from_slice(&row.value).map_err(|_| FlowError::Tampered)?;
         // The name of the row is signed with its value, and so is the tenant in it: no rule passes for another tenant's.
-        if !kept::is_ours(vault, &row)? || row.name != format!("{PREFIX}{}", rule.tenant) {
+        if !kept::is_ours(vault, &row)? || row.name != name_of(&rule.tenant) {
             vault.metrics.tampered.inc();
             return Err(FlowError::Tampered);
         }

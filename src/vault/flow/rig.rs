@@ -14,7 +14,9 @@ use strongroom_wire::admin::{KeyPurpose, RotateRequest, RotationState};
 use strongroom_wire::payment_method::{PaymentMethod, RevealRequest};
 use strongroom_wire::{NodeName, RequestId, Scope, TenantId, Token};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
+use super::nodes::{self, Bounds};
 use super::{
     Asker, FlowError, RootPlace, RootSource, Vault, policy_change, read, reveal, rotate, tenant, tokenize, unseal,
 };
@@ -30,23 +32,56 @@ use crate::store::{SqliteOptions, SqliteStore};
 pub(super) struct Rig {
     pub(super) vault: Arc<Vault>,
     pub(super) clock: MockClock,
-    store: Arc<SqliteStore>,
+    pub(super) store: Arc<SqliteStore>,
     descriptor: Descriptor,
     folder: Arc<TempDir>,
+    /// What a node that knows of others does by itself.
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How a vault of a test starts.
+#[derive(Default)]
+struct Begin<'a> {
+    name: Option<&'a str>,
+    anew: bool,
+    /// It knows of other nodes.
+    bounds: Option<Bounds>,
 }
 
 impl Rig {
     /// Unsealed, with the tenant `acme`.
     pub(super) async fn new() -> Self {
-        Self::named(None).await
+        Self::named(Begin::default()).await
+    }
+
+    /// The first of several nodes that know of each other.
+    pub(super) async fn member(name: &str, bounds: Bounds) -> Self {
+        Self::named(Begin { name: Some(name), bounds: Some(bounds), anew: false }).await
+    }
+
+    /// Another one, unsealed.
+    pub(super) async fn member_beside(&self, name: &str, bounds: Bounds) -> Self {
+        self.started(Begin { name: Some(name), bounds: Some(bounds), anew: false }).await.unwrap()
+    }
+
+    /// The node beats no more, as one that is stopped or cut off.
+    pub(super) fn stop_beating(&mut self) {
+        self.tasks.drain(..).for_each(|task| task.abort());
+    }
+
+    /// It does again what it does by itself.
+    pub(super) fn beat_again(&mut self) {
+        let (beating, leading) = (Arc::clone(&self.vault), Arc::clone(&self.vault));
+        self.tasks.push(actix_web::rt::spawn(async move { nodes::keep_beating(&beating).await }));
+        self.tasks.push(actix_web::rt::spawn(async move { nodes::keep_leading(&leading).await }));
     }
 
     /// The first of several nodes.
     pub(super) async fn node(name: &str) -> Self {
-        Self::named(Some(name)).await
+        Self::named(Begin { name: Some(name), ..Begin::default() }).await
     }
 
-    async fn named(name: Option<&str>) -> Self {
+    async fn named(begin: Begin<'_>) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = MockClock::at(NOW_MS);
         let (key, descriptor) = dev::make().unwrap();
@@ -61,8 +96,9 @@ impl Rig {
         let store = Arc::new(SqliteStore::open(&options).unwrap());
         let policy = folder.path().join("policy.toml");
         std::fs::write(&policy, rules()).unwrap();
-        let vault = start(name, (&folder, &clock), &store, &descriptor, false).await;
-        let rig = Self { vault, clock, store, descriptor, folder };
+        let vault = start(&begin, (&folder, &clock), &store, &descriptor).await;
+        let mut rig = Self { vault, clock, store, descriptor, folder, tasks: Vec::new() };
+        rig.join(&begin).await.unwrap();
         unseal::by_itself(&rig.vault).await.unwrap();
         tenant::add(&rig.vault, &officer("alice"), acme()).await.unwrap();
         rig
@@ -75,20 +111,41 @@ impl Rig {
 
     /// The same where it may be refused.
     pub(super) async fn try_beside(&self, name: &str) -> Result<Self, FlowError> {
-        self.started(name, false).await
+        self.started(Begin { name: Some(name), ..Begin::default() }).await
     }
 
     /// One that takes the policy's file, whatever the store keeps.
     pub(super) async fn beside_anew(&self, name: &str) -> Self {
-        self.started(name, true).await.unwrap()
+        self.started(Begin { name: Some(name), anew: true, bounds: None }).await.unwrap()
     }
 
-    async fn started(&self, name: &str, begin_anew: bool) -> Result<Self, FlowError> {
-        let place = (&*self.folder, &self.clock);
-        let vault = start(Some(name), place, &self.store, &self.descriptor, begin_anew).await;
-        unseal::by_itself(&vault).await?;
+    async fn started(&self, begin: Begin<'_>) -> Result<Self, FlowError> {
+        let mut rig = self.sealed_beside(&begin).await;
+        rig.join(&begin).await?;
+        unseal::by_itself(&rig.vault).await?;
+        Ok(rig)
+    }
+
+    async fn sealed_beside(&self, begin: &Begin<'_>) -> Self {
+        let vault = start(begin, (&*self.folder, &self.clock), &self.store, &self.descriptor).await;
         let (store, folder) = (Arc::clone(&self.store), Arc::clone(&self.folder));
-        Ok(Self { vault, clock: self.clock.clone(), store, descriptor: self.descriptor.clone(), folder })
+        let (clock, descriptor) = (self.clock.clone(), self.descriptor.clone());
+        Self { vault, clock, store, descriptor, folder, tasks: Vec::new() }
+    }
+
+    async fn join(&mut self, begin: &Begin<'_>) -> Result<(), FlowError> {
+        if begin.bounds.is_some() {
+            nodes::join(&self.vault).await?;
+            self.beat_again();
+        }
+        Ok(())
+    }
+
+    /// The same under a name that another process may have; whether it joined.
+    pub(super) async fn try_to_join(&self, name: &str, bounds: Bounds) -> Result<(), FlowError> {
+        let begin = Begin { name: Some(name), bounds: Some(bounds), anew: false };
+        let vault = start(&begin, (&tempfile::tempdir().unwrap(), &self.clock), &self.store, &self.descriptor).await;
+        nodes::join(&vault).await
     }
 
     /// Ends the node.
@@ -209,13 +266,12 @@ impl Rig {
 
 /// A node as it starts, sealed. Its log is its own, in a file that its next start finds again.
 async fn start(
-    name: Option<&str>,
+    begin: &Begin<'_>,
     (folder, clock): (&TempDir, &MockClock),
     store: &Arc<SqliteStore>,
     descriptor: &Descriptor,
-    begin_anew: bool,
 ) -> Arc<Vault> {
-    let node: Option<NodeName> = name.map(|name| name.parse().unwrap());
+    let node: Option<NodeName> = begin.name.map(|name| name.parse().unwrap());
     let vault_id = descriptor.vault_id().to_string();
     let (origin, file) = match &node {
         None => (note::origin(&vault_id), "audit.db".to_owned()),
@@ -223,9 +279,9 @@ async fn start(
     };
     let log = open_log(&folder.path().join(file), clock, &origin).await;
     let policy = folder.path().join("policy.toml");
-    let text = std::fs::read_to_string(&policy).unwrap();
-    let begin = policy_change::Start { begin_anew, is_node: node.is_some() };
-    let (rules, source) = policy_change::at_start((&**store, &log), &policy, text, begin).await.unwrap();
+    let text = std::fs::read_to_string(&policy).unwrap_or_else(|_| rules());
+    let start = policy_change::Start { begin_anew: begin.anew, is_node: node.is_some() };
+    let (rules, source) = policy_change::at_start((&**store, &log), &policy, text, start).await.unwrap();
     let rooms = (Policy::new(rules), log, Barrier::new(Arc::new(clock.clone())), Arc::clone(store) as _);
     let place = |name: &str, dev_key: &str| RootPlace {
         file: folder.path().join(name),
@@ -239,7 +295,10 @@ async fn start(
     if node.is_some() {
         vault.barrier.share_epochs();
     }
-    vault.node = node;
+    vault.node = node.clone();
+    if let (Some(node), Some(bounds)) = (node, begin.bounds) {
+        vault.among(node, bounds);
+    }
     Arc::new(vault)
 }
 

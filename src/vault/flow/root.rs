@@ -203,6 +203,14 @@ impl RootSource {
         self.reach.look_again();
     }
 
+    /// The same for a vault that is sealed, where another node put that root.json in force.
+    pub(super) fn turn_sealed(&self, ceremony: &mut Assembly, next: Descriptor) {
+        *ceremony = Assembly::new(next.clone());
+        let place = self.next.clone().unwrap_or_else(|| self.current.load().1.clone());
+        self.current.store(Arc::new((next, place)));
+        self.reach.look_again();
+    }
+
     /// Forgets what is here of the Root to come.
     pub(super) async fn forget_next(&self) {
         *self.coming.lock().await = Coming::default();

@@ -35,6 +35,14 @@ pub(super) async fn check(vault: &Vault, tenant: &TenantId) -> Result<(), FlowEr
 
 /// Destroys the keys and answers the signed note. Doing it twice is the same as once.
 pub(super) async fn shred(vault: &Arc<Vault>, agreed: &Agreed, tenant: &TenantId) -> Result<String, FlowError> {
+    let keys = gone(vault, agreed, tenant).await?;
+    // The note says that nobody has them any more.
+    vault.known().await?;
+    let done = Shredding { tenant: tenant.clone(), keys, at_ms: vault.now_ms() };
+    Ok(vault.barrier.sign(|signer| done.sign(signer))?)
+}
+
+async fn gone(vault: &Arc<Vault>, agreed: &Agreed, tenant: &TenantId) -> Result<u64, FlowError> {
     // Held to the end, so that the store and the keyring change in the same order as with every other change of keys.
     let _held = vault.root.held.lock().await;
     let note = Note::words("every key of the tenant").and(&agreed.id());
@@ -45,8 +53,7 @@ pub(super) async fn shred(vault: &Arc<Vault>, agreed: &Agreed, tenant: &TenantId
         Err(error) => return Err(error.into()),
     }
     vault.store.settle().await?;
-    let done = Shredding { tenant: tenant.clone(), keys, at_ms: vault.now_ms() };
-    Ok(vault.barrier.sign(|signer| done.sign(signer))?)
+    Ok(keys)
 }
 
 /// Shreds the rows of tenants whose keys are destroyed. It needs no key.
@@ -58,6 +65,7 @@ pub(super) async fn sweep(vault: &Vault) -> Result<(), FlowError> {
     for row in tenants.into_iter().filter(|row| row.shredded == Shredded::Keys) {
         // A request that had the keys when they were destroyed has stored its row by now.
         vault.wraps.settled().await;
+        vault.settled_elsewhere().await?;
         let mut shredded = 0u64;
         while vault.store.count_stale(&row.tenant, u32::MAX).await? > 0 {
             let mut cursor = None;

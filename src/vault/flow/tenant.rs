@@ -50,25 +50,37 @@ pub async fn list(vault: &Vault, asker: &Asker) -> Result<TenantList, FlowError>
 /// The Warrant is of one of the two acts above; which does not matter here.
 async fn register<A: Action>(vault: &Vault, _: &Warrant<A>, tenant: TenantId) -> Result<Tenant, FlowError> {
     if let Some(known) = find(vault, &tenant).await? {
-        return again(known);
+        return known_everywhere(vault, known).await;
     }
     let root = vault.root.get().await?;
     let created_ms = vault.now_ms();
     let (rows, keys) = keyring::make_tenant(&root, &tenant, created_ms).await?;
     // Held to the end, so that the store and the keyring change in the same order.
-    let _changing = vault.root.still(&root).await?;
+    let changing = vault.root.still(&root).await?;
     if let Some(known) = find(vault, &tenant).await? {
-        return again(known);
+        drop(changing);
+        return known_everywhere(vault, known).await;
     }
     let note = Note::words("kek, fingerprint, session: term 1");
     let about = Own { tenant: Some(tenant.clone()), subject: Subject::None, note };
     vault.audit.record_own(OwnAct::KeyMade, about).await?;
     let row = TenantRow { tenant: tenant.clone(), created_ms, shredded: Shredded::No };
     if !vault.store.insert_tenant(row.clone(), rows).await? {
-        return Err(FlowError::Conflict("the tenant was registered by another node; ask again"));
+        drop(changing);
+        let known = find(vault, &tenant).await?.ok_or(FlowError::NotFound)?;
+        return known_everywhere(vault, known).await;
     }
     vault.barrier.update(|ring| ring.add_tenant(tenant, keys))?;
-    Ok(view(row))
+    drop(changing);
+    known_everywhere(vault, row).await
+}
+
+/// Whoever hears that a tenant is there may ask any node for it.
+async fn known_everywhere(vault: &Vault, known: TenantRow) -> Result<Tenant, FlowError> {
+    let tenant = again(known)?;
+    vault.known().await?;
+    vault.taken().await?;
+    Ok(tenant)
 }
 
 async fn find(vault: &Vault, tenant: &TenantId) -> Result<Option<TenantRow>, FlowError> {

@@ -11,10 +11,12 @@ use strongroom_keys::share::read_submission;
 use strongroom_wire::admin::{KeyPurpose, Phase, RootKind, UnsealProgress};
 use strongroom_wire::entry::{OwnAct, Reason};
 
-use super::{Asker, FlowError, Vault, acts, audit, auto, custody, intake, keyring, policy_change, reroot, rotate};
+use super::{
+    Asker, FlowError, Vault, acts, audit, auto, custody, intake, keyring, nodes, policy_change, reroot, rotate,
+};
 use crate::audit::{AuditError, Own};
 use crate::policy::{Note, Seal, Unseal};
-use crate::store::{KeyChange, KeyRow};
+use crate::store::KeyChange;
 use crate::telemetry::log;
 
 /// Takes one share, or has the HSM or KMS asked where the body says so. `body` is wiped.
@@ -53,6 +55,10 @@ pub async fn give(vault: &Arc<Vault>, asker: &Asker, body: &mut [u8]) -> Result<
     match step {
         Step::Waiting { given } => Ok(progress(vault, Phase::Unsealing, given)),
         Step::Complete(root) => {
+            if vault.nodes.are_several() {
+                // Whatever an operator sealed before: this is the answer to it.
+                vault.store.set_stays_sealed(false).await?;
+            }
             open(vault, root).await?;
             Ok(progress(vault, Phase::Unsealed, 0))
         }
@@ -75,7 +81,7 @@ pub async fn abandon(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, Flo
 ///
 /// # Errors
 /// Those of policy and of the audit log.
-pub async fn seal(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowError> {
+pub async fn seal(vault: &Arc<Vault>, asker: &Asker) -> Result<UnsealProgress, FlowError> {
     let permit = vault.permit_unsealed::<Seal>(asker, (), Note::none()).await?;
     let _sealed = vault.warrant(permit).await?;
     // One more checkpoint while there is a key, so that the last entries are covered. Sealing goes on without it.
@@ -87,6 +93,7 @@ pub async fn seal(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowEr
     vault.barrier.seal_now();
     *held = None;
     drop(held);
+    nodes::let_go(vault);
     vault.root.forget_next().await;
     Ok(progress(vault, Phase::Sealed, 0))
 }
@@ -97,6 +104,9 @@ pub async fn seal(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, FlowEr
 /// [`FlowError::Crypto`] if the file is not this vault's Root.
 pub async fn by_itself(vault: &Arc<Vault>) -> Result<(), FlowError> {
     let root = vault.root.open().await?;
+    if vault.nodes.are_several() {
+        vault.store.set_stays_sealed(false).await?;
+    }
     open(vault, root).await
 }
 
@@ -106,26 +116,64 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
     if vault.barrier.is_unsealed() {
         return Err(FlowError::Conflict("the vault is unsealed already"));
     }
+    // Before anything is read, so that whoever changes keys from here on waits for this node.
+    nodes::will_hold(vault).await?;
+    let opened = install(vault, Arc::new(root), &mut held).await;
+    drop(held);
+    let keys = match opened {
+        Ok(keys) => keys,
+        Err(error) => {
+            nodes::let_go(vault);
+            return Err(error);
+        }
+    };
+    vault.audit.record_own(OwnAct::Unsealed, Own::noting(Note::none())).await?;
+    // So that the log can be verified from its first moment on; the writer signs again by itself.
+    let _ = vault.audit.checkpoint().await;
+    check_log(vault, keys);
+    if vault.nodes.are_several() {
+        // No key is used before this node has followed what came while it read; the one that leads takes up the rest.
+        return nodes::beat(vault).await;
+    }
+    // Without its key no sealed card is taken, and all else works: the sweep tries again.
+    if intake::tend(vault).await.is_err() {
+        log::error("the intake key could not be made or exchanged", &[]);
+    }
+    reroot::resume(vault).await?;
+    acts::resume(vault).await;
+    rotate::resume(vault).await
+}
+
+/// The keys into memory, and what signs the log with them.
+async fn install(vault: &Arc<Vault>, root: Arc<Root>, held: &mut Option<Arc<Root>>) -> Result<Lineage, FlowError> {
+    let mut view = nodes::view(vault).await?;
     // An operator may have sealed the vault while the HSM or KMS was being asked. Custodians who bring their shares are
     // asked by somebody, whatever was said while the Root was in an HSM or KMS.
-    if root.kind().opens_by_itself() && vault.root.reach.stays_sealed() {
+    let stays_sealed = vault.root.reach.stays_sealed() || (vault.nodes.are_several() && view.stays_sealed);
+    if root.kind().opens_by_itself() && stays_sealed {
         return Err(FlowError::Sealed);
     }
-    let root = Arc::new(root);
     let sum = root.descriptor().sum();
-    if vault.store.root_in_force().await?.is_some_and(|in_force| in_force != sum) {
+    if view.root.is_some_and(|in_force| in_force != sum) {
         return Err(FlowError::Conflict("another root.json is in force; start vaultd anew with the newest one"));
     }
-    let mut rows = vault.store.keys().await?;
-    if !rows.iter().any(|row| row.name.purpose == KeyPurpose::Sign) {
-        rows.push(found(vault, &root).await?);
+    if !view.keys.iter().any(|row| row.name.purpose == KeyPurpose::Sign) {
+        found(vault, &root).await?;
+        view = nodes::view(vault).await?;
     }
     // The lock is held although the Root may be slow: nobody else has a use for it while the vault is sealed, and keys
     // that another request adds meanwhile would be missing from this ring.
-    let ring = keyring::open(&root, rows, vault.node.as_ref()).await?;
-    policy_change::verify(vault, &ring).await?;
-    let ring = rotate::closed(ring, &vault.store.rotations().await?)?;
+    let ring = keyring::open(&root, view.keys, vault.node.as_ref()).await?;
+    let verified = policy_change::verify(vault, &ring).await;
+    if vault.nodes.are_several() && matches!(verified, Err(FlowError::Conflict(_))) {
+        // Another node that is unsealed in this moment was first.
+        policy_change::verify(vault, &ring).await?;
+    } else {
+        verified?;
+    }
+    let ring = rotate::closed(ring, &view.rotations)?;
     vault.barrier.install(ring)?;
+    nodes::holds_now(vault, view.generation, view.seals);
     let keys = match attach(vault).await {
         Ok(keys) => keys,
         Err(error) => {
@@ -140,18 +188,7 @@ pub(super) async fn open(vault: &Arc<Vault>, root: Root) -> Result<(), FlowError
         return Err(error.into());
     }
     *held = Some(root);
-    drop(held);
-    // Without its key no sealed card is taken, and all else works: the sweep tries again.
-    if intake::tend(vault).await.is_err() {
-        log::error("the intake key could not be made or exchanged", &[]);
-    }
-    vault.audit.record_own(OwnAct::Unsealed, Own::noting(Note::none())).await?;
-    // So that the log can be verified from its first moment on; the writer signs again by itself.
-    let _ = vault.audit.checkpoint().await;
-    check_log(vault, keys);
-    reroot::resume(vault).await?;
-    acts::resume(vault).await;
-    rotate::resume(vault).await
+    Ok(keys)
 }
 
 /// Opening the log looked at its end; now that there is a key to check signatures with, all of it is read once, beside
@@ -186,11 +223,12 @@ fn check_log(vault: &Arc<Vault>, keys: Lineage) {
 }
 
 /// Somebody put an earlier policy back into the store: nothing more is done under its rules.
-async fn seal_under_an_old_policy(vault: &Vault) {
+async fn seal_under_an_old_policy(vault: &Arc<Vault>) {
     let mut held = vault.root.held.lock().await;
     vault.audit.detach();
     vault.barrier.seal_now();
     *held = None;
+    nodes::let_go(vault);
     vault.metrics.tampered.inc();
     log::error(
         "AN EARLIER POLICY WAS PUT BACK INTO THE STORE: put the store's newest copy back. The vault is sealed",
@@ -203,15 +241,14 @@ async fn seal_under_an_old_policy(vault: &Vault) {
 }
 
 /// The first unseal of a vault makes its Sign key.
-async fn found(vault: &Vault, root: &Root) -> Result<KeyRow, FlowError> {
+async fn found(vault: &Vault, root: &Root) -> Result<(), FlowError> {
     let sign = keyring::make::<SignRole>(root, KeyPurpose::Sign, None, 1, vault.now_ms()).await?;
     vault.audit.record_own(OwnAct::KeyMade, Own::noting(Note::words("sign: term 1"))).await?;
-    let change = KeyChange { insert: vec![sign.row.clone()], ..KeyChange::default() };
-    if vault.store.change_keys(change).await? {
-        Ok(sign.row)
-    } else {
-        Err(FlowError::Conflict("the vault is being unsealed by another process"))
+    let change = KeyChange { insert: vec![sign.row], ..KeyChange::default() };
+    if !vault.store.change_keys(change).await? {
+        log::info("another node made the vault's first key just now", &[]);
     }
+    Ok(())
 }
 
 /// Lets the audit log have its checkpoints signed for as long as the keys are here, and answers the keys that signed it.

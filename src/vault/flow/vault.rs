@@ -9,6 +9,7 @@ use strongroom_wire::forward::DestinationName;
 use strongroom_wire::{NodeName, RequestId, TenantId, Token};
 
 use super::backup::Backups;
+use super::nodes::Nodes;
 use super::policy_change::PolicySource;
 use super::root::RootSource;
 use super::rotate::Rotations;
@@ -55,6 +56,8 @@ pub struct Vault {
     pub node: Option<NodeName>,
     pub(super) post: epochs::Post,
     pub(super) uses: quotas::Uses,
+    /// This process among several.
+    pub nodes: Nodes,
     pub(super) acts: acts::Acts,
     pub(super) exports: export::Exports,
     pub(super) retention: retention::Due,
@@ -109,6 +112,7 @@ impl Vault {
             node: None,
             post: epochs::Post::default(),
             uses: quotas::Uses::default(),
+            nodes: Nodes::default(),
             acts: acts::Acts::default(),
             exports: export::Exports::default(),
             retention: retention::Due::default(),
@@ -193,13 +197,11 @@ impl Vault {
                 return Err(refused);
             }
         };
-        if self.barrier.is_unsealed() {
-            return Ok(permits);
-        }
+        let Some((reason, refused)) = self.unusable() else { return Ok(permits) };
         if let Some(permit) = permits.into_iter().next() {
-            self.audit.record_refusal(permit.refuse(Reason::Sealed)).await?;
+            self.audit.record_refusal(permit.refuse(reason)).await?;
         }
-        Err(FlowError::Sealed)
+        Err(refused)
     }
 
     fn request(asker: &Asker, destination: Option<DestinationName>, note: Note) -> Request {
@@ -214,11 +216,20 @@ impl Vault {
     }
 
     async fn while_unsealed<A: Action>(&self, permit: Permit<A>) -> Result<Permit<A>, FlowError> {
-        if self.barrier.is_unsealed() {
-            return Ok(permit);
+        let Some((reason, refused)) = self.unusable() else { return Ok(permit) };
+        self.audit.record_refusal(permit.refuse(reason)).await?;
+        Err(refused)
+    }
+
+    /// Why no key may be used now. It is looked at again with every use.
+    fn unusable(&self) -> Option<(Reason, FlowError)> {
+        if !self.barrier.is_unsealed() {
+            Some((Reason::Sealed, FlowError::Sealed))
+        } else if self.barrier.fence().is_up() {
+            Some((Reason::Behind, FlowError::Behind))
+        } else {
+            None
         }
-        self.audit.record_refusal(permit.refuse(Reason::Sealed)).await?;
-        Err(FlowError::Sealed)
     }
 
     /// Has a Permit recorded; the Warrant exists once the entry is durable.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use strongroom_wire::{ActId, Kind, RequestId, Scope, SecretId, TenantId, Token, admin};
+use strongroom_wire::{ActId, Kind, NodeName, RequestId, Scope, SecretId, TenantId, Token, admin};
 
 /// A value that may stand in a log: it is public, or a name that reveals nothing about a card or a key.
 pub trait LogSafe {
@@ -34,7 +34,17 @@ macro_rules! safe_plain {
     };
 }
 
-safe_text!(ActId, Token, SecretId, RequestId, TenantId, admin::KeyPurpose, std::net::SocketAddr, std::net::IpAddr);
+safe_text!(
+    ActId,
+    Token,
+    SecretId,
+    RequestId,
+    TenantId,
+    NodeName,
+    admin::KeyPurpose,
+    std::net::SocketAddr,
+    std::net::IpAddr
+);
 safe_plain!(u8, u16, u32, u64, usize, i32, bool);
 
 /// Text that stands in the program itself.

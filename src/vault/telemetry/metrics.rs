@@ -80,6 +80,11 @@ pub struct Metrics {
     pub over_age: Counter,
     /// Cards that were opened for exports.
     pub exported: Counter,
+    /// Beats of this node that the store did not answer, or that could not be followed.
+    pub beats_failed: Counter,
+    nodes: Gauge,
+    leads: Gauge,
+    fenced: Gauge,
 }
 
 /// What a scrape asks of the rooms.
@@ -92,6 +97,8 @@ pub struct Snapshot {
     pub keys: Vec<(String, &'static str, u32, &'static str, u64, u64)>,
     /// Tenant (empty for the vault), purpose, term, and seconds until an active key's end, less than 0 after it.
     pub key_ends: Vec<(String, &'static str, u32, i64)>,
+    /// Nodes that hold keys, whether this one leads, and whether it is fenced.
+    pub nodes: (u64, bool, bool),
     /// Entries in the audit log.
     pub audit_size: u64,
     /// Entries that no signed checkpoint covers yet.
@@ -126,7 +133,8 @@ impl Metrics {
         let (key_age, key_wraps, key_ends) = (Family::default(), Family::default(), Family::default());
         let (quota_used, quota_limit, certificate_expiry) = (Family::default(), Family::default(), Family::default());
         let (tampered, swept) = (Counter::default(), Counter::default());
-        let (over_age, exported) = (Counter::default(), Counter::default());
+        let (over_age, exported, beats_failed) = (Counter::default(), Counter::default(), Counter::default());
+        let (nodes, leads, fenced) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("requests", "Requests by listener, route and status", requests.clone());
         registry.register_with_unit("request_duration", "Time to answer", Unit::Seconds, latency.clone());
         registry.register("unsealed", "1 while keys are in memory", unsealed.clone());
@@ -153,6 +161,14 @@ impl Metrics {
         registry.register("swept_records", "Short-term records shredded at their end", swept.clone());
         registry.register("over_age_records", "Cards shredded as older than their tenant's rule", over_age.clone());
         registry.register("exported_cards", "Cards opened for exports to other parties", exported.clone());
+        registry.register("failed_beats", "Beats of this node that came to nothing", beats_failed.clone());
+        registry.register("nodes", "Nodes that hold keys, 1 for a vault alone", nodes.clone());
+        registry.register("leads", "1 on the node that sweeps and rotates by itself", leads.clone());
+        registry.register(
+            "fenced",
+            "1 while this node uses no key because it does not reach the store",
+            fenced.clone(),
+        );
         Self {
             registry,
             requests,
@@ -173,6 +189,10 @@ impl Metrics {
             swept,
             over_age,
             exported,
+            beats_failed,
+            nodes,
+            leads,
+            fenced,
         }
     }
 
@@ -188,6 +208,10 @@ impl Metrics {
         self.unsealed.set(i64::from(now.unsealed));
         self.root_available.set(i64::from(now.root_available));
         self.load.show(&now.load);
+        let (nodes, leads, fenced) = now.nodes;
+        self.nodes.set(signed(nodes));
+        self.leads.set(i64::from(leads));
+        self.fenced.set(i64::from(fenced));
         self.audit_size.set(signed(now.audit_size));
         self.audit_lag.set(signed(now.audit_lag));
         self.audit_failing.set(i64::from(now.audit_failing));
@@ -243,6 +267,7 @@ mod tests {
             root_available: false,
             keys: vec![("acme".into(), "kek", 2, "active", 60, 5)],
             key_ends: vec![("acme".into(), "kek", 2, -5)],
+            nodes: (3, false, true),
             audit_size: 7,
             audit_lag: 1,
             audit_failing: false,
@@ -256,6 +281,9 @@ mod tests {
             "strongroom_unsealed 1",
             "strongroom_root_available 0",
             "strongroom_audit_entries 7",
+            "strongroom_nodes 3",
+            "strongroom_leads 0",
+            "strongroom_fenced 1",
             "strongroom_certificate_not_after{role=\"intake_server\",id=\"00ff\"} 1800000000",
             "strongroom_key_wraps{tenant=\"acme\",purpose=\"kek\",term=\"2\",state=\"active\"} 5",
             "strongroom_key_left_seconds{tenant=\"acme\",purpose=\"kek\",term=\"2\",state=\"active\"} -5",

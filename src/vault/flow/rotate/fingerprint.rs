@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use strongroom_keys::Mac;
-use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::entry::{OwnAct, Subject};
 
 use super::kek::{BATCH, WRITTEN_EVERY};
 use super::running::Run;
-use super::{CHANGED, New, completion, ends, made};
+use super::{CHANGED, New, completion, ends, made, put_in_use, taken};
 use crate::audit::{Own, Warrant};
 use crate::barrier::MacTerm;
 use crate::flow::{FlowError, Vault, keyring, row, secret};
@@ -41,7 +40,7 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
             }
         }
         let term = MacTerm::new(keyring::facts(&new.row), new.key);
-        vault.barrier.update(|ring| ring.add_mac_term(&tenant, PURPOSE, term))?;
+        taken(vault.barrier.update(|ring| ring.add_mac_term(&tenant, PURPOSE, term)))?;
         drop(changing);
     }
     let left = vault.store.count_stale_marks(&tenant, row.to_term).await?;
@@ -56,9 +55,15 @@ pub(super) async fn walk(
     run: &Arc<Run>,
 ) -> Result<String, FlowError> {
     let (tenant, term) = (run.which().tenant.ok_or(FlowError::NotFound)?, run.row().to_term);
-    activate(vault, &tenant, run).await?;
+    if ends(vault, &run.row()).await?.0.ok_or(FlowError::NotFound)?.state == KeyState::Pending {
+        // Every request, here and at every other node, knows the term before one uses it.
+        vault.rounds.settled().await;
+        vault.settled_elsewhere().await?;
+    }
+    put_in_use(vault, &run.row()).await?;
     // From here on nothing under an older term is on its way to the store, so that a count of none stays true.
     vault.rounds.settled().await;
+    vault.settled_elsewhere().await?;
     let mut written = Instant::now();
     loop {
         let mut from = None;
@@ -70,6 +75,7 @@ pub(super) async fn walk(
                 let swapped = vault.store.swap_marks(&tenant, swaps).await?;
                 run.change(|row| row.done += swapped);
                 vault.rotations.keep_pace(run, swapped).await;
+                run.is_ours(vault)?;
             }
             if written.elapsed() >= WRITTEN_EVERY {
                 vault.store.put_rotation(run.row()).await?;
@@ -85,26 +91,6 @@ pub(super) async fn walk(
             return completion(vault, run);
         }
     }
-}
-
-/// The pending term becomes the active one, once every request knows it.
-async fn activate(vault: &Vault, tenant: &TenantId, run: &Run) -> Result<(), FlowError> {
-    let row = run.row();
-    let (new, active) = ends(vault, &row).await?;
-    let new = new.ok_or(FlowError::NotFound)?;
-    if new.state == KeyState::Pending {
-        vault.rounds.settled().await;
-        let states =
-            vec![(active, KeyState::Active, KeyState::Retiring), (new.name, KeyState::Pending, KeyState::Active)];
-        if !vault.store.change_keys(KeyChange { states, ..KeyChange::default() }).await? {
-            return Err(CHANGED);
-        }
-    }
-    // A process that was interrupted between the two has the store's word in its keyring already.
-    if vault.barrier.mac_term(tenant).ok_or(FlowError::Sealed)? < row.to_term {
-        vault.barrier.update(|ring| ring.activate_mac_term(tenant, PURPOSE, row.to_term))?;
-    }
-    Ok(())
 }
 
 /// The page's marks under the new term, made on a thread for blocking work. A row that was tampered with is recorded and

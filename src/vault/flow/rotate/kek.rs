@@ -1,6 +1,6 @@
 //! A tenant's Kek: wrapped Deks move to the new term; no card is opened.
 //!
-//! Invariants: the new term is in the store before it seals anything; each record moves by compare-and-swap; it is done
+//! Invariants: the new term is in the store before it seals anything, and known to every node; each record moves by compare-and-swap; it is done
 //! only when a count finds no record on an older term.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use strongroom_keys::{Envelope, Kek};
 use strongroom_wire::admin::KeyState;
 
 use super::running::Run;
-use super::{CHANGED, New, completion, ends, made};
+use super::{CHANGED, New, completion, ends, first_state, made, next_state, taken, use_when_known};
 use crate::audit::Warrant;
 use crate::barrier::KekTerm;
 use crate::flow::{FlowError, Vault, keyring};
@@ -21,19 +21,22 @@ use crate::store::{EnvelopeSwap, KeyChange, Place, RotationRow, StalePage};
 pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), FlowError> {
     let tenant = row.tenant.clone().ok_or(FlowError::NotFound)?;
     let (known, active) = ends(vault, row).await?;
-    if let Some(new) = New::<Kek>::of(vault, row, known).await? {
+    if let Some(mut new) = New::<Kek>::of(vault, row, known).await? {
         let changing = vault.root.still(&new.root).await?;
         if new.is_fresh {
+            new.row.state = first_state(vault);
             made(vault, row).await?;
-            let states = vec![(active, KeyState::Active, KeyState::Retiring)];
+            let states = vec![(active, KeyState::Active, next_state(new.row.state))];
             let change = KeyChange { insert: vec![new.row.clone()], states, ..KeyChange::default() };
             if !vault.store.change_keys(change).await? {
                 return Err(CHANGED);
             }
         }
-        vault.barrier.update(|ring| ring.add_term(&tenant, KekTerm::new(keyring::facts(&new.row), &new.key)))?;
+        let term = KekTerm::new(keyring::facts(&new.row), &new.key);
+        taken(vault.barrier.update(|ring| ring.add_term(&tenant, term)))?;
         drop(changing);
     }
+    use_when_known(vault, row).await?;
     row.total = row.done + vault.store.count_stale(&tenant, row.to_term).await?;
     Ok(())
 }
@@ -47,6 +50,7 @@ pub(super) async fn walk(
     let (tenant, term) = (run.which().tenant.ok_or(FlowError::NotFound)?, run.row().to_term);
     // From here on nothing under an older term is on its way to the store, so that a count of none stays true.
     vault.wraps.settled().await;
+    vault.settled_elsewhere().await?;
     let mut written = std::time::Instant::now();
     loop {
         let mut page = vault.store.stale_records(&tenant, term, None, run.pace.batch(BATCH)).await?;
@@ -64,6 +68,7 @@ pub(super) async fn walk(
             };
             run.change(|row| row.done += swapped);
             vault.rotations.keep_pace(run, swapped).await;
+            run.is_ours(vault)?;
             if written.elapsed() >= WRITTEN_EVERY {
                 vault.store.put_rotation(run.row()).await?;
                 written = std::time::Instant::now();

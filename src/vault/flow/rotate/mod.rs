@@ -3,6 +3,7 @@
 //! A rotation is a row in the store first, and every step after that can be taken again: whoever is interrupted anywhere
 //! begins at the row and goes on. It is done only when nothing is left on an older term, and says so in a signed note.
 
+mod among;
 mod fingerprint;
 mod kek;
 mod pace;
@@ -20,12 +21,14 @@ use strongroom_wire::admin::{KeyPurpose, KeyState, RotateRequest, Rotation, Rota
 use strongroom_wire::entry::{OwnAct, Reason, Subject};
 use strongroom_wire::{RequestId, TenantId};
 
+use super::nodes::{self, Lease};
 use super::{Asker, FlowError, Vault, intake, keyring};
 use crate::audit::{Own, Warrant};
 use crate::policy::{Note, Principal, Rotate};
 use crate::store::{KeyName, KeyRow, RotationRow};
 use crate::telemetry::log;
 
+use among::{at_another, first_state, next_state, passes, put_in_use, taken, use_when_known};
 pub(super) use pace::Pace;
 pub use running::Rotations;
 pub(super) use running::Which;
@@ -101,15 +104,35 @@ pub async fn list(vault: &Vault, asker: &Asker) -> Result<RotationList, FlowErro
 pub async fn resume(vault: &Arc<Vault>) -> Result<(), FlowError> {
     let _one_at_a_time = vault.rotations.beginning.lock().await;
     for row in vault.store.rotations().await?.into_iter().filter(|row| row.state != RotationState::Done) {
-        // A rotation that a shredded tenant left behind has nothing to move.
-        if row.tenant.as_ref().is_some_and(|tenant| !vault.barrier.has_tenant(tenant)) {
-            continue;
-        }
-        if vault.rotations.get(&Which::of(&row)).is_none() {
-            let warrant = own_warrant(vault, &row.tenant, Note::words("resume").and(&row.key)).await?;
-            go_on(vault, warrant, row, Prepared::No);
-        }
+        take_up(vault, &row).await?;
     }
+    Ok(())
+}
+
+/// Of several nodes, the one that leads: rotations that are under way and that no node works on any more.
+///
+/// # Errors
+/// As [`resume`].
+pub(super) async fn resume_left(vault: &Arc<Vault>) -> Result<(), FlowError> {
+    let _one_at_a_time = vault.rotations.beginning.lock().await;
+    for row in vault.store.rotations().await?.into_iter().filter(|row| row.state == RotationState::Running) {
+        take_up(vault, &row).await?;
+    }
+    Ok(())
+}
+
+async fn take_up(vault: &Arc<Vault>, row: &RotationRow) -> Result<(), FlowError> {
+    let which = Which::of(row);
+    // A rotation that a shredded tenant left behind has nothing to move.
+    let is_left_behind = row.tenant.as_ref().is_some_and(|tenant| !vault.barrier.has_tenant(tenant));
+    if is_left_behind || vault.rotations.get(&which).is_some() {
+        return Ok(());
+    }
+    let Some(lease) = nodes::take(vault, which.lease()).await? else { return Ok(()) };
+    // Whoever had the lease until now may have come to the end.
+    let Some(row) = newest(vault, &which).await?.filter(|row| row.state != RotationState::Done) else { return Ok(()) };
+    let warrant = own_warrant(vault, &row.tenant, Note::words("resume").and(&row.key)).await?;
+    go_on(vault, (warrant, lease), row, Prepared::No);
     Ok(())
 }
 
@@ -172,6 +195,10 @@ async fn begin(vault: &Arc<Vault>, warrant: Warrant<Rotate>, request: RotateRequ
         run.join(&request);
         return Ok(run.view(vault.now_ms()));
     }
+    let known = newest(vault, &which).await?.filter(|row| row.state != RotationState::Done);
+    let Some(lease) = nodes::take(vault, which.lease()).await? else {
+        return at_another(vault, &which, known, &request);
+    };
     let mut row = match newest(vault, &which).await?.filter(|row| row.state != RotationState::Done) {
         Some(row) => row,
         None => fresh(vault, &which).await?,
@@ -187,7 +214,7 @@ async fn begin(vault: &Arc<Vault>, warrant: Warrant<Rotate>, request: RotateRequ
         return Err(error);
     }
     vault.store.put_rotation(row.clone()).await?;
-    Ok(go_on(vault, warrant, row, Prepared::Yes))
+    Ok(go_on(vault, (warrant, lease), row, Prepared::Yes))
 }
 
 /// A rotation that has done nothing yet.
@@ -227,10 +254,15 @@ enum Prepared {
     No,
 }
 
-fn go_on(vault: &Arc<Vault>, warrant: Warrant<Rotate>, mut row: RotationRow, prepared: Prepared) -> Rotation {
+fn go_on(
+    vault: &Arc<Vault>,
+    (warrant, lease): (Warrant<Rotate>, Lease),
+    mut row: RotationRow,
+    prepared: Prepared,
+) -> Rotation {
     row.state = RotationState::Running;
     row.fault = None;
-    let run = vault.rotations.enter(row);
+    let run = vault.rotations.enter(row, lease);
     let shown = run.view(vault.now_ms());
     let own = Arc::clone(vault);
     // On the thread's own runtime: the walk is many short awaits, and what costs time is handed to other threads.
@@ -276,6 +308,10 @@ async fn to_its_end(
 }
 
 async fn stopped(vault: &Arc<Vault>, mut row: RotationRow, error: &FlowError) {
+    if passes(vault, error) {
+        log::warn("a rotation waits for a node that can go on with it", &[("key", &row.key), ("term", &row.to_term)]);
+        return;
+    }
     row.state = RotationState::Stopped;
     row.fault = Some(error.to_string());
     let tenant: &dyn log::LogSafe = match &row.tenant {
@@ -285,7 +321,7 @@ async fn stopped(vault: &Arc<Vault>, mut row: RotationRow, error: &FlowError) {
     let about =
         [("key", &row.key as &dyn log::LogSafe), ("tenant", tenant), ("term", &row.to_term), ("done", &row.done)];
     log::error("rotation stopped", &about);
-    if vault.store.put_rotation(row.clone()).await.is_err() {
+    if vault.store.put_rotation(row.clone()).await.is_err() && !vault.nodes.are_several() {
         // The row still says that it runs. Until it says otherwise that is known here alone.
         vault.rotations.stall(row.clone());
         vault.rotations.has_task(actix_web::rt::spawn(write_down(Arc::downgrade(vault), Which::of(&row))));

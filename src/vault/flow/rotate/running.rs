@@ -10,6 +10,8 @@ use strongroom_wire::admin::{KeyPurpose, RotateRequest, Rotation, RotationState,
 use tokio::task::JoinHandle;
 
 use super::pace::Pace;
+use crate::flow::nodes::Lease;
+use crate::flow::{FlowError, Vault};
 use crate::store::RotationRow;
 
 /// Rotations that run, and what was said about keys that are due.
@@ -38,6 +40,8 @@ pub(super) struct Run {
     row: Mutex<RotationRow>,
     pub(super) pace: Pace,
     emergency: AtomicBool,
+    /// That no other node works on it.
+    lease: Lease,
     /// When it will be over, where that is known: milliseconds since 1970, or 0.
     ends_ms: AtomicU64,
 }
@@ -47,12 +51,13 @@ impl Rotations {
         lock(&self.runs).get(which).cloned()
     }
 
-    pub(super) fn enter(&self, row: RotationRow) -> Arc<Run> {
+    pub(super) fn enter(&self, row: RotationRow, lease: Lease) -> Arc<Run> {
         let which = Which::of(&row);
         let run = Arc::new(Run {
             pace: Pace::new(row.records_per_second_max),
             emergency: row.emergency.into(),
             ends_ms: 0.into(),
+            lease,
             row: Mutex::new(row),
         });
         lock(&self.stalled).remove(&which);
@@ -142,6 +147,11 @@ impl Which {
     pub(in crate::flow) fn of(row: &RotationRow) -> Self {
         Self { key: row.key, tenant: row.tenant.clone() }
     }
+
+    /// The name of the lease that whoever works on it has.
+    pub(in crate::flow) fn lease(&self) -> String {
+        format!("rotate/{}/{}", self.key, self.tenant.as_ref().map_or("", TenantId::as_str))
+    }
 }
 
 impl Run {
@@ -163,6 +173,14 @@ impl Run {
 
     pub(super) fn ends_at(&self, at_ms: u64) {
         self.ends_ms.store(at_ms, Ordering::Relaxed);
+    }
+
+    /// Whether this process is still the one that works on it.
+    ///
+    /// # Errors
+    /// [`FlowError::Behind`].
+    pub(super) fn is_ours(&self, vault: &Vault) -> Result<(), FlowError> {
+        if self.lease.counts(vault) { Ok(()) } else { Err(FlowError::Behind) }
     }
 
     /// Somebody asks for it while it runs: another limit, or that it hurries.
@@ -243,7 +261,7 @@ mod tests {
     #[test]
     fn asking_again_changes_the_limit_and_an_emergency_lifts_it() {
         let rotations = Rotations::default();
-        let run = rotations.enter(row(KeyPurpose::Kek));
+        let run = rotations.enter(row(KeyPurpose::Kek), Lease::default());
         let limit = || run.view(0).records_per_second_max;
         run.join(&ask(None, false));
         assert_eq!(limit(), Some(50));
@@ -258,7 +276,10 @@ mod tests {
     #[test]
     fn an_emergency_goes_first_and_waits_for_nobody() {
         let rotations = Rotations::default();
-        let (slow, urgent) = (rotations.enter(row(KeyPurpose::Kek)), rotations.enter(row(KeyPurpose::Fingerprint)));
+        let (slow, urgent) = (
+            rotations.enter(row(KeyPurpose::Kek), Lease::default()),
+            rotations.enter(row(KeyPurpose::Fingerprint), Lease::default()),
+        );
         assert!(!rotations.must_wait(&slow) && !rotations.must_wait(&urgent));
         urgent.join(&ask(None, true));
         assert!(rotations.must_wait(&slow) && !rotations.must_wait(&urgent));
@@ -269,11 +290,11 @@ mod tests {
     #[test]
     fn sessions_that_run_out_keep_nobody_busy() {
         let rotations = Rotations::default();
-        let run = rotations.enter(row(KeyPurpose::Session));
+        let run = rotations.enter(row(KeyPurpose::Session), Lease::default());
         assert!(!rotations.are_busy());
         run.ends_at(5_000);
         assert_eq!(run.view(1_001).seconds_left, Some(4));
-        rotations.enter(row(KeyPurpose::Kek));
+        rotations.enter(row(KeyPurpose::Kek), Lease::default());
         assert!(rotations.are_busy());
     }
 

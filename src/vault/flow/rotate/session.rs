@@ -9,7 +9,7 @@ use strongroom_wire::admin::{KeyPurpose, KeyState, RotationState};
 use strongroom_wire::limits;
 
 use super::running::Run;
-use super::{CHANGED, New, completion, ends, made};
+use super::{CHANGED, New, completion, ends, first_state, made, next_state, taken, use_when_known};
 use crate::barrier::{Keyring, KeyringError, MacTerm};
 use crate::flow::{FlowError, Vault, keyring};
 use crate::store::{KeyChange, RotationRow};
@@ -18,20 +18,22 @@ use crate::store::{KeyChange, RotationRow};
 pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), FlowError> {
     let tenant = row.tenant.clone().ok_or(FlowError::NotFound)?;
     let (known, active) = ends(vault, row).await?;
-    if let Some(new) = New::<Mac>::of(vault, row, known).await? {
+    if let Some(mut new) = New::<Mac>::of(vault, row, known).await? {
         let changing = vault.root.still(&new.root).await?;
         if new.is_fresh {
+            new.row.state = first_state(vault);
             made(vault, row).await?;
-            let states = vec![(active, KeyState::Active, KeyState::Retiring)];
+            let states = vec![(active, KeyState::Active, next_state(new.row.state))];
             let change = KeyChange { insert: vec![new.row.clone()], states, ..KeyChange::default() };
             if !vault.store.change_keys(change).await? {
                 return Err(CHANGED);
             }
         }
         let term = MacTerm::new(keyring::facts(&new.row), new.key);
-        vault.barrier.update(|ring| ring.add_mac_term(&tenant, PURPOSE, term))?;
+        taken(vault.barrier.update(|ring| ring.add_mac_term(&tenant, PURPOSE, term)))?;
         drop(changing);
     }
+    use_when_known(vault, row).await?;
     if row.emergency {
         vault.barrier.update(|ring| ring.close_mac_terms(&tenant, PURPOSE, row.to_term))?;
     }
@@ -50,6 +52,7 @@ pub(super) async fn wait(vault: &Arc<Vault>, run: &Arc<Run>) -> Result<String, F
         if !vault.barrier.is_unsealed() {
             return Err(FlowError::Sealed);
         }
+        run.is_ours(vault)?;
         actix_web::rt::time::sleep(LOOK_EVERY).await;
     }
     vault.barrier.update(|ring| ring.close_mac_terms(&tenant, PURPOSE, row.to_term))?;
