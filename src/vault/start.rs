@@ -23,7 +23,7 @@ use crate::egress::{Egress, PlanError};
 use crate::flow::auto::Reach;
 use crate::flow::nodes::{self, Bounds};
 use crate::flow::policy_change::{self, NoPolicy};
-use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, unseal};
+use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, quotas, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
 use crate::store::postgres::{BadSettings, OpenError};
@@ -216,6 +216,8 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let mut vault = Vault::new(rooms, source, egress, clock, root, warnings);
     if let Some(node) = &config.node {
         vault.among(node.name.clone(), Bounds::default());
+        vault.barrier.share_epochs();
+        vault.policy.share();
     }
     let vault = Arc::new(vault);
     nodes::join(&vault).await.map_err(StartError::Node)?;
@@ -241,6 +243,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     });
     let bound = Bound::bind(&config.listen)?;
     let addresses = bound.addresses();
+    quotas::begin(&vault).await;
     let serving = bound.serve(&config.listen, &state, &certificates)?;
     let stop = serving.stop();
     tasks.begin_all(&vault, &config);
@@ -260,6 +263,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     vault.rotations.end().await;
     // Awaited, so that nothing else holds the vault when it is dropped below.
     tasks.end().await;
+    quotas::end(&vault).await;
     nodes::depart(&vault).await;
     // Sealed and signed at the end; an order to stop is followed even if the log cannot be written.
     let _ = vault.audit.checkpoint().await;

@@ -8,7 +8,7 @@ use actix_web::rt;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::flow::{Vault, auto, intake, lifetime, nodes, sweep};
+use crate::flow::{Vault, auto, epochs, intake, lifetime, nodes, quotas, sweep};
 
 /// Tasks that run until the process ends.
 #[derive(Default)]
@@ -21,6 +21,8 @@ impl Tasks {
         if vault.nodes.are_several() {
             tasks.begin(vault, async |vault| nodes::keep_beating(&vault).await);
             tasks.begin(vault, async |vault| nodes::keep_leading(&vault).await);
+            tasks.begin(vault, async |vault| epochs::keep_sharing(&vault).await);
+            tasks.begin(vault, async |vault| quotas::keep_sharing(&vault).await);
         }
         tasks
     }

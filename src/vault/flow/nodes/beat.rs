@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 use super::{Own, State, follow, lead, lease};
-use crate::flow::{FlowError, StoreFault, Vault};
+use crate::flow::{FlowError, StoreFault, Vault, epochs};
 use crate::store::{Pulse, StoreError};
 use crate::telemetry::log;
 
@@ -77,7 +77,8 @@ pub(in crate::flow) async fn beat(vault: &Arc<Vault>) -> Result<(), FlowError> {
         follow::follow(vault, own).await?;
     }
     vault.barrier.fence().down_until(began, own.bounds.fence);
-    own.channels.hear(state.run, &pulse.nodes);
+    let others = pulse.nodes.iter().filter(|row| row.report.run != state.run);
+    epochs::hear(vault, &others.map(|row| &row.report.news[..]).collect::<Vec<_>>());
     let pulse = Arc::new(pulse);
     own.pulse.send_replace(Some(Arc::clone(&pulse)));
     if pulse.nodes.iter().any(|row| row.report.run != state.run && row.age_ms >= millis(own.bounds.gone)) {
@@ -138,7 +139,7 @@ pub async fn depart(vault: &Vault) {
 
 /// One round trip. A run that was buried puts the fence up at once.
 async fn pulse(vault: &Vault, own: &Own) -> Result<Pulse, FlowError> {
-    let asked = timeout(own.bounds.fence, vault.store.beat(own.report())).await;
+    let asked = timeout(own.bounds.fence, vault.store.beat(own.report(vault))).await;
     let pulse = asked.unwrap_or(Err(StoreError::Unavailable))?;
     if !pulse.is_member {
         vault.barrier.fence().put_up();
@@ -171,7 +172,7 @@ async fn enter(vault: &Vault, own: &Own) -> Result<bool, FlowError> {
     let fresh = State { holds: vault.barrier.is_unsealed(), seals: before.seals, ..State::fresh() };
     *own.lock() = fresh;
     vault.store.bury(fresh.run, own.bounds.gone).await?;
-    let has_joined = match vault.store.join(own.report()).await {
+    let has_joined = match vault.store.join(own.report(vault)).await {
         Err(StoreError::Full) => return Err(FlowError::Store(StoreFault::Full)),
         joined => joined?,
     };

@@ -14,7 +14,6 @@ mod beat;
 mod follow;
 mod lead;
 mod lease;
-mod news;
 mod view;
 mod wait;
 
@@ -32,7 +31,7 @@ use strongroom_wire::NodeName;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use super::Vault;
+use super::{Vault, epochs};
 use crate::store::{NodeReport, Pulse};
 
 pub(super) use beat::{beat, holds_now, let_go, will_hold};
@@ -40,7 +39,6 @@ pub use beat::{depart, join, keep_beating};
 pub(super) use follow::{seal, view};
 pub use lead::keep_leading;
 pub(super) use lease::{Lease, take};
-pub use news::Channel;
 
 /// How long things may take among nodes.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +89,6 @@ struct Own {
     /// Leases that this process has, or gives back.
     leases: Mutex<HashSet<String>>,
     leads: AtomicBool,
-    channels: news::Channels,
 }
 
 /// What a beat says, and what the keys in memory rest on.
@@ -125,7 +122,6 @@ impl Nodes {
             settling: AtomicBool::new(false),
             leases: Mutex::default(),
             leads: AtomicBool::new(false),
-            channels: news::Channels::default(),
         };
         Self { own: Some(Arc::new(own)), leaving: AtomicBool::new(false) }
     }
@@ -161,13 +157,6 @@ impl Nodes {
         pulse.map_or(1, |pulse| pulse.nodes.iter().filter(|row| row.report.holds).count().max(1))
     }
 
-    /// Has something told to the other nodes with each beat, and hears what they tell.
-    pub fn connect(&self, channel: Arc<dyn Channel>) {
-        if let Some(own) = &self.own {
-            own.channels.add(channel);
-        }
-    }
-
     /// Has the next beat done now.
     pub fn hurry(&self) {
         if let Some(own) = &self.own {
@@ -196,9 +185,9 @@ impl Own {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn report(&self) -> NodeReport {
+    fn report(&self, vault: &Vault) -> NodeReport {
         let State { run, holds, taken, settled, .. } = self.state();
-        NodeReport { node: self.name.clone(), run, holds, taken, settled, news: self.channels.said() }
+        NodeReport { node: self.name.clone(), run, holds, taken, settled, news: epochs::say(vault) }
     }
 
     /// The name of another node's run, as the last beat knew it.
