@@ -50,13 +50,22 @@ impl Barrier {
         keys.map_or(0, |keys| keys.active().wraps().left.load(Ordering::Relaxed))
     }
 
-    /// Grants a block of wraps to the tenant's active Kek. Call it after the block was counted durably. A block for
-    /// another term, or one that goes over [`limits::KEK_WRAPS_MAX`], is not granted.
+    /// The same for any term of it; none for one that is not here.
+    #[must_use]
+    pub fn wraps_left_of(&self, tenant: &TenantId, term: u32) -> Option<u64> {
+        let ring = self.keyring.load();
+        let keys = ring.as_ref().and_then(|ring| ring.tenant(tenant).ok());
+        let kek = keys.and_then(|keys| keys.kek(term).ok());
+        kek.map(|kek| kek.wraps().left.load(Ordering::Relaxed))
+    }
+
+    /// Grants a block of wraps to a term of the tenant's Kek. Call it after the block was counted durably. A block for a term
+    /// that is not there, or one that goes over [`limits::KEK_WRAPS_MAX`], is not granted.
     pub fn grant_wraps(&self, tenant: &TenantId, term: u32, block: u64) {
         let ring = self.keyring.load();
         let keys = ring.as_ref().and_then(|ring| ring.tenant(tenant).ok());
-        if let Some(active) = keys.map(|keys| keys.active()).filter(|active| active.facts().term == term) {
-            active.wraps().grant(block);
+        if let Some(kek) = keys.and_then(|keys| keys.kek(term).ok()) {
+            kek.wraps().grant(block);
         }
     }
 }

@@ -36,6 +36,18 @@ impl WrapCount {
         drop(self.sealing.write().await);
     }
 
+    /// Takes a first block for a term that is about to become the active one: a request that has its leave and looked at the
+    /// term before finds some left when it seals.
+    pub(super) async fn begin_term(&self, vault: &Vault, tenant: &TenantId, term: u32) -> Result<(), FlowError> {
+        if vault.barrier.wraps_left_of(tenant, term) != Some(0) {
+            return Ok(());
+        }
+        let name = KeyName { purpose: KeyPurpose::Kek, tenant: Some(tenant.clone()), term };
+        vault.store.add_wraps(&name, BLOCK).await?;
+        vault.barrier.grant_wraps(tenant, term, BLOCK);
+        Ok(())
+    }
+
     /// The same for a batch of so many.
     pub(super) async fn reserve_at_least(
         &self,

@@ -146,6 +146,11 @@ async fn take(
     retention::look_again(vault);
     drop(held);
     own.coming.lock().forget(&missing);
+    for (purpose, tenant, facts) in &described {
+        if let (KeyPurpose::Kek, Some(tenant), KeyState::Pending) = (purpose, tenant, facts.state) {
+            vault.wraps.begin_term(vault, tenant, facts.term).await?;
+        }
+    }
     let is_missing = |row: &KeyRow| {
         let is_it = |(purpose, tenant, term): &Term| {
             (purpose, tenant, *term) == (&row.name.purpose, &row.name.tenant, row.name.term)

@@ -54,10 +54,10 @@ pub(super) async fn put_in_use(vault: &Vault, row: &RotationRow) -> Result<(), F
     Ok(())
 }
 
-/// What putting a term into the keyring came to: one that is there already, because this node followed another one to it, is
-/// as good.
+/// What putting a term into the keyring came to: one that is there already or has its state already, because this node followed
+/// another one to it, is as good.
 pub(super) fn taken(done: Result<(), KeyringError>) -> Result<(), KeyringError> {
-    if done == Err(KeyringError::Exists) { Ok(()) } else { done }
+    if matches!(done, Err(KeyringError::Exists | KeyringError::Missing)) { Ok(()) } else { done }
 }
 
 /// A rotation that another node works on: asked for as it is, it is shown; whoever wants it otherwise has to ask there.

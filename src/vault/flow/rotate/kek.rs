@@ -12,7 +12,7 @@ use strongroom_wire::admin::KeyState;
 use super::running::Run;
 use super::{CHANGED, New, completion, ends, first_state, made, next_state, taken, use_when_known};
 use crate::audit::Warrant;
-use crate::barrier::KekTerm;
+use crate::barrier::{KekTerm, KeyFacts};
 use crate::flow::{FlowError, Vault, keyring};
 use crate::policy::Rotate;
 use crate::store::{EnvelopeSwap, KeyChange, Place, RotationRow, StalePage};
@@ -32,8 +32,14 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
                 return Err(CHANGED);
             }
         }
-        let term = KekTerm::new(keyring::facts(&new.row), &new.key);
-        taken(vault.barrier.update(|ring| ring.add_term(&tenant, term)))?;
+        let facts = keyring::facts(&new.row);
+        let pending = KeyFacts { state: KeyState::Pending, ..facts };
+        taken(vault.barrier.update(|ring| ring.add_term(&tenant, KekTerm::new(pending, &new.key))))?;
+        // Without it requests that are about to seal are refused for a moment, and that is all.
+        let _ = vault.wraps.begin_term(vault, &tenant, facts.term).await;
+        if facts.state == KeyState::Active {
+            taken(vault.barrier.update(|ring| ring.activate_term(&tenant, facts.term)))?;
+        }
         drop(changing);
     }
     use_when_known(vault, row).await?;
