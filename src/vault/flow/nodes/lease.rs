@@ -1,6 +1,7 @@
 //! Leases: what one node does at a time. A lease lives as long as its run and is given back when it is dropped.
 
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -44,6 +45,25 @@ pub(in crate::flow) async fn take(vault: &Vault, name: String) -> Result<Option<
     taken.map(|_| None).map_err(FlowError::from)
 }
 
+/// The same; one that this process is just giving back is waited for.
+///
+/// # Errors
+/// As [`take`].
+pub(in crate::flow) async fn take_soon(vault: &Vault, name: String) -> Result<Option<Lease>, FlowError> {
+    let began = Instant::now();
+    loop {
+        let taken = take(vault, name.clone()).await?;
+        let is_ours = || {
+            let own = vault.nodes.own.as_ref();
+            own.is_some_and(|own| own.leases.lock().unwrap_or_else(PoisonError::into_inner).contains(&name))
+        };
+        if taken.is_some() || !is_ours() || began.elapsed() >= SOON {
+            return Ok(taken);
+        }
+        actix_web::rt::time::sleep(SOON / 100).await;
+    }
+}
+
 impl Lease {
     /// Whether it still counts: its run lives and is not behind.
     pub(in crate::flow) fn counts(&self, vault: &Vault) -> bool {
@@ -83,6 +103,9 @@ pub(super) async fn tidy(own: &Own, store: &dyn Store, leases: &[LeaseRow]) {
         }
     }
 }
+
+/// How long giving a lease back may take.
+const SOON: Duration = Duration::from_secs(2);
 
 impl Own {
     fn forget_lease(&self, name: &str) {

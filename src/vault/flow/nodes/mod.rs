@@ -38,7 +38,7 @@ pub(super) use beat::{beat, holds_now, let_go, will_hold};
 pub use beat::{depart, join, keep_beating};
 pub(super) use follow::{seal, view};
 pub use lead::keep_leading;
-pub(super) use lease::{Lease, take};
+pub(super) use lease::{Lease, take, take_soon};
 
 /// How long things may take among nodes.
 #[derive(Debug, Clone, Copy)]
