@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use strongroom_wire::entry::{Act, Reason};
-use strongroom_wire::{Scope, TenantId, limits};
+use strongroom_wire::{Scope, TenantId};
 
 use super::nodes::{self, Heard, Parts, Report, Whole};
-use super::quota::{SessionCards, Use};
+use super::quota::Use;
 use super::rules::Grant;
+use super::session_cards::SessionCards;
 use super::{
     Action, Bulk, Denied, Identity, IntoSubject as _, Permit, Principal, Request, Rules, SessionClaims, Spent, Trace,
 };
@@ -204,6 +205,7 @@ impl Policy {
         let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_shared.store(true, Ordering::SeqCst);
         uses.values().for_each(|used| used.share());
+        self.sessions.share();
     }
 
     /// What this node tells the others of its quotas; the busy ones first, where there are too many.
@@ -214,16 +216,21 @@ impl Policy {
         let mut told: Vec<_> = uses.iter().map(|(identity, used)| (used.is_busy(), identity, used)).collect();
         told.retain(|(is_busy, identity, _)| *is_busy || whole(identity).is_some());
         told.sort_unstable_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));
+        told.truncate(nodes::LINES_MAX);
         let mut said = vec![nodes::VERSION];
-        for (_, identity, used) in told.into_iter().take((limits::USES_BYTES_MAX - 1) / nodes::LINE_BYTES) {
+        said.extend_from_slice(&u16::try_from(told.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for (_, identity, used) in told {
             used.tell(nodes::short(identity), whole(identity), now_ms, &mut said);
         }
+        self.sessions.tell(now_ms, &mut said);
         said
     }
 
     /// What was told last is known to the others, and this is what they said before that.
     pub fn heard(&self, others: &[Heard<'_>], now_ms: u64) {
         let reports: Vec<Report> = others.iter().filter_map(Report::read).collect();
+        let alive = reports.iter().filter(|report| report.is_alive()).count();
+        self.sessions.heard(alive + 1, reports.iter().map(Report::sessions));
         let (uses, seats) = (self.uses.lock().unwrap_or_else(PoisonError::into_inner), self.seats.load());
         for (identity, used) in uses.iter() {
             let whole = Whole::of(seats.get(identity).map(|seat| &seat.grant));

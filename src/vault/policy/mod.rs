@@ -13,6 +13,7 @@ mod pin;
 mod principal;
 mod quota;
 mod rules;
+mod session_cards;
 mod share;
 
 pub use action::{

@@ -1,12 +1,16 @@
 //! What a node tells the others of its quotas, and what it hears: one report for all identities, several times a second.
 //!
-//! `1 | for each identity: name 16 | minute claim, minute used, day claim, day used, rate claim u32 | releases, requests u32`, big-endian.
+//! `1 | identities u16 | for each identity: name 16 | minute claim, minute used, day claim, day used, rate claim u32 | releases,
+//! requests u32 | sessions`, big-endian (see `session_cards.rs`).
 //! The name is the first half of the SHA-256 of the identity's URI. Reports go through the store. Whoever writes there can take
 //! an allowance away from a node, but never give it more than the whole: each node keeps to that by itself.
 
 use std::collections::HashMap;
 
+use strongroom_wire::limits;
+
 use super::rules::Grant;
+use super::session_cards::{SESSION_BYTES, SESSIONS_TOLD_MAX};
 use super::share::{Other, Part, Said};
 use super::{Digest, Identity};
 
@@ -60,6 +64,7 @@ pub(super) struct Report {
     is_before: bool,
     age_ms: u64,
     lines: HashMap<Short, Line>,
+    sessions: Vec<u8>,
 }
 
 impl Whole {
@@ -121,13 +126,24 @@ impl Parts {
 impl Report {
     /// What a node said; nothing of it counts if it is not of this form.
     pub(super) fn read(heard: &Heard<'_>) -> Option<Self> {
-        let (&[version], rest) = heard.said.split_first_chunk::<1>()?;
-        let (lines, rest) = rest.as_chunks::<LINE_BYTES>();
-        if version != VERSION || !rest.is_empty() {
+        let (&[version, high, low], rest) = heard.said.split_first_chunk::<HEAD_BYTES>()?;
+        let count = usize::from(u16::from_be_bytes([high, low]));
+        let (lines, sessions) = rest.split_at_checked(count * LINE_BYTES)?;
+        if version != VERSION || !sessions.len().is_multiple_of(SESSION_BYTES) {
             return None;
         }
-        let lines = lines.iter().filter_map(line).collect();
-        Some(Self { is_before: heard.is_before, age_ms: heard.age_ms, lines })
+        let lines = lines.as_chunks::<LINE_BYTES>().0.iter().filter_map(line).collect();
+        Some(Self { is_before: heard.is_before, age_ms: heard.age_ms, lines, sessions: sessions.to_vec() })
+    }
+
+    /// Whether the node told it lately.
+    pub(super) fn is_alive(&self) -> bool {
+        self.age_ms < ALIVE_MS
+    }
+
+    /// Its part about sessions, as long as one of them may live.
+    pub(super) fn sessions(&self) -> &[u8] {
+        if self.age_ms < limits::SESSION_TTL_MAX_S * 1000 { &self.sessions } else { &[] }
     }
 }
 
@@ -146,6 +162,12 @@ pub(super) fn short(identity: &Identity) -> Short {
 }
 
 pub(super) const VERSION: u8 = 1;
+/// Length of what stands before the lines.
+pub(super) const HEAD_BYTES: usize = 3;
+/// Most identities in one report.
+pub(super) const LINES_MAX: usize =
+    (limits::USES_BYTES_MAX - HEAD_BYTES - SESSIONS_TOLD_MAX * SESSION_BYTES) / LINE_BYTES;
+const _: () = assert!(LINES_MAX <= u16::MAX as usize);
 /// Length of one line.
 pub(super) const LINE_BYTES: usize = 16 + 7 * 4;
 /// A node that said nothing for so long uses nothing any more, by itself.

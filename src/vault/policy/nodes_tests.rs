@@ -188,8 +188,8 @@ fn taking_an_identity_out_and_in_again_refills_nothing_on_any_node() {
 fn a_report_of_another_form_says_nothing_and_one_over_its_limit_is_never_made() {
     let nodes = Nodes::new(1, || rules(10, 100, None));
     let report = nodes.policies[0].tell(T0);
-    assert_eq!(report.len(), 1 + LINE_BYTES);
-    for wrong in [&report[1..], &report[..report.len() - 1], &[][..], &[2], &[9; 46]] {
+    assert_eq!(report.len(), HEAD_BYTES + LINE_BYTES);
+    for wrong in [&report[1..], &report[..report.len() - 1], &[][..], &[2], &[9; 46], &[1, 255, 255]] {
         assert!(Report::read(&Heard { is_before: true, age_ms: 0, said: wrong }).is_none());
     }
     let row = |n: usize| {
@@ -198,7 +198,7 @@ fn a_report_of_another_form_says_nothing_and_one_over_its_limit_is_never_made() 
     let text = format!("version = 1\n{}", (0..3_500).map(row).collect::<String>());
     let policy = Policy::new(Rules::parse(&text).unwrap());
     policy.share();
-    assert!(policy.tell(T0).len() <= strongroom_wire::limits::USES_BYTES_MAX);
+    assert!(policy.tell(T0).len() <= limits::USES_BYTES_MAX);
 }
 
 proptest! {

@@ -1,14 +1,10 @@
-//! Counting: sliding windows and a request rate for each identity, cards for each client session.
+//! Counting: sliding windows and a request rate for each identity.
 //!
 //! A window is cut into buckets and always spans at least its whole period, so no period of that length, wherever it
 //! begins, ever holds more than the quota. An act is counted when policy allows it; if its audit entry then cannot be
 //! written, it stays counted, because an uncounted retry loop against a broken log would be the worse fault.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use strongroom_wire::limits;
-use uuid::Uuid;
 
 use super::nodes::{Parts, Short, Whole};
 use super::rules::{Grant, RevealQuota};
@@ -217,60 +213,13 @@ impl<const N: usize> Window<N> {
     }
 }
 
-/// Cards of each client session on this node. Entries go when their session ends.
-#[derive(Debug)]
-pub(super) struct SessionCards {
-    shards: Vec<Mutex<Shard>>,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    /// Session to its cards and the time at which it ends.
-    cards: HashMap<Uuid, (u32, u64)>,
-    /// Ended sessions are looked for when the map has grown to this size.
-    sweep_at: usize,
-}
-
-impl SessionCards {
-    pub(super) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
-    }
-
-    /// Counts one card, or says that the session has had its cards; also where so many sessions are open that one more
-    /// cannot be counted.
-    pub(super) fn count(&self, session: Uuid, expires_ms: u64, now_ms: u64) -> Result<(), Spent> {
-        let refused = |retry_after_s| Err(Spent { quota: Quota::SessionCards, retry_after_s });
-        // The last byte of a UUID is random in every version.
-        let mut shard = lock(&self.shards[usize::from(session.as_bytes()[15]) % SHARDS]);
-        if shard.cards.len() >= shard.sweep_at {
-            shard.cards.retain(|_, (_, ends_ms)| *ends_ms > now_ms);
-            shard.sweep_at = (shard.cards.len() * 2).clamp(64, limits::SESSIONS_COUNTED_MAX / SHARDS);
-        }
-        let full = shard.cards.len() >= limits::SESSIONS_COUNTED_MAX / SHARDS;
-        match shard.cards.get_mut(&session) {
-            Some((cards, _)) if *cards >= limits::SESSION_CARDS_MAX => {
-                refused(expires_ms.saturating_sub(now_ms).div_ceil(1000).max(1))
-            }
-            Some((cards, _)) => {
-                *cards += 1;
-                Ok(())
-            }
-            None if full => refused(1),
-            None => {
-                shard.cards.insert(session, (1, expires_ms));
-                Ok(())
-            }
-        }
-    }
-}
-
 /// Quotas are below 2^32, and so is what is used of them.
 fn short(sum: u64) -> u32 {
     u32::try_from(sum).unwrap_or(u32::MAX)
 }
 
 /// A panic elsewhere cannot leave a count half done, so a poisoned lock is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -279,7 +228,6 @@ const MINUTE_BUCKETS: usize = 61;
 const DAY_BUCKET_MS: u64 = 5 * 60 * 1_000;
 const DAY_BUCKETS: usize = 24 * 12 + 1;
 const SECOND_NS: u64 = 1_000_000_000;
-const SHARDS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -371,41 +319,6 @@ mod tests {
         assert!(used.count_request(grant, T0 + 100).is_err());
         assert!(used.count_request(grant, T0 - 5_000_000).is_err());
         assert!(used.count_request(grant, T0 - 5_000_000 + 1_000).is_err());
-    }
-
-    #[test]
-    fn a_session_has_its_cards_and_is_forgotten_when_it_ends() {
-        let cards = SessionCards::new();
-        let session = Uuid::now_v7();
-        for _ in 0..limits::SESSION_CARDS_MAX {
-            assert!(cards.count(session, T0 + 1000, T0).is_ok());
-        }
-        assert_eq!(cards.count(session, T0 + 1000, T0).unwrap_err().quota, Quota::SessionCards);
-        assert!(cards.count(Uuid::now_v7(), T0 + 1000, T0).is_ok());
-        for _ in 0..5_000 {
-            assert!(cards.count(Uuid::now_v7(), T0 + 1000, T0).is_ok());
-        }
-        for _ in 0..5_000 {
-            assert!(cards.count(Uuid::now_v7(), T0 + 9000, T0 + 2000).is_ok());
-        }
-        let held: usize = cards.shards.iter().map(|shard| lock(shard).cards.len()).sum();
-        assert!(held <= 5_001 + 5_000);
-        let ended = |shard: &Mutex<Shard>| lock(shard).cards.values().filter(|(_, ends)| *ends <= T0 + 2000).count();
-        assert!(cards.shards.iter().map(ended).sum::<usize>() < 5_001);
-    }
-
-    #[test]
-    fn a_session_more_than_can_be_counted_is_refused_until_others_end() {
-        let cards = SessionCards::new();
-        // All of one shard, which holds its part of the limit.
-        let session = |n: usize| Uuid::from_u128((n as u128) << 64);
-        let most = limits::SESSIONS_COUNTED_MAX / SHARDS;
-        for n in 0..most {
-            assert!(cards.count(session(n), T0 + 1000, T0).is_ok());
-        }
-        assert_eq!(cards.count(session(most), T0 + 1000, T0).unwrap_err().quota, Quota::SessionCards);
-        assert!(cards.count(session(0), T0 + 1000, T0).is_ok());
-        assert!(cards.count(session(most), T0 + 5000, T0 + 1000).is_ok());
     }
 
     proptest! {
