@@ -133,6 +133,12 @@ impl Connections {
         }
     }
 
+    /// Closes what nobody uses: where one connection broke or leads to a standby, the others do too, and the next ones are to be
+    /// made to whichever server takes writes now.
+    fn forget_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn lend(&self, client: Client, permit: OwnedSemaphorePermit) -> Lease {
         Lease { client: Some(client), is_sound: true, idle: Arc::clone(&self.idle), _permit: permit }
     }
@@ -240,11 +246,13 @@ impl Turns<'_> {
                 Remedy::Tell(error) => Some(Err(error)),
                 Remedy::Leave => {
                     lease.is_sound = false;
+                    self.connections.forget_idle();
                     None
                 }
             },
             Failure::Unconfirmed(error) => {
                 lease.is_sound = false;
+                self.connections.forget_idle();
                 note(&error, "a commit was not confirmed");
                 Some(Err(StoreError::Unavailable))
             }

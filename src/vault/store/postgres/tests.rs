@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use strongroom_wire::admin::KeyPurpose;
+use strongroom_wire::limits::STORE_PAGE_MAX;
+
 use super::{OpenError, PostgresOptions, PostgresStore, PostgresUrl};
-use crate::store::conformance::conformance;
-use crate::store::{Store, StoreError};
+use crate::store::conformance::{acme, card, conformance, key, tenant_row};
+use crate::store::{CardRow, KeyChange, Store, StoreError, TokenMint};
 
 #[path = "../../../../tests/harness/postgres.rs"]
 #[expect(unreachable_pub, dead_code, reason = "the harness shows it to other crates")]
@@ -50,4 +53,51 @@ async fn a_store_of_another_vault_or_a_newer_version_is_refused() {
     assert_eq!(PostgresStore::open(other).await.err(), Some(OpenError::Store(StoreError::OtherVault)));
     server.sql(&database, "UPDATE vault_schema SET version = 99");
     assert_eq!(open(server, &database).await.err(), Some(OpenError::Store(StoreError::NewerSchema)));
+}
+
+#[tokio::test]
+async fn a_sample_has_the_oldest_and_the_newest_card_of_each_tenant() {
+    let server = Postgres::shared();
+    let store = open(server, &server.fresh_database()).await.unwrap();
+    assert_eq!(store.sample(vec![0, u64::MAX]).await, Ok(Vec::new()));
+    let (tenant, other) = (acme(&store).await, "other".parse().unwrap());
+    store.insert_tenant(tenant_row(&other), Vec::new()).await.unwrap();
+    let mint = TokenMint::new();
+    let now = 1_764_000_000_000;
+    let mut rows = Vec::new();
+    for tenant in [&tenant, &other] {
+        for place in 0..5 {
+            let row = CardRow { token: mint.token(now + place * 1000), ..card(tenant, None) };
+            store.insert_card(row.clone(), None).await.unwrap();
+            rows.push(row);
+        }
+    }
+    let half = 1 << 63;
+    let sample = store.sample(vec![0, half - 1, half, u64::MAX]).await.unwrap();
+    assert_eq!(sample, [&rows[0], &rows[4], &rows[5], &rows[9]].map(Clone::clone));
+    let many: Vec<u64> = (0..300).map(|place| place * (u64::MAX / 300)).collect();
+    let sample = store.sample(many).await.unwrap();
+    assert!(sample.len() == 300 && rows.iter().all(|row| sample.contains(row)));
+    assert_eq!(store.sample(vec![0; STORE_PAGE_MAX as usize + 1]).await, Err(StoreError::TooLarge));
+}
+
+#[tokio::test]
+async fn a_key_that_was_destroyed_leaves_the_table_with_the_next_settling_and_a_copy_is_the_servers_work() {
+    let server = Postgres::shared();
+    let database = server.fresh_database();
+    let store = open(server, &database).await.unwrap();
+    let tenant = acme(&store).await;
+    let first = key(KeyPurpose::Kek, Some(&tenant), 1);
+    store.change_keys(KeyChange { insert: vec![first.clone()], ..KeyChange::default() }).await.unwrap();
+    assert_eq!(store.shred_tenant(&tenant).await, Ok(1));
+    store.settle().await.unwrap();
+    let dead = "SELECT count(*) FROM pg_stat_all_tables WHERE relname = 'keys' AND vacuum_count > 0 AND n_dead_tup = 0";
+    let began = std::time::Instant::now();
+    // The server counts such things in its own time.
+    while server.sql(&database, dead) != "1" {
+        assert!(began.elapsed().as_secs() < 60, "the old version of the key is there still");
+    }
+    let into = server.folder().join("copy");
+    assert_eq!(store.copy_to(&into).await, Err(StoreError::NoCopy));
+    assert!(!into.exists());
 }
