@@ -6,6 +6,7 @@ use strongroom_keys::sign::Signer;
 
 use super::super::rig::Rig;
 use super::*;
+use crate::flow::nodes::Bounds;
 use crate::flow::unseal;
 
 /// What a beat does: each hears the others. Twice, so that what is given reaches whoever came.
@@ -197,4 +198,16 @@ async fn a_vault_alone_gives_and_takes_nothing() {
     assert_eq!(alone.revealed(token, &cvc).await.err(), Some(FlowError::CvcGone));
     assert!(alone.vault.barrier.epoch_ids().is_empty() && alone.vault.barrier.mailboxes().is_empty());
     assert_eq!(alone.vault.store.purge_epochs(u64::MAX, 10).await, Ok(0));
+}
+
+#[actix_web::test]
+async fn nodes_that_beat_share_by_themselves() {
+    let a = Rig::member("a", Bounds::default()).await;
+    let b = a.member_beside("b", Bounds::default()).await;
+    let (token, cvc) = a.card_with_cvc().await;
+    assert!(b.revealed(token, &cvc).await.unwrap().contains("\"cvc\":\"123\""));
+    assert_eq!(a.revealed(token, &cvc).await.err(), Some(FlowError::CvcGone));
+    let (token, cvc) = b.card_with_cvc().await;
+    assert!(a.revealed(token, &cvc).await.is_ok());
+    assert_eq!(b.revealed(token, &cvc).await.err(), Some(FlowError::CvcGone));
 }

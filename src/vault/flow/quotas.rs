@@ -26,12 +26,12 @@ impl Default for Uses {
     }
 }
 
-/// Tells and hears once.
+/// Tells and hears once; how many others told something lately.
 ///
 /// # Errors
 /// Those of the store; what was claimed meanwhile is not used.
-pub(super) async fn exchange(vault: &Vault) -> Result<(), FlowError> {
-    let Some(node) = &vault.node else { return Ok(()) };
+pub(super) async fn exchange(vault: &Vault) -> Result<usize, FlowError> {
+    let Some(node) = &vault.node else { return Ok(0) };
     // What is told is known only when the answer to it is here, so nobody else tells meanwhile.
     let _one_at_a_time = vault.uses.telling.lock().await;
     let turn = vault.uses.turn.fetch_add(1, Ordering::SeqCst) + 1;
@@ -43,7 +43,7 @@ pub(super) async fn exchange(vault: &Vault) -> Result<(), FlowError> {
             let heard =
                 rows.iter().map(|row| Heard { is_before: row.node < *node, age_ms: row.age_ms, said: &row.said });
             vault.policy.heard(&heard.collect::<Vec<_>>(), vault.now_ms());
-            Ok(())
+            Ok(rows.iter().filter(|row| row.age_ms < LATELY_MS).count())
         }
         Ok(Err(error)) => {
             vault.policy.unheard();
@@ -63,11 +63,15 @@ pub async fn begin(vault: &Vault) {
     }
     let mut told = 0;
     for _ in 0..FIRST_MAX {
-        told += u32::from(exchange(vault).await.is_ok());
-        if told == FIRST {
-            return;
+        let others = exchange(vault).await;
+        told += u32::from(others.is_ok());
+        match (others, told) {
+            // Nobody has to give anything up: the second time what was claimed the first time counts.
+            (Ok(0), 1) => continue,
+            (Ok(0), _) => return,
+            (Ok(_), FIRST) => return,
+            _ => tokio::time::sleep(EVERY).await,
         }
-        tokio::time::sleep(EVERY).await;
     }
     log::warn("quotas were not divided among the nodes yet; until then this one refuses what counts", &[]);
 }
@@ -101,6 +105,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The others give up of their parts in the second exchange after they heard of this node; its claim counts in the one after its own.
 const FIRST: u32 = 5;
 const FIRST_MAX: u32 = 20;
+const LATELY_MS: u64 = 5_000;
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,8 @@ use tokio::task::JoinHandle;
 
 use super::nodes::{self, Bounds};
 use super::{
-    Asker, FlowError, RootPlace, RootSource, Vault, policy_change, read, reveal, rotate, tenant, tokenize, unseal,
+    Asker, FlowError, RootPlace, RootSource, Vault, epochs, policy_change, read, reveal, rotate, tenant, tokenize,
+    unseal,
 };
 use crate::audit::{AuditError, AuditLog};
 use crate::barrier::Barrier;
@@ -74,6 +75,8 @@ impl Rig {
         let (beating, leading) = (Arc::clone(&self.vault), Arc::clone(&self.vault));
         self.tasks.push(actix_web::rt::spawn(async move { nodes::keep_beating(&beating).await }));
         self.tasks.push(actix_web::rt::spawn(async move { nodes::keep_leading(&leading).await }));
+        let sharing = Arc::clone(&self.vault);
+        self.tasks.push(actix_web::rt::spawn(async move { epochs::keep_sharing(&sharing).await }));
     }
 
     /// The first of several nodes.
