@@ -10,7 +10,7 @@ use crate::harness::{API_KEY, Binary, Credentials, Pki, Process, Result, because
 /// A running bare endpoint.
 pub(super) struct Bare {
     // Dropping it ends the process.
-    _process: Process,
+    process: Process,
     pub(super) at: SocketAddr,
 }
 
@@ -24,7 +24,12 @@ impl Bare {
         command.arg("--key").arg(&server.key).arg("--client-ca").arg(pki.ca()).arg("--ready-file").arg(&ready);
         let mut process = Process::start("bare-endpoint", &mut command, &folder.join("bare.log"))?;
         let at = process.ready(&ready).await?.trim().parse().map_err(because("the bare endpoint's address"))?;
-        Ok(Self { _process: process, at })
+        Ok(Self { process, at })
+    }
+
+    /// Its process id.
+    pub(super) fn process(&self) -> u32 {
+        self.process.id()
     }
 
     /// Starts a proxy to a provider.
@@ -36,6 +41,6 @@ impl Bare {
         command.arg("--certificate").arg(&server.certificate).arg("--key").arg(&server.key).arg("--ca").arg(pki.ca());
         let mut process = Process::start("bare-proxy", &mut command, &folder.join("proxy.log"))?;
         let at = process.ready(&ready).await?.trim().parse().map_err(because("the proxy's address"))?;
-        Ok(Self { _process: process, at })
+        Ok(Self { process, at })
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -32,6 +33,8 @@ pub struct Load {
     pub lasting: Duration,
     /// The status that every answer must have.
     pub status: u16,
+    /// Whether each request comes on a connection of its own, after a full handshake.
+    pub fresh: bool,
 }
 
 /// What came of it.
@@ -81,12 +84,14 @@ pub fn connector(ca: &Path, who: &Credentials) -> Result<TlsConnector> {
         .and_then(Iterator::collect)
         .map_err(because(who.certificate.display()))?;
     let key = PrivateKeyDer::from_pem_file(&who.key).map_err(because(who.key.display()))?;
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(because("TLS versions"))?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)
         .map_err(because("the client certificate"))?;
+    // So that a new connection always means a full handshake.
+    config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
@@ -105,7 +110,7 @@ impl Load {
         let deadline = began + self.lasting;
         let tasks: Vec<_> = lines
             .into_iter()
-            .map(|line| tokio::spawn(line.repeat(Arc::clone(&shared), self.status, deadline)))
+            .map(|line| tokio::spawn(line.repeat(Arc::clone(&shared), (self.status, self.fresh), deadline)))
             .collect();
         let mut sum = Tally::new()?;
         for task in tasks {
@@ -150,7 +155,7 @@ impl Tally {
 }
 
 /// One connection.
-struct Line {
+pub(super) struct Line {
     tls: TlsConnector,
     at: SocketAddr,
     stream: TlsStream<TcpStream>,
@@ -158,21 +163,29 @@ struct Line {
 }
 
 impl Line {
-    async fn open(tls: TlsConnector, at: SocketAddr) -> Result<Self> {
+    pub(super) async fn open(tls: TlsConnector, at: SocketAddr) -> Result<Self> {
         let stream = dial(&tls, at).await?;
         Ok(Self { tls, at, stream, read: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// The last answer, head and body.
+    pub(super) fn answer(&self) -> &[u8] {
+        &self.read
     }
 
     async fn repeat(
         mut self,
         shared: Arc<(Vec<Vec<u8>>, AtomicUsize)>,
-        status: u16,
+        (status, fresh): (u16, bool),
         deadline: Instant,
     ) -> Result<Tally> {
         let mut tally = Tally::new()?;
         while Instant::now() < deadline {
             let turn = shared.1.fetch_add(1, Ordering::Relaxed) % shared.0.len();
             let began = Instant::now();
+            if fresh {
+                self.stream = dial(&self.tls, self.at).await?;
+            }
             match self.exchange(&shared.0[turn]).await {
                 Ok((found, kept)) => {
                     if found == status {
@@ -196,7 +209,7 @@ impl Line {
     }
 
     /// The status, and whether the connection stays open.
-    async fn exchange(&mut self, request: &[u8]) -> Result<(u16, bool)> {
+    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<(u16, bool)> {
         self.stream.write_all(request).await.map_err(because("sending"))?;
         self.stream.flush().await.map_err(because("sending"))?;
         self.read.clear();

@@ -4,40 +4,44 @@
 use serde_json::json;
 
 use super::bare::Bare;
+use super::client::{Client, Requests};
 use super::report::{Report, Row};
-use super::run::Bench;
-use crate::harness::{Result, Shop, World, card, word};
+use super::run::Plan;
+use crate::harness::{Fault, Result, Shop, World, card, word};
 
 /// Adds its figures to the report.
 ///
 /// # Errors
 /// When a process does not start, or an answer is wrong.
-pub(super) async fn measure(quick: bool, report: &mut Report, tell: &mut impl FnMut(&str)) -> Result<()> {
-    let (seconds, connections): (u64, &[usize]) = if quick { (3, &[16]) } else { (10, &[1, 16, 64]) };
-    let world = World::with_payments().await?;
+pub(super) async fn measure(plan: &Plan, report: &mut Report, tell: &mut impl FnMut(&str)) -> Result<()> {
+    let connections: &[usize] = if plan.quick { &[16] } else { &[1, 16, 64] };
+    let mut world = World::with_payments().await?;
     let shop = Shop::of(&world)?;
     let first = shop.pay_new(1000, Some("cus_bench"), card::VISA, json!({})).await?;
     let kept = word(&first, "payment_method_id")?;
     let server = world.pki.server("server")?;
     let psp = world.psp()?.client().base().to_owned();
     let proxy = Bare::proxy(world.path(), &world.pki, &server, &psp).await?;
-    let bench = Bench { world: &world, seconds };
     let body = json!({
         "amount": 1000, "currency": "EUR", "confirm": true, "customer_id": "cus_bench", "off_session": true,
         "authentication_type": "no_three_ds",
         "recurring_details": { "type": "payment_method_id", "data": kept },
     });
-    let requests = bench.requests("payments.tsv", std::iter::once(format!("POST\t/payments\t{body}")))?;
-    let orchestrator = world.payments()?;
-    let key = format!("api-key: {}", orchestrator.merchant.api_key);
+    let file = world.path().join("payments.txt");
+    let requests = Requests::new(file, vec!["/payments".to_owned()], vec![body.to_string()], 200)?;
+    let key = format!("api-key: {}", world.payments()?.merchant.api_key);
+    let who = (world.credentials("orchestrator", "main")?, key);
+    let client = Client::new(plan.generator, &world.pki, who, world.path(), plan.seconds())?;
+    let orchestrator = world.orchestrator.as_mut().ok_or_else(|| Fault::new("there is no orchestrator"))?;
+    let orchestrator = (orchestrator.at(), orchestrator.process().id());
     for at in connections {
         tell(&format!("payments, {at} connections"));
-        let below = bench.load_as(&key, proxy.at, &requests, *at, 200)?;
-        let above = bench.load_as(&key, orchestrator.at(), &requests, *at, 200)?;
-        let name = |figure: &str| format!("payments, {at} connections{figure}");
-        report.rows.push(Row::compared(name(""), above.per_second, "1/s", below.per_second));
-        report.rows.push(Row::compared(name(", p50"), above.p50_ms, "ms", below.p50_ms));
-        report.rows.push(Row::compared(name(", p99"), above.p99_ms, "ms", below.p99_ms));
+        let below = client.fire((proxy.at, proxy.process()), &requests, *at)?;
+        let above = client.fire(orchestrator, &requests, *at)?;
+        let name = format!("payments, {at} connections");
+        let (figure, baseline) = (above.measured.per_second, below.measured.per_second);
+        report.rows.push(Row::compared(name.clone(), figure, "1/s", baseline));
+        report.percentiles(&name, &above.measured, &below.measured);
     }
     Ok(())
 }

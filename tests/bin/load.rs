@@ -41,6 +41,9 @@ struct Flags {
     /// The status that answers must have.
     #[arg(long, default_value_t = 200)]
     status: u16,
+    /// A new connection and a full handshake for each request.
+    #[arg(long)]
+    fresh: bool,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -71,5 +74,6 @@ async fn run(flags: Flags) -> Result<Measured> {
         .collect();
     let tls = connector(&flags.ca, &Credentials { certificate: flags.certificate, key: flags.key })?;
     let lasting = Duration::from_secs(flags.seconds);
-    Load { at: flags.at, requests, connections: flags.connections, lasting, status: flags.status }.run(&tls).await
+    let (connections, status, fresh) = (flags.connections, flags.status, flags.fresh);
+    Load { at: flags.at, requests, connections, lasting, status, fresh }.run(&tls).await
 }
