@@ -74,7 +74,7 @@ pub(super) async fn walk(
                 let swaps = moved(vault, warrant, page, term).await?;
                 let swapped = vault.store.swap_marks(&tenant, swaps).await?;
                 run.change(|row| row.done += swapped);
-                vault.rotations.keep_pace(run, swapped).await;
+                vault.rotations.keep_pace(run, swapped, vault.audit.size()).await;
                 run.is_ours(vault)?;
             }
             if written.elapsed() >= WRITTEN_EVERY {

@@ -73,7 +73,7 @@ pub(super) async fn walk(
                 swapped
             };
             run.change(|row| row.done += swapped);
-            vault.rotations.keep_pace(run, swapped).await;
+            vault.rotations.keep_pace(run, swapped, vault.audit.size()).await;
             run.is_ours(vault)?;
             if written.elapsed() >= WRITTEN_EVERY {
                 vault.store.put_rotation(run.row()).await?;

@@ -15,12 +15,24 @@ struct State {
     /// The stretch over which the rate is taken, and the rate of the one before.
     stretch: (Instant, u64),
     last: Option<u64>,
+    /// Since when it works without a rest, and how many audit entries there were then.
+    worked: (Instant, u64),
+    /// Whether others asked for something during the last batch.
+    is_beside_others: bool,
 }
 
 impl Pace {
     pub(in crate::flow) fn new(limit: Option<u32>) -> Self {
         let now = Instant::now();
-        Self(Mutex::new(State { limit, since: now, moved: 0, stretch: (now, 0), last: None }))
+        Self(Mutex::new(State {
+            limit,
+            since: now,
+            moved: 0,
+            stretch: (now, 0),
+            last: None,
+            worked: (now, 0),
+            is_beside_others: false,
+        }))
     }
 
     /// Another limit from now on.
@@ -33,9 +45,26 @@ impl Pace {
         }
     }
 
-    /// How many records to move at once: fewer under a low limit, so that it is kept evenly.
+    /// How many records to move at once: fewer under a low limit, so that it is kept evenly, and fewer beside others.
     pub(in crate::flow) fn batch(&self, most: u32) -> u32 {
-        self.lock().limit.map_or(most, |limit| (limit / BATCHES_PER_SECOND).clamp(1, most))
+        let state = self.lock();
+        let most = if state.is_beside_others { most.min(BESIDE_OTHERS) } else { most };
+        state.limit.map_or(most, |limit| (limit / BATCHES_PER_SECOND).clamp(1, most))
+    }
+
+    /// Leaves the processor and the disk to others most of the time: where audit entries were written since the last rest,
+    /// it rests longer than it worked. `entries` is how many there are in all.
+    pub(super) async fn give_way(&self, entries: u64) {
+        let rest = {
+            let mut state = self.lock();
+            let (since, before) = std::mem::replace(&mut state.worked, (Instant::now(), entries));
+            state.is_beside_others = entries > before;
+            if state.is_beside_others { (since.elapsed() * REST).min(STEP) } else { Duration::ZERO }
+        };
+        if !rest.is_zero() {
+            actix_web::rt::time::sleep(rest).await;
+            self.lock().worked.0 = Instant::now();
+        }
     }
 
     /// Counts what was moved, and waits as long as the limit says; a limit that changes meanwhile counts at once.
@@ -92,6 +121,10 @@ pub(super) const STEP: Duration = Duration::from_millis(100);
 /// The rate is that of the last stretch of this length.
 const STRETCH: Duration = Duration::from_secs(3);
 const BATCHES_PER_SECOND: u32 = 4;
+/// Records at once beside others: their requests wait for a processor no longer than that takes.
+const BESIDE_OTHERS: u32 = 64;
+/// How many times as long as it worked it rests beside others.
+const REST: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -111,6 +144,19 @@ mod tests {
         pace.limit(None);
         tokio::time::timeout(Duration::from_secs(5), waits).await.unwrap();
         assert!(pace.per_second().is_some());
+    }
+
+    #[tokio::test]
+    async fn it_rests_and_moves_fewer_only_while_others_ask() {
+        let pace = Pace::new(None);
+        pace.give_way(10).await;
+        assert_eq!(pace.batch(256), 64);
+        std::thread::sleep(Duration::from_millis(5));
+        let began = Instant::now();
+        pace.give_way(11).await;
+        assert!(began.elapsed() >= Duration::from_millis(10), "{:?}", began.elapsed());
+        pace.give_way(11).await;
+        assert_eq!((pace.batch(256), pace.batch(16)), (256, 16));
     }
 
     #[test]

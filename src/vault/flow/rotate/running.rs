@@ -130,8 +130,13 @@ impl Rotations {
     }
 
     /// Waits while an emergency runs that this one is not part of, and then as long as the limit says.
-    pub(super) async fn keep_pace(&self, run: &Run, moved: u64) {
+    ///
+    /// Beside others (`entries`, the length of the audit log, grows) it leaves them most of the time; an emergency does not.
+    pub(super) async fn keep_pace(&self, run: &Run, moved: u64, entries: u64) {
         run.pace.moved(moved).await;
+        if !run.is_emergency() {
+            run.pace.give_way(entries).await;
+        }
         while self.must_wait(run) {
             actix_web::rt::time::sleep(super::pace::STEP).await;
         }
