@@ -45,11 +45,13 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
         ],
     ),
     (Intake, "/v1/intake-key", &[("GET", || web::get().to(intake_key::of_intake))]),
+    // Patterns are tried in this order, each at the price of a regular expression: first what is asked most.
     (
         Release,
         "/v1/payment_methods",
         &[("POST", || web::post().to(release::tokenize)), ("GET", || web::get().to(release::list))],
     ),
+    (Release, "/v1/payment_methods/{id}/reveal", &[("POST", || web::post().to(release::reveal))]),
     // Before `{id}`, which would take the word for a token.
     (Release, "/v1/payment_methods/batch", &[("POST", || web::post().to(batch::tokenize))]),
     (
@@ -61,7 +63,6 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
             ("DELETE", || web::delete().to(release::delete)),
         ],
     ),
-    (Release, "/v1/payment_methods/{id}/reveal", &[("POST", || web::post().to(release::reveal))]),
     (Release, "/v1/payment_methods/{id}/retain", &[("POST", || web::post().to(release::retain))]),
     (Release, "/v1/payment_methods/{id}/cvc", &[("POST", || web::post().to(forward::seal_cvc))]),
     (Release, "/v1/intake-key", &[("GET", || web::get().to(intake_key::of_release))]),
