@@ -52,6 +52,11 @@ impl Pace {
         state.limit.map_or(most, |limit| (limit / BATCHES_PER_SECOND).clamp(1, most))
     }
 
+    /// Has it move as many at once as it can, whoever asks for something meanwhile.
+    pub(super) fn hurry(&self) {
+        self.lock().is_beside_others = false;
+    }
+
     /// Leaves the processor and the disk to others most of the time: where audit entries were written since the last rest,
     /// it rests longer than it worked. `entries` is how many there are in all.
     pub(super) async fn give_way(&self, entries: u64) {
@@ -151,6 +156,9 @@ mod tests {
         let pace = Pace::new(None);
         pace.give_way(10).await;
         assert_eq!(pace.batch(256), 64);
+        pace.hurry();
+        assert_eq!(pace.batch(256), 256);
+        pace.give_way(10).await;
         std::thread::sleep(Duration::from_millis(5));
         let began = Instant::now();
         pace.give_way(11).await;

@@ -134,7 +134,9 @@ impl Rotations {
     /// Beside others (`entries`, the length of the audit log, grows) it leaves them most of the time; an emergency does not.
     pub(super) async fn keep_pace(&self, run: &Run, moved: u64, entries: u64) {
         run.pace.moved(moved).await;
-        if !run.is_emergency() {
+        if run.is_emergency() {
+            run.pace.hurry();
+        } else {
             run.pace.give_way(entries).await;
         }
         while self.must_wait(run) {
