@@ -3,6 +3,8 @@
 //! The order is what makes it safe: Permit, fingerprint, audit entry (durable), seal, store (durable), answer. A crash
 //! in between leaves an entry without a card, never a card without an entry.
 
+use std::time::Duration;
+
 use strongroom_wire::payment_method::PaymentMethod;
 use strongroom_wire::{TenantId, Token};
 use zeroize::Zeroizing;
@@ -133,7 +135,7 @@ pub(super) struct Prepared {
 impl Story<'_> {
     /// From the Permit to the answer.
     pub(super) async fn run(mut self, asker: &Asker, mut permit: Permit<Tokenize>) -> Result<Tokenized, FlowError> {
-        for _ in 0..ATTEMPTS {
+        for turn in 0..ATTEMPTS {
             if let Some(token) = self.duplicate().await? {
                 if let Some(done) = self.meet_again(permit, token).await? {
                     return Ok(done);
@@ -141,7 +143,10 @@ impl Story<'_> {
             } else if let Some(done) = self.store_new(permit).await? {
                 return Ok(done);
             }
-            // Somebody stored or changed the same card in between: look again, under a Permit and an entry of its own.
+            // Somebody stored or changed the same card in between: look again, under a Permit and an entry of its own, and at
+            // another moment than the others who do.
+            let apart_ms = getrandom::u32().map_or(1, |random| random % (2 << turn));
+            actix_web::rt::time::sleep(Duration::from_millis(u64::from(apart_ms))).await;
             permit = self.vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::words("again")).await?;
         }
         Err(FlowError::Conflict("the same card is being changed by others; ask again"))
@@ -296,4 +301,4 @@ impl Story<'_> {
 }
 
 const ROUTE: &str = "tokenize";
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 8;
