@@ -199,7 +199,8 @@ pub(super) fn vaultctl_in(environment: &[(&'static str, OsString)], arguments: &
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&done.stderr);
+    // Findings stand on standard output, what they mean on standard error.
+    let said = [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     Err(Fault::new(format!("vaultctl {} ended with {}: {said}", arguments.join(" "), done.status)))
 }
 

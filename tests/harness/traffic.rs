@@ -23,7 +23,7 @@ pub struct Acknowledged {
     pub cards: Vec<(String, String)>,
     /// How many reveals were answered.
     pub reveals: usize,
-    /// How many requests were answered 503, all of them with `Retry-After`.
+    /// How many requests were answered 503, or 429 by a node that was away, all of them with `Retry-After`.
     pub refused: usize,
     /// Everything that a client may not meet: other answers, answers without what they need, connections that broke.
     pub unclean: Vec<String>,
@@ -162,7 +162,8 @@ impl Shared {
                 self.done.fetch_add(1, Ordering::Relaxed);
                 return Some(answer);
             }
-            Ok(answer) if answer.status == 503 && answer.header("retry-after").is_some() => {
+            // 429: a node that was away gives nothing of a common allowance until it knows what the others gave.
+            Ok(answer) if [429, 503].contains(&answer.status) && answer.header("retry-after").is_some() => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
             }
             Ok(answer) => self.note(answer.must_be(good[0]).err().map_or_else(String::new, |fault| fault.to_string())),
