@@ -28,6 +28,7 @@ mod say;
 mod scan;
 mod seal;
 mod shares;
+mod store;
 mod tenants;
 
 use std::alloc::System;
@@ -99,6 +100,9 @@ enum Command {
     /// Make a copy of store and log, and check one
     #[command(subcommand)]
     Backup(backup::Backup),
+    /// Move the store into a PostgreSQL database
+    #[command(subcommand)]
+    Store(store::Store),
     Certs(certs::Certs),
     Inventory(inventory::Inventory),
     Scan(scan::Scan),
@@ -145,6 +149,7 @@ fn run(command: Command, say: &Say) -> Result<(), Failure> {
         Command::Export(export) => export.run(say),
         Command::Audit(audit) => audit.run(say),
         Command::Backup(backup) => backup.run(say),
+        Command::Store(store) => store.run(say),
         Command::Inventory(inventory) => inventory.run(say),
         Command::Certs(certs) => certs.run(say),
         Command::Scan(scan) => scan.run(say),

@@ -21,7 +21,7 @@ mod store;
 
 pub use keys::{Keys, Period};
 pub use listen::Listen;
-pub use store::{NodeAt, StoreAt, StorePlace};
+pub use store::{MoveTo, NodeAt, StoreAt, StorePlace};
 
 /// The whole file. It holds paths and numbers, never a secret, and is still never logged.
 #[derive(Deserialize)]

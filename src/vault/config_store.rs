@@ -31,6 +31,33 @@ pub struct StoreAt {
     /// While the file's write-ahead log (`-wal`) is longer than this, in bytes, because something that reads holds it back,
     /// nothing is written. 1 GiB when absent.
     pub log_bytes_max: Option<u64>,
+    /// The database that `vaultctl store migrate` moves the file into.
+    pub move_to: Option<MoveTo>,
+}
+
+/// `[store.move_to]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveTo {
+    /// As `store.postgres`.
+    pub postgres: String,
+    /// As `store.postgres_ca`.
+    pub postgres_ca: Option<PathBuf>,
+    /// As `store.postgres_password_file`.
+    pub postgres_password_file: Option<PathBuf>,
+}
+
+impl MoveTo {
+    /// How the database is reached.
+    #[must_use]
+    pub fn url(&self) -> PostgresUrl<'_> {
+        PostgresUrl {
+            url: &self.postgres,
+            ca: self.postgres_ca.as_deref(),
+            password_file: self.postgres_password_file.as_deref(),
+            connections: CONNECTIONS_LEAST,
+        }
+    }
 }
 
 /// `[node]`.
@@ -71,8 +98,12 @@ impl StoreAt {
     }
 
     /// The paths, to be made relative to the file.
-    pub(super) fn paths(&mut self) -> [Option<&mut PathBuf>; 3] {
-        [self.path.as_mut(), self.postgres_ca.as_mut(), self.postgres_password_file.as_mut()]
+    pub(super) fn paths(&mut self) -> [Option<&mut PathBuf>; 5] {
+        let (ca, password) = match &mut self.move_to {
+            Some(to) => (to.postgres_ca.as_mut(), to.postgres_password_file.as_mut()),
+            None => (None, None),
+        };
+        [self.path.as_mut(), self.postgres_ca.as_mut(), self.postgres_password_file.as_mut(), ca, password]
     }
 
     /// Whether the values fit together.
@@ -87,6 +118,16 @@ impl StoreAt {
                 if let Some((key, _)) = of_databases.into_iter().find(|(_, is_set)| *is_set) {
                     return refuse(key, "it is about store.postgres, which is not set: leave it away");
                 }
+                if let Some(to) = &self.move_to {
+                    check_url(&to.url()).map_err(|bad| ConfigError::Value {
+                        key: match bad.key {
+                            "store.postgres_ca" => "store.move_to.postgres_ca",
+                            "store.postgres_password_file" => "store.move_to.postgres_password_file",
+                            _ => "store.move_to.postgres",
+                        },
+                        why: bad.why,
+                    })?;
+                }
                 if node.is_some() {
                     return refuse(
                         "node",
@@ -97,6 +138,12 @@ impl StoreAt {
             StorePlace::Database(url) => {
                 if self.log_bytes_max.is_some() {
                     return refuse("store.log_bytes_max", "it limits the log of a file; a server keeps its own");
+                }
+                if self.move_to.is_some() {
+                    return refuse(
+                        "store.move_to",
+                        "it moves a store out of a file, and store.postgres says that it is in a database: leave one away",
+                    );
                 }
                 if self.bytes_max.is_some() {
                     return refuse("store.bytes_max", "it limits a file; with store.postgres limit the server's disk");

@@ -22,6 +22,21 @@ fn a_store_is_in_exactly_one_place() {
         ("path = \"vault.db\"\npostgres = \"postgresql://vault@127.0.0.1/vault\"", NODE, "store.postgres:"),
         ("path = \"vault.db\"\npostgres_ca = \"ca.pem\"", "", "store.postgres_ca:"),
         ("path = \"vault.db\"\npostgres_password_file = \"word\"", "", "store.postgres_password_file:"),
+        (
+            "path = \"vault.db\"\nmove_to = { postgres = \"postgresql://vault@db.example/vault\" }",
+            "",
+            "store.move_to.postgres_ca:",
+        ),
+        (
+            "path = \"vault.db\"\nmove_to = { postgres = \"postgresql://127.0.0.1/vault\" }",
+            "",
+            "store.move_to.postgres:",
+        ),
+        (
+            "postgres = \"postgresql://vault@127.0.0.1/vault\"\nmove_to = { postgres = \"postgresql://vault@127.0.0.1/other\" }",
+            NODE,
+            "store.move_to:",
+        ),
         ("path = \"vault.db\"\npostgres_connections = 9", "", "store.postgres_connections:"),
         ("path = \"vault.db\"", NODE, "node:"),
         (database, "", "node.name:"),

@@ -18,18 +18,20 @@ use crate::api::{Addresses, Bound, Certificates, Gates, ListenError, Rate, State
 use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::{Barrier, Cryptoperiods};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, ConfigError, NodeAt, StoreAt, StorePlace};
+use crate::config::{self, Config, ConfigError, NodeAt, StorePlace};
 use crate::egress::{Egress, PlanError};
 use crate::flow::auto::Reach;
 use crate::flow::nodes::{self, Bounds};
 use crate::flow::policy_change::{self, NoPolicy};
-use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, quotas, unseal};
+use crate::flow::{FlowError, RootPlace, RootSource, Vault, admin, backup, migrate, quotas, unseal};
 use crate::harden::Hardened;
 use crate::policy::{Note, Policy};
 use crate::store::postgres::{BadSettings, OpenError};
-use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
+use crate::store::{PostgresOptions, PostgresStore, Store, StoreError};
 use crate::telemetry::log;
 
+#[path = "start_store.rs"]
+mod store;
 #[path = "start_tasks.rs"]
 mod tasks;
 
@@ -62,6 +64,20 @@ pub enum StartError {
     /// See [`StoreError`].
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// The file is not the store any more.
+    #[error(
+        "store.path: the store was moved out of this file into {target}. Name that as [store] postgres in place of path, give this \
+         vaultd a [node] name and a new audit.path (keep the log of before), and start it again{more}"
+    )]
+    Moved {
+        /// The database, in words.
+        target: String,
+        /// What is left to do before that.
+        more: &'static str,
+    },
+    /// The move ended and the database does not know it.
+    #[error("store.move_to: the store was moved into this database, which could not be told so yet: {0}")]
+    Release(String),
     /// See [`OpenError`].
     #[error("store.postgres: {0}")]
     Database(#[from] OpenError),
@@ -105,6 +121,9 @@ pub enum StartError {
     /// This process could not join the others.
     #[error("node.name: {0}")]
     Node(FlowError),
+    /// A move of the store that was begun.
+    #[error("store.move_to: {0}")]
+    Move(FlowError),
     /// The development Root could not be used.
     #[error("{0}")]
     DevRoot(FlowError),
@@ -172,7 +191,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let Checked { config, certificates, egress, policy, root, next } = checked;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let vault_id = root.0.vault_id().to_string();
-    let store = open_store(&config.store, &vault_id).await?;
+    let (store, move_plan) = store::open(&config.store, &vault_id).await?;
     let (root, is_next) = in_force(&*store, root, next).await?;
     let is_dev = root.0.kind() == RootKind::Dev;
     let origin = match &config.node {
@@ -225,6 +244,9 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     if let Some(to) = &config.backup {
         vault.backups.plan(backup::Plan { folder: to.folder.clone(), keep: to.keep });
     }
+    if let Some(plan) = move_plan {
+        vault.moves.plan(plan);
+    }
     vault.audit.watch(Arc::new(tell));
     let note = if is_lost { Note::words("begun anew: the log before this is lost") } else { Note::none() };
     vault.audit.record_own(OwnAct::Started, Own::noting(note)).await?;
@@ -247,6 +269,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     let serving = bound.serve(&config.listen, &state, &certificates)?;
     let stop = serving.stop();
     tasks.begin_all(&vault, &config);
+    migrate::resume(&vault).await.map_err(StartError::Move)?;
     let signals = Signals::catch()?;
     announce(&config, addresses)?;
     let notice = Duration::from_secs(config.listen.notice_seconds);
@@ -259,6 +282,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
     });
     serving.ended().await?;
     stopping.abort();
+    vault.moves.end().await;
     let _ = stopping.await;
     vault.rotations.end().await;
     // Awaited, so that nothing else holds the vault when it is dropped below.
@@ -283,20 +307,6 @@ async fn is_in_use(store: &dyn Store, node: Option<&NodeAt>) -> Result<bool, Sto
     Ok(match node {
         Some(node) => store.sign_terms().await?.iter().any(|term| term.node.as_ref() == Some(&node.name)),
         None => !store.keys().await?.is_empty(),
-    })
-}
-
-async fn open_store(at: &StoreAt, vault_id: &str) -> Result<Arc<dyn Store>, StartError> {
-    Ok(match at.place()? {
-        StorePlace::File(path) => {
-            let (path, vault) = (path.to_owned(), vault_id.to_owned());
-            let store = SqliteStore::open(&SqliteOptions { path, vault, bytes_max: at.bytes_max })?;
-            if let Some(bytes) = at.log_bytes_max {
-                store.bound_log(bytes);
-            }
-            Arc::new(store)
-        }
-        StorePlace::Database(url) => Arc::new(PostgresStore::open(PostgresOptions::new(&url, vault_id)?).await?),
     })
 }
 

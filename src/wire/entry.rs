@@ -63,10 +63,12 @@ pub enum OwnAct {
     OverAge = 115,
     /// One of several nodes did what another one had decided, without anybody asking it; the note says what.
     Followed = 116,
+    /// The store was copied into another database and found the same there, or lies there from now on; the note says which.
+    StoreMoved = 130,
 }
 
 impl OwnAct {
-    const ALL: [(OwnAct, &'static str); 17] = [
+    const ALL: [(OwnAct, &'static str); 18] = [
         (OwnAct::Started, "started"),
         (OwnAct::Stopped, "stopped"),
         (OwnAct::Expired, "expired"),
@@ -84,6 +86,7 @@ impl OwnAct {
         (OwnAct::KeyDue, "key-due"),
         (OwnAct::OverAge, "over-age"),
         (OwnAct::Followed, "followed"),
+        (OwnAct::StoreMoved, "store-moved"),
     ];
 }
 

@@ -13,6 +13,7 @@ pub mod hex;
 pub mod id;
 pub mod intake;
 pub mod limits;
+pub mod migration;
 pub mod payment_method;
 pub mod problem;
 pub mod published;

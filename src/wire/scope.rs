@@ -57,11 +57,13 @@ pub enum Scope {
     Retention = 32,
     /// Admin: copy the store while it is in use.
     Backup = 33,
+    /// Admin: move the store into another database.
+    Migrate = 34,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Scope; 25] = [
+    pub const ALL: [Scope; 26] = [
         Scope::Tokenize,
         Scope::ReadMasked,
         Scope::Reveal,
@@ -87,6 +89,7 @@ impl Scope {
         Scope::Export,
         Scope::Retention,
         Scope::Backup,
+        Scope::Migrate,
     ];
 
     /// The word in the policy file.
@@ -118,6 +121,7 @@ impl Scope {
             Scope::Export => "export",
             Scope::Retention => "retention",
             Scope::Backup => "backup",
+            Scope::Migrate => "migrate",
         }
     }
 

@@ -176,6 +176,7 @@ impl Route {
             ("POST", "/v1/sessions") => Some(json!({ "allowed_origins": ["https://shop.example"] })),
             ("POST", "/v1/secrets") => Some(json!({ "name": "psp", "value": "hush" })),
             ("POST", "/v1/tenants" | "/v1/rotations") => Some(json!({ "tenant": named.tenant })),
+            ("POST", "/v1/store/migration") => Some(json!({ "records_per_second_max": 1000 })),
             ("POST", "/v1/store/verify") => Some(json!({ "sample": 10 })),
             // A share of the right form that belongs to nobody.
             ("POST", "/v1/unseal" | "/v1/root/next/shares") => Some(json!({
@@ -263,6 +264,8 @@ async fn every_route_answers_whom_policy_allows() {
             // The Root to come is a development one too, and nobody agreed to it yet.
             ("POST", "/v1/root/next/shares") => &[422],
             ("DELETE", "/v1/root/change") => &[404],
+            // The configuration names no database to move to.
+            ("POST" | "DELETE", "/v1/store/migration") => &[409],
             ("GET", "/v1/audit/proofs/{index}") if route.listener == Listener::Release => &[200, 404],
             _ => &[200, 201, 202, 204],
         };

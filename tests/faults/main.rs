@@ -13,6 +13,8 @@ mod kill;
 mod kills;
 mod log_columns;
 mod log_tamper;
+mod migrate;
+mod moving;
 mod nodes;
 mod orchestrator;
 mod reroot;

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use strongroom_wire::admin::{KeyPurpose, Reloaded, RotateRequest};
 use strongroom_wire::backup::VerifyRequest;
+use strongroom_wire::migration::MigrateRequest;
 use strongroom_wire::payment_method::TenantRequest;
 use strongroom_wire::{Kind, TenantId};
 
@@ -14,7 +15,7 @@ use super::call::Call;
 use super::problem::Refusal;
 use super::release::entry_index;
 use super::whole::whole;
-use crate::flow::{acts, admin, audit, backup, check, policy_change, rotate, tenant, unseal};
+use crate::flow::{acts, admin, audit, backup, check, migrate, policy_change, rotate, tenant, unseal};
 use crate::telemetry::log;
 
 /// `GET /v1/status`.
@@ -94,6 +95,24 @@ pub(super) async fn add_tenant(call: Call, body: Body) -> Answer {
 pub(super) async fn make_backup(call: Call) -> Answer {
     let made = async move { backup::make(&call.state.vault, &call.asker).await };
     json(StatusCode::CREATED, &whole(made).await?)
+}
+
+/// `POST /v1/store/migration`: move the store into the database of the configuration, or give the move another limit.
+pub(super) async fn migrate(call: Call, body: Body) -> Answer {
+    let asked: MigrateRequest = body.json()?;
+    let started = async move { migrate::start(&call.state.vault, &call.asker, asked).await };
+    json(StatusCode::ACCEPTED, &whole(started).await?)
+}
+
+/// `GET /v1/store/migration`: how far the move is. It answers while sealed, and after the move.
+pub(super) async fn migration(call: Call) -> Answer {
+    json(StatusCode::OK, &migrate::status(&call.state.vault, &call.asker).await?)
+}
+
+/// `DELETE /v1/store/migration`: give the move up.
+pub(super) async fn abandon_migration(call: Call) -> Answer {
+    let abandoned = async move { migrate::abandon(&call.state.vault, &call.asker).await };
+    json(StatusCode::OK, &whole(abandoned).await?)
 }
 
 /// `POST /v1/store/verify`: open a sample inside the barrier and count.

@@ -18,6 +18,8 @@ pub(super) async fn ready(state: web::Data<State>) -> Answer {
     let vault = &state.vault;
     let missing = if state.is_leaving() {
         Some("leaving")
+    } else if vault.store_is_elsewhere() {
+        Some("store moved")
     } else if !vault.barrier_is_unsealed() {
         Some("sealed")
     } else if vault.audit_is_failing() {

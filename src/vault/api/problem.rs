@@ -181,6 +181,8 @@ impl From<FlowError> for Refusal {
             ),
             FlowError::Share(why) => Refusal::new(Kind::ShareRefused, why.to_string()),
             FlowError::Root(why) => Refusal::new(Kind::Unavailable, why.to_string()).retry_after(10),
+            FlowError::Move { why, may_pass: true } => Refusal::new(Kind::Unavailable, why).retry_after(5),
+            FlowError::Move { why, may_pass: false } => Refusal::new(Kind::Conflict, why),
             FlowError::Backup(why) => Refusal::new(Kind::Unavailable, why),
             FlowError::KeyExpired => Refusal::new(
                 Kind::KeyExpired,
@@ -199,6 +201,16 @@ fn store(fault: StoreFault) -> Refusal {
             Refusal::new(Kind::Unavailable, "the store cannot be read or written now; asking again is safe")
                 .retry_after(2)
         }
+        StoreFault::Held => Refusal::new(
+            Kind::Unavailable,
+            "the store moves into another database and nothing is written for a moment; nothing was changed, ask again",
+        )
+        .retry_after(1),
+        StoreFault::Moved => Refusal::new(
+            Kind::Unavailable,
+            "the store was moved into a PostgreSQL database; the operator starts vaultd anew with [store] postgres",
+        )
+        .retry_after(10),
         StoreFault::Damaged => {
             Refusal::new(Kind::Tampered, "the store is damaged; the operator restores it from a backup")
         }

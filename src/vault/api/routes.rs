@@ -110,6 +110,15 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Admin, "/v1/retention", &[("GET", || web::get().to(acts::retention_rules))]),
     (Admin, "/v1/retention/report", &[("GET", || web::get().to(acts::over_age))]),
     (Admin, "/v1/backups", &[("POST", || web::post().to(admin::make_backup))]),
+    (
+        Admin,
+        "/v1/store/migration",
+        &[
+            ("POST", || web::post().to(admin::migrate)),
+            ("GET", || web::get().to(admin::migration)),
+            ("DELETE", || web::delete().to(admin::abandon_migration)),
+        ],
+    ),
     (Admin, "/v1/store/verify", &[("POST", || web::post().to(admin::verify_store))]),
     (Admin, "/v1/root", &[("GET", || web::get().to(custody::root))]),
     (

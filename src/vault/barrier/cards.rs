@@ -11,7 +11,7 @@ use super::marks::fingerprint;
 use super::{Barrier, BarrierError};
 use crate::audit::Warrant;
 use crate::card::{Card, Glance};
-use crate::policy::{Action, Backup, Forward, Opens, ReadMasked, Retain, Rotate, Tokenize, Update};
+use crate::policy::{Action, Forward, Opens, ReadMasked, Retain, Rotate, Tokenize, Tries, Update};
 
 /// Acts that may see the masked part of a card.
 pub trait Glances: Action {}
@@ -91,9 +91,9 @@ impl Barrier {
     ///
     /// # Errors
     /// [`BarrierError::Unauthentic`] for the envelope of any other card, tenant or term, and after any change of it.
-    pub fn check_card(
+    pub fn check_card<A: Tries>(
         &self,
-        _warrant: &Warrant<Backup>,
+        _warrant: &Warrant<A>,
         tenant: &TenantId,
         token: &Token,
         envelope: &Envelope,

@@ -176,6 +176,12 @@ impl Vault {
         self.barrier.is_unsealed()
     }
 
+    /// Whether the store was moved, so that this process knows nothing of it any more.
+    #[must_use]
+    pub fn store_is_elsewhere(&self) -> bool {
+        self.moves.is_over()
+    }
+
     /// How the HSM or KMS that holds the Root is, in one word; none where the Root is in memory.
     #[must_use]
     pub fn root_word(&self) -> Option<&'static str> {

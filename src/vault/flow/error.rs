@@ -87,6 +87,14 @@ pub enum FlowError {
     /// A backup could not be written.
     #[error("{0}")]
     Backup(&'static str),
+    /// The database that the store shall move into cannot be used.
+    #[error("{why}")]
+    Move {
+        /// What is in the way, in words of ours.
+        why: String,
+        /// Whether the same may succeed later.
+        may_pass: bool,
+    },
     /// The custodian has not acknowledged their duty.
     #[error("the custodian has not acknowledged their duty")]
     Unacknowledged,
@@ -119,6 +127,12 @@ pub enum StoreFault {
     /// As many records as there may be.
     #[error("the store holds as many records as there may be")]
     Full,
+    /// It moves; nothing happened.
+    #[error("the store moves into another database, so nothing is written for a moment")]
+    Held,
+    /// It lies elsewhere.
+    #[error("the store was moved into a PostgreSQL database")]
+    Moved,
     /// A fault of ours.
     #[error("the store refused; see what vaultd's log says")]
     Internal,
@@ -128,6 +142,8 @@ impl From<StoreError> for FlowError {
     fn from(error: StoreError) -> Self {
         FlowError::Store(match error {
             StoreError::Busy => StoreFault::Busy,
+            StoreError::Held => StoreFault::Held,
+            StoreError::Moved => StoreFault::Moved,
             StoreError::Unavailable => StoreFault::Gone,
             StoreError::Corrupt | StoreError::OtherVault => StoreFault::Damaged,
             StoreError::NoTenant => StoreFault::NoTenant,

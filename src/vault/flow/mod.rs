@@ -23,6 +23,7 @@ mod kek;
 mod kept;
 mod keyring;
 pub mod lifetime;
+pub mod migrate;
 pub mod nodes;
 pub mod policy_change;
 pub mod policy_nodes;

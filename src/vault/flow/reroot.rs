@@ -157,7 +157,7 @@ fn may_pass(error: &FlowError) -> bool {
     match error {
         FlowError::Root(why) => why.may_pass(),
         // A disk that is full now has room again later.
-        FlowError::Store(fault) => matches!(fault, StoreFault::Busy | StoreFault::Gone),
+        FlowError::Store(fault) => matches!(fault, StoreFault::Busy | StoreFault::Held | StoreFault::Gone),
         FlowError::NotRecorded(_) => true,
         _ => false,
     }
@@ -271,7 +271,7 @@ async fn swap(vault: &Vault, row: &RootChangeRow, current: &Arc<Root>, next: &Ar
             Ok(true)
         }
         Ok(false) => Err(FlowError::Conflict("it was given up, or the store was changed by somebody else")),
-        Err(StoreError::Busy) => Err(StoreError::Busy.into()),
+        Err(sure @ (StoreError::Busy | StoreError::Held)) => Err(sure.into()),
         Err(error) => {
             // Whether it happened is not known. No key may be made under either Root until the next unseal asks the store.
             *held = None;

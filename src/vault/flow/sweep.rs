@@ -13,6 +13,9 @@ use crate::telemetry::log;
 /// # Errors
 /// [`FlowError::NotRecorded`] or the store's; what is left is swept the next time.
 pub async fn sweep(vault: &Vault) -> Result<u64, FlowError> {
+    if vault.moves.is_over() {
+        return Ok(0);
+    }
     let mut swept = 0;
     loop {
         let now = vault.now_ms();

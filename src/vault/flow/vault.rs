@@ -6,14 +6,15 @@ use std::sync::atomic::AtomicBool;
 
 use strongroom_wire::entry::Reason;
 use strongroom_wire::forward::DestinationName;
-use strongroom_wire::{NodeName, RequestId, TenantId, Token};
+use strongroom_wire::{NodeName, RequestId, Scope, TenantId, Token};
 
 use super::backup::Backups;
+use super::migrate::Moves;
 use super::nodes::Nodes;
 use super::policy_change::PolicySource;
 use super::root::RootSource;
 use super::rotate::Rotations;
-use super::{FlowError, acts, epochs, export, idempotency, kek, quotas, retention, rounds};
+use super::{FlowError, StoreFault, acts, epochs, export, idempotency, kek, quotas, retention, rounds};
 use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
@@ -48,6 +49,8 @@ pub struct Vault {
     pub rotations: Rotations,
     /// Backups: where they go, and whether one runs.
     pub backups: Backups,
+    /// The move of the store into another database.
+    pub moves: Moves,
     /// What an operator should know now.
     pub warnings: Vec<String>,
     /// When the process started, milliseconds since 1970.
@@ -107,6 +110,7 @@ impl Vault {
             root,
             rotations: Rotations::default(),
             backups: Backups::default(),
+            moves: Moves::default(),
             warnings,
             started_ms,
             node: None,
@@ -165,6 +169,10 @@ impl Vault {
         subject: A::Subject,
         note: Note,
     ) -> Result<Permit<A>, FlowError> {
+        // The log is no part of the store.
+        if A::SCOPE != Scope::AuditRead {
+            self.while_here()?;
+        }
         let permit = self.permit::<A>(asker, subject, note).await?;
         self.while_unsealed(permit).await
     }
@@ -177,6 +185,7 @@ impl Vault {
         destination: &DestinationName,
         note: Note,
     ) -> Result<Permit<Forward>, FlowError> {
+        self.while_here()?;
         let permit = self.permit_to::<Forward>(asker, token, Some(destination.clone()), note).await?;
         self.while_unsealed(permit).await
     }
@@ -188,6 +197,7 @@ impl Vault {
         subjects: Vec<A::Subject>,
         note: Note,
     ) -> Result<Vec<Permit<A>>, FlowError> {
+        self.while_here()?;
         let request = Self::request(asker, None, note);
         let permits = match self.policy.decide_all::<A>(&request, subjects, self.now_ms()) {
             Ok(permits) => permits,
@@ -213,6 +223,11 @@ impl Vault {
             destination,
             note,
         }
+    }
+
+    /// Once the store lies elsewhere this process knows nothing of it any more; what it answered might not be true.
+    fn while_here(&self) -> Result<(), FlowError> {
+        if self.moves.is_over() { Err(FlowError::Store(StoreFault::Moved)) } else { Ok(()) }
     }
 
     async fn while_unsealed<A: Action>(&self, permit: Permit<A>) -> Result<Permit<A>, FlowError> {

@@ -20,6 +20,12 @@ impl Opens for Forward {}
 impl Opens for Update {}
 impl Opens for Export {}
 
+/// Acts that may try whether a card opens, and learn nothing else of it.
+pub trait Tries: Action {}
+
+impl Tries for Backup {}
+impl Tries for Migrate {}
+
 /// Acts that may be asked for on many subjects in one request: policy decides once. None of them has a quota of releases.
 pub trait Bulk: Action {}
 
@@ -137,6 +143,8 @@ actions! {
     RuleRetention(()) = Retention;
     /// Copy the store.
     Backup(()) = Backup;
+    /// Move the store into another database, watch that, or give it up.
+    Migrate(()) = Migrate;
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Policy {
 
     /// Decides whether the request may do `A` to the subject. Default deny: an identity that is not in the rules may do
     /// nothing, a session may only tokenize for its tenant, the vault itself may only rotate keys and go on with a change
-    /// of the Root.
+    /// of the Root or a move of the store.
     ///
     /// The tenant is the one that the request names, which must be among the identity's; or, for acts on a tenant where
     /// the request names none, the identity's only one. The vault's own keys are rotated by identities of every tenant alone,
@@ -94,6 +94,7 @@ impl Policy {
             Principal::Session(claims) => self.session_may(claims, A::SCOPE, request.tenant.as_ref(), now_ms),
             Principal::Vault if A::SCOPE == Scope::Rotate => Ok(request.tenant.clone()),
             Principal::Vault if A::SCOPE == Scope::RootChange && request.tenant.is_none() => Ok(None),
+            Principal::Vault if A::SCOPE == Scope::Migrate && request.tenant.is_none() => Ok(None),
             Principal::Vault => Err(No::because(Reason::Scope)),
         };
         let mut trace = Trace {

@@ -6,9 +6,9 @@ use strongroom_wire::{RequestId, SecretId, Token};
 use uuid::Uuid;
 
 use super::super::{
-    Backup, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, ManageTenants, Note, Provision, Quota,
-    ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate,
-    RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
+    Backup, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, ManageTenants, Migrate, Note,
+    Provision, Quota, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret,
+    Rotate, RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
 };
 use super::*;
 use crate::clock::{Clock as _, MockClock};
@@ -94,6 +94,7 @@ fn reasons(policy: &Policy, request: &Request) -> Vec<Option<Reason>> {
         ask::<Export>(policy, request, token),
         ask::<RuleRetention>(policy, request, ()),
         ask::<Backup>(policy, request, ()),
+        ask::<Migrate>(policy, request, ()),
     ]
 }
 

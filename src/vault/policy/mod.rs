@@ -18,8 +18,8 @@ mod share;
 
 pub use action::{
     Action, Backup, Bulk, ChangeRoot, CreateSession, Delete, DeleteCustomer, Destroy, Export, Forward, Fresh,
-    IntoSubject, ManageTenants, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics,
-    ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Unseal, Update,
+    IntoSubject, ManageTenants, Migrate, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked, ReadMetrics,
+    ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Tries, Unseal, Update,
     WriteSecret,
 };
 pub use changes::changes;

@@ -18,6 +18,14 @@ pub enum StoreError {
     /// The file is a database, and not one of this vault.
     #[error("the store belongs to another vault; check the path and the vault id")]
     OtherVault,
+    /// The store is about to lie elsewhere; the write did not happen.
+    #[error("the store moves into another database, so nothing is written for a moment; nothing was changed")]
+    Held,
+    /// The store lies elsewhere now.
+    #[error(
+        "the store was moved into a PostgreSQL database: name that as [store] postgres in place of path, and start vaultd anew"
+    )]
+    Moved,
     /// Another process has the store open.
     #[error("another process has this store open; only one vaultd may run on a store")]
     InUse,

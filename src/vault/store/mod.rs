@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod custody;
 pub mod error;
 pub mod mint;
+pub mod moving;
 pub mod postgres;
 pub mod row;
 pub mod shared;

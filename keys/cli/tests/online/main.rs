@@ -5,6 +5,7 @@
 mod acts;
 mod admin;
 mod handovers;
+mod store;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

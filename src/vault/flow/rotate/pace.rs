@@ -36,7 +36,7 @@ impl Pace {
     }
 
     /// Another limit from now on.
-    pub(super) fn limit(&self, limit: Option<u32>) {
+    pub(in crate::flow) fn limit(&self, limit: Option<u32>) {
         let mut state = self.lock();
         if state.limit != limit {
             state.limit = limit;
@@ -73,7 +73,7 @@ impl Pace {
     }
 
     /// Counts what was moved, and waits as long as the limit says; a limit that changes meanwhile counts at once.
-    pub(super) async fn moved(&self, count: u64) {
+    pub(in crate::flow) async fn moved(&self, count: u64) {
         self.count(count);
         while let Some(ahead) = self.ahead() {
             actix_web::rt::time::sleep(ahead.min(STEP)).await;

@@ -50,7 +50,7 @@ pub(super) fn created(card: &CardRow) -> Option<i64> {
 }
 
 /// Under which owner a customer's claims stand: the first half of SHA-256(tenant's number, 4 bytes big-endian || customer).
-pub(super) fn owner(number: i32, customer: &CustomerId) -> Uuid {
+pub(in crate::store) fn owner(number: i32, customer: &CustomerId) -> Uuid {
     let mut hash = Sha256::new();
     hash.update(number.to_be_bytes());
     hash.update(customer.as_str());

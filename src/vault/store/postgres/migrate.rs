@@ -68,6 +68,13 @@ pub(super) async fn look(connections: &Connections, vault: &str) -> Result<Optio
     if mark.as_deref() == Some(vault.as_bytes()) { Ok(Some(found)) } else { Err(StoreError::OtherVault) }
 }
 
+/// Whether a move fills the database.
+pub(super) async fn is_half_moved(connections: &Connections) -> Result<bool, StoreError> {
+    ask!(connections, c => {
+        Ok(!c.query_typed("SELECT 1 FROM settings WHERE name = 'moving'", &[]).await?.is_empty())
+    })
+}
+
 /// Makes the row that nodes wait for each other at.
 async fn begin(connections: &Connections) -> Result<(), StoreError> {
     for _ in 0..BEGIN_MAX {

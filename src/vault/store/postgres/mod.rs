@@ -18,11 +18,11 @@
 
 mod acts;
 mod answers;
-mod cards;
+pub(in crate::store) mod cards;
 mod cluster;
 mod connect;
 mod custody;
-mod fault;
+pub(in crate::store) mod fault;
 mod group;
 mod insert;
 mod keys;
@@ -31,7 +31,7 @@ mod marks;
 mod migrate;
 mod reads;
 mod rotations;
-mod run;
+pub(in crate::store) mod run;
 mod sample;
 mod secrets;
 mod settings;
@@ -86,6 +86,12 @@ pub enum OpenError {
     /// Whose store it is, or of which version.
     #[error(transparent)]
     Store(StoreError),
+    /// A move fills it.
+    #[error(
+        "a store is being moved into this database and is not whole yet: start vaultd with the configuration of before, \
+         which goes on moving it"
+    )]
+    HalfMoved,
 }
 
 impl PostgresStore {
@@ -94,6 +100,18 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(options: PostgresOptions) -> Result<Self, OpenError> {
+        let store = Self::open_to_fill(options).await?;
+        if migrate::is_half_moved(&store.connections).await.map_err(OpenError::Store)? {
+            return Err(OpenError::HalfMoved);
+        }
+        Ok(store)
+    }
+
+    /// The same for a database that a move fills: for the move alone.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub(in crate::store) async fn open_to_fill(options: PostgresOptions) -> Result<Self, OpenError> {
         let threads = Threads::start()?;
         let (vault, most) = (options.vault.clone(), options.connections);
         let connections = Arc::new(Connections::new(Connector::new(options, threads.0.clone()), most));
@@ -108,6 +126,11 @@ impl PostgresStore {
         })
     }
 
+    /// The turns of a transaction of a move, which no node makes.
+    pub(in crate::store) fn turns_to_fill(&self, time: std::time::Duration) -> run::Turns<'_> {
+        self.connections.turns_within(time).unfenced()
+    }
+
     /// Whether [`PostgresStore::open`] would find a server and database of this vault, or an empty one. Changes nothing.
     ///
     /// # Errors
@@ -117,7 +140,12 @@ impl PostgresStore {
         let vault = options.vault.clone();
         let connections = Connections::new(Connector::new(options, threads.0.clone()), 1);
         connections.try_one().await?;
-        migrate::look(&connections, &vault).await.map(drop).map_err(tables)
+        match migrate::look(&connections, &vault).await.map_err(tables)? {
+            Some(_) if migrate::is_half_moved(&connections).await.map_err(OpenError::Store)? => {
+                Err(OpenError::HalfMoved)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -176,4 +204,4 @@ pub(in crate::store) async fn hold(tx: &Client) -> Result<(), Failure> {
 const THREADS: usize = 2;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;

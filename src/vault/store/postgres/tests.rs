@@ -11,7 +11,7 @@ use crate::store::{CardRow, KeyChange, Store, StoreError, TokenMint};
 
 #[path = "../../../../tests/harness/postgres.rs"]
 #[expect(unreachable_pub, dead_code, reason = "the harness shows it to other crates")]
-mod server;
+pub(in crate::store) mod server;
 
 use server::Postgres;
 
@@ -29,7 +29,7 @@ async fn fresh() -> (Arc<dyn Store>, ()) {
     (Arc::new(open(server, &server.fresh_database()).await.unwrap()), ())
 }
 
-fn options(server: &Postgres, database: &str) -> PostgresOptions {
+pub(in crate::store) fn options(server: &Postgres, database: &str) -> PostgresOptions {
     let (url, ca, password) = (server.url(database), server.ca(), server.password_file());
     let at = PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8 };
     PostgresOptions::new(&at, "vault-a").unwrap()

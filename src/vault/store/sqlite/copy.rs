@@ -31,6 +31,23 @@ impl Copies {
     }
 }
 
+/// The log is in use for as long as this lives.
+pub(in crate::store) struct Held(Copies);
+
+impl Copies {
+    /// Says that the log is in use.
+    pub(super) fn held(&self) -> Held {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        Held(self.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 struct Running<'a>(&'a Copies);
 
 impl Drop for Running<'_> {

@@ -6,12 +6,15 @@ use crate::store::StoreError;
 use crate::telemetry::log;
 
 /// What an SQLite error means to a caller. Only SQLite's own code is logged, never a value.
-pub(super) fn fault(error: Error) -> StoreError {
+pub(in crate::store) fn fault(error: Error) -> StoreError {
     match &error {
-        Error::SqliteFailure(failure, _) => match failure.code {
+        Error::SqliteFailure(failure, words) => match failure.code {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch => {
                 log::error("the store is damaged", &[("code", &failure.extended_code)]);
                 StoreError::Corrupt
+            }
+            ErrorCode::ConstraintViolation if failure.extended_code == SQLITE_CONSTRAINT_TRIGGER => {
+                refused(words.as_deref())
             }
             ErrorCode::ConstraintViolation => StoreError::Exists,
             ErrorCode::TooBig => StoreError::TooLarge,
@@ -30,6 +33,17 @@ pub(super) fn fault(error: Error) -> StoreError {
         _ => StoreError::Unavailable,
     }
 }
+
+/// What a trigger of ours refused.
+fn refused(words: Option<&str>) -> StoreError {
+    match words {
+        Some("store held") => StoreError::Held,
+        Some("store moved") => StoreError::Moved,
+        _ => StoreError::Corrupt,
+    }
+}
+
+const SQLITE_CONSTRAINT_TRIGGER: i32 = 1811;
 
 /// Whether a failed commit leaves it open what is on the disk. After a failed write-back the system may call the same
 /// pages clean, so a later success would prove nothing: only a full disk is a fault that one can go on after.

@@ -11,6 +11,7 @@ mod kept;
 mod keys;
 mod lists;
 mod marks;
+mod moving;
 mod open;
 mod reader;
 mod rotations;
@@ -43,6 +44,11 @@ use super::{
     KeyRow, MarkCount, MarkPage, MarkSwap, OverAge, Place, RotationRow, SecretRow, SignTerm, SpentRow, StaleCursor,
     StalePage, Store, StoreError, TenantRow, bounds,
 };
+
+pub(in crate::store) use copy::Held;
+pub(in crate::store) use fault::fault;
+pub use moving::{MovedFrom, find_moved};
+pub(in crate::store) use open::{MOVED_SCHEMA, newest_schema};
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]
@@ -446,7 +452,7 @@ impl Store for SqliteStore {
     }
 
     fn schema(&self) -> u32 {
-        open::newest_schema()
+        newest_schema()
     }
 
     async fn settle(&self) -> Result<(), StoreError> {

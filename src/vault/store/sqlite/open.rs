@@ -40,6 +40,9 @@ pub(super) fn writer(path: &Path, vault: &str, bytes_max: Option<u64>) -> Result
         return Err(StoreError::OtherVault);
     }
     let schema = usize::try_from(schema).map_err(|_| StoreError::Corrupt)?;
+    if schema >= MOVED_SCHEMA as usize && owner(&conn)?.as_deref() == Some(vault.as_bytes()) {
+        return Err(StoreError::Moved);
+    }
     if schema > MIGRATIONS.len() {
         return Err(StoreError::NewerSchema);
     }
@@ -49,6 +52,7 @@ pub(super) fn writer(path: &Path, vault: &str, bytes_max: Option<u64>) -> Result
     for (setting, value) in WRITER_SETTINGS {
         conn.pragma_update(None, setting, value).map_err(fault)?;
     }
+    super::moving::let_go(&conn)?;
     migrate(&mut conn, schema, vault)?;
     if let Some(bytes) = bytes_max {
         let page: i64 = pragma(&conn, "page_size")?;
@@ -69,7 +73,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Number of the newest migration that this version knows.
-pub(super) fn newest_schema() -> u32 {
+pub(in crate::store) fn newest_schema() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
 }
 
@@ -124,6 +128,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_cluster.sql"),
     include_str!("migrations/0008_sign_terms_of_nodes.sql"),
 ];
+
+/// Added to the number of the schema once the store lies elsewhere.
+pub(in crate::store) const MOVED_SCHEMA: u32 = 1_000_000;
 
 /// "StRm": tells our files from other SQLite databases.
 const APPLICATION: i32 = 0x5374_526d;

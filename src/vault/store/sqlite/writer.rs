@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ use crate::telemetry::log;
 /// Hands jobs to the thread.
 pub(super) struct Writer {
     queue: Option<SyncSender<Order>>,
+    /// Why nothing is written now; 0: it is.
+    refuses: AtomicU8,
     thread: Option<JoinHandle<()>>,
     gauge: Arc<Gauge>,
 }
@@ -83,11 +85,34 @@ impl Writer {
                 Loop { conn, gauge: seen, copies, segments, failed, dirty, shreds_since, tried, is_held }.run(&jobs);
             })
             .map_err(|_| StoreError::Unavailable)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), gauge })
+        Ok(Self { queue: Some(queue), refuses: AtomicU8::new(0), thread: Some(thread), gauge })
+    }
+
+    /// Refuses what comes from here on, so that it need not be begun to be refused.
+    pub(super) fn refuse(&self, why: Option<StoreError>) {
+        let number = match why {
+            None => 0,
+            Some(StoreError::Moved) => 2,
+            Some(_) => 1,
+        };
+        self.refuses.store(number, Ordering::Release);
     }
 
     /// Has a job done and waits until it is durable.
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Desk<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        match self.refuses.load(Ordering::Acquire) {
+            0 => self.write_always(job).await,
+            1 => Err(StoreError::Held),
+            _ => Err(StoreError::Moved),
+        }
+    }
+
+    /// The same while writes are refused.
+    pub(super) async fn write_always<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Desk<'_>) -> Result<T, StoreError> + Send + 'static,
