@@ -32,6 +32,8 @@ pub struct Report {
     pub faults: Vec<String>,
     /// Rotations that ended.
     pub rotations: u64,
+    /// Payments whose provider's answer was lost or late, and that the orchestrator resolved by itself.
+    pub in_doubt: u64,
     /// What was seen, every few seconds.
     pub samples: Vec<Sample>,
     /// What was held against which bound.
@@ -59,12 +61,13 @@ pub async fn run(lasting: Duration, mut tell: impl FnMut(&str)) -> Result<Report
     }
     over.store(true, Ordering::Relaxed);
     let done = work.end().await?;
-    let lines = verdict::judge(&samples, done.faults.len());
+    let lines = verdict::judge(&samples, done.faults.len(), done.rotations);
     Ok(Report {
         seconds: began.elapsed().as_secs(),
         answered: done.answered,
         faults: done.faults.into_iter().take(FAULTS_SHOWN).collect(),
         rotations: done.rotations,
+        in_doubt: done.in_doubt,
         samples,
         lines,
     })
@@ -97,10 +100,11 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
             f,
-            "{} requests were answered in {} minutes, {} rotations ended, {} faults.\n",
+            "{} requests were answered in {} minutes, {} rotations ended, {} payments were in doubt for a while, {} faults.\n",
             self.answered,
             self.seconds / 60,
             self.rotations,
+            self.in_doubt,
             self.faults.len()
         )?;
         writeln!(f, "| what | early | late | at most | met |\n|---|---|---|---|---|")?;

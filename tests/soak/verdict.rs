@@ -27,10 +27,13 @@ impl Line {
 
 /// Holds samples against the bounds.
 #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
-pub(super) fn judge(samples: &[Sample], faults: usize) -> Vec<Line> {
+pub(super) fn judge(samples: &[Sample], faults: usize, rotations: u64) -> Vec<Line> {
     let quarter = samples.len() / 4;
     let (early, late) = (&samples[quarter..2 * quarter], &samples[samples.len() - quarter..]);
-    let mut lines = vec![Line::new("requests that failed", 0.0, faults as f64, 0.0)];
+    let mut lines = vec![
+        Line::new("requests that failed", 0.0, faults as f64, 0.0),
+        Line::new("rotations that are missing", 0.0, f64::from(u8::from(rotations == 0)), 0.0),
+    ];
     if quarter == 0 {
         lines.push(Line::new("samples that are missing for a verdict", 0.0, 4.0 - samples.len() as f64, 0.0));
         return lines;
@@ -110,7 +113,7 @@ mod tests {
     }
 
     fn broken(samples: &[Sample], faults: usize) -> Vec<String> {
-        judge(samples, faults).into_iter().filter(|line| !line.met).map(|line| line.what).collect()
+        judge(samples, faults, 1).into_iter().filter(|line| !line.met).map(|line| line.what).collect()
     }
 
     #[test]

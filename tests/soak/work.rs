@@ -26,6 +26,7 @@ pub(super) struct Done {
     pub(super) times: Times,
     answered: AtomicU64,
     rotations: AtomicU64,
+    in_doubt: AtomicU64,
     faults: std::sync::Mutex<Vec<String>>,
 }
 
@@ -33,6 +34,7 @@ pub(super) struct Done {
 pub(super) struct Sum {
     pub(super) answered: u64,
     pub(super) rotations: u64,
+    pub(super) in_doubt: u64,
     pub(super) faults: Vec<String>,
 }
 
@@ -51,7 +53,7 @@ impl Work {
                     let mut turn = 0u64;
                     while !over.load(Ordering::Relaxed) {
                         let next = tokio::time::Instant::now() + pause;
-                        done.note(kind, one(kind, &release, &shop, &pool, worker, turn)).await;
+                        done.note(kind, one(kind, &release, &shop, &pool, (worker, turn))).await;
                         turn += 1;
                         tokio::time::sleep_until(next).await;
                     }
@@ -60,7 +62,8 @@ impl Work {
         }
         let (rotating, over) = (Arc::clone(&done), Arc::clone(over));
         tasks.spawn(async move {
-            for key in ["kek", "fingerprint", "session"].into_iter().cycle() {
+            // A session key is left out: it leaves an hour to the sessions of before.
+            for key in ["kek", "fingerprint"].into_iter().cycle() {
                 if over.load(Ordering::Relaxed) {
                     return;
                 }
@@ -89,20 +92,25 @@ impl Work {
         Ok(Sum {
             answered: self.done.answered.load(Ordering::Relaxed),
             rotations: self.done.rotations.load(Ordering::Relaxed),
+            in_doubt: self.done.in_doubt.load(Ordering::Relaxed),
             faults,
         })
     }
 }
 
 impl Done {
-    async fn note(&self, kind: Kind, work: impl Future<Output = Result<bool>>) {
+    async fn note(&self, kind: Kind, work: impl Future<Output = Result<Came>>) {
         let began = Instant::now();
         match work.await {
-            Ok(true) => {
+            Ok(Came::Answer) => {
                 self.times.note(kind, began.elapsed());
                 self.answered.fetch_add(1, Ordering::Relaxed);
             }
-            Ok(false) => {}
+            Ok(Came::AnswerAfterDoubt) => {
+                self.in_doubt.fetch_add(1, Ordering::Relaxed);
+                self.answered.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(Came::Nothing) => {}
             Err(fault) => self.fault(&fault.during(format!("{kind:?}"))),
         }
     }
@@ -116,14 +124,29 @@ impl Done {
 
 type Pool = Arc<Mutex<VecDeque<String>>>;
 
-/// Does one piece of work; `false` if there was nothing to do it with yet.
-async fn one(kind: Kind, release: &Client, shop: &Shop, pool: &Pool, worker: usize, turn: u64) -> Result<bool> {
+/// What came of one piece of work.
+enum Came {
+    Answer,
+    /// The provider's answer was lost or late, and the orchestrator found out by itself what became of the payment.
+    AnswerAfterDoubt,
+    /// There was nothing to do it with yet.
+    Nothing,
+}
+
+/// Does one piece of work, the so manieth of a task.
+async fn one(kind: Kind, release: &Client, shop: &Shop, pool: &Pool, (worker, turn): (usize, u64)) -> Result<Came> {
     match kind {
         Kind::Payment => {
             let customer = format!("cus_pay_{worker}_{}", turn % CUSTOMERS);
             let paid = shop.pay_new(1000, Some(&customer), card::VISA, json!({})).await?;
             match paid["status"].as_str() {
-                Some("succeeded") => Ok(true),
+                Some("succeeded") => Ok(Came::Answer),
+                Some("processing") => {
+                    let id = word(&paid, "payment_id")?;
+                    let known = || async { Ok((shop.payment(&id).await?["status"] == "succeeded").then_some(())) };
+                    eventually("a payment in doubt to succeed", DOUBT_WITHIN, known).await?;
+                    Ok(Came::AnswerAfterDoubt)
+                }
                 other => Err(Fault::new(format!("a payment is {other:?}"))),
             }
         }
@@ -140,7 +163,7 @@ async fn one(kind: Kind, release: &Client, shop: &Shop, pool: &Pool, worker: usi
                 let path = format!("/v1/payment_methods/{oldest}");
                 release.send(Method::DELETE, &path, None, &[]).await?.must_be(204)?;
             }
-            Ok(true)
+            Ok(Came::Answer)
         }
         Kind::Reveal => {
             // One of the newer half, which nobody shreds meanwhile.
@@ -150,17 +173,17 @@ async fn one(kind: Kind, release: &Client, shop: &Shop, pool: &Pool, worker: usi
                 let pick = usize::try_from(turn).unwrap_or(0).wrapping_mul(7919) % newer.max(1);
                 pool.get(pool.len() - newer + pick).cloned()
             };
-            let Some(token) = token else { return Ok(false) };
+            let Some(token) = token else { return Ok(Came::Nothing) };
             let ask = json!({ "purpose": "authorize", "reference": "pay_soak" });
             let shown = release.post(&format!("/v1/payment_methods/{token}/reveal"), &ask).await?.expect(200)?;
             let is_right = shown["card"]["number"] == card::VISA;
-            if is_right { Ok(true) } else { Err(Fault::new("another card came out")) }
+            if is_right { Ok(Came::Answer) } else { Err(Fault::new("another card came out")) }
         }
         Kind::ShortTerm => {
             let more = json!({ "storage": "short_term", "ttl_seconds": SHORT_S });
             let body = body(&format!("cus_short_{worker}_{turn}"), more);
             release.post("/v1/payment_methods", &body).await?.expect(201)?;
-            Ok(true)
+            Ok(Came::Answer)
         }
     }
 }
@@ -206,3 +229,4 @@ const CUSTOMERS: u64 = 100;
 /// Life of a short-term card, in seconds.
 const SHORT_S: u64 = 20;
 const BETWEEN_ROTATIONS: Duration = Duration::from_secs(5);
+const DOUBT_WITHIN: Duration = Duration::from_secs(120);
