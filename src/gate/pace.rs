@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use strongroom_wire::limits;
 use tokio::time::Instant;
 
 use crate::admission::{Cut, Gate};
@@ -24,6 +23,8 @@ pub struct Patience {
     pub head: Duration,
     /// For the client to take all that was written, since the first byte that found no room.
     pub answer: Duration,
+    /// The largest head, in bytes; also most of what is read ahead of the answer that a client waits for.
+    pub head_bytes_max: usize,
 }
 
 /// What is known of one connection. Its stream and its requests share it; all of them live on one thread.
@@ -67,7 +68,7 @@ impl Pace {
             blocked: Cell::new(None),
             is_at_work: Cell::new(false),
             is_looked_at: Cell::new(false),
-            ahead: Cell::new(limits::HEAD_BYTES_MAX),
+            ahead: Cell::new(patience.head_bytes_max),
             parked: RefCell::new(None),
         })
     }
@@ -155,7 +156,7 @@ impl Drop for Working {
         pace.is_looked_at.set(false);
         pace.moved.set(Instant::now());
         // What was announced and not read yet may still come: the library reads it away for a moment before it closes.
-        pace.ahead.set(pace.ahead.get() + limits::HEAD_BYTES_MAX);
+        pace.ahead.set(pace.ahead.get() + pace.patience.head_bytes_max);
         pace.read_on();
     }
 }
@@ -179,20 +180,24 @@ const UNREAD_MAX: usize = 4 << 20;
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { handshake: Duration::from_secs(1), head: Duration::from_secs(10), answer: Duration::from_secs(30) };
+    const PATIENCE: Patience = Patience {
+        handshake: Duration::from_secs(1),
+        head: Duration::from_secs(10),
+        answer: Duration::from_secs(30),
+        head_bytes_max: 8 * 1024,
+    };
 
     #[test]
     fn a_head_over_its_size_ends_the_connection() {
         let pace = Pace::new(Gate::new(1), PATIENCE);
         let cx = Context::from_waker(Waker::noop());
-        pace.read(limits::HEAD_BYTES_MAX - 1);
+        pace.read(PATIENCE.head_bytes_max - 1);
         assert_eq!(pace.may_read(&cx), May::Read);
         pace.read(1);
         assert_eq!(pace.may_read(&cx), May::Wait);
         // A head was found in it; what follows is its body.
         drop(pace.begin(Some(1)));
-        pace.read(limits::HEAD_BYTES_MAX + 1);
+        pace.read(PATIENCE.head_bytes_max + 1);
         assert_eq!(pace.may_read(&cx), May::Wait);
         assert_eq!(pace.may_read(&cx), May::End);
         assert_eq!(pace.gate.counts().slow_heads, 1);

@@ -122,6 +122,7 @@ mod tests {
         handshake: Duration::from_millis(10),
         head: Duration::from_millis(100),
         answer: Duration::from_millis(300),
+        head_bytes_max: 1024,
     };
     const DROP: Duration = Duration::from_millis(5);
 

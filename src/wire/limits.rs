@@ -18,8 +18,8 @@ pub const INTAKE_OVERLAP_S: u64 = 3600;
 pub const INTAKE_KEY_CACHE_S: u64 = 300;
 /// Longest time that a client of vaultd may take to send a request body, in seconds.
 pub const BODY_TTL_S: u64 = 10;
-/// Largest request head of vaultd and orchestratord, in bytes; also most of what a client may send ahead of the answer that
-/// it waits for.
+/// Largest request head of vaultd, in bytes; also most of what a client may send ahead of the answer that it waits for. At
+/// orchestratord it is more by [`RETURN_BYTES_MAX`], which a payer's browser may bring back in a query.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Most requests that one listener has at work at a time, whatever the configuration says.
 pub const REQUESTS_AT_WORK_MAX: usize = 65_536;

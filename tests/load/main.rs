@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a step of a test that fails shall end the test there")]
 
 mod crowd;
+mod database;
 mod floods;
 mod gauge;
 mod idle;

@@ -7,6 +7,7 @@ use strongroom_tests::harness::{OrchestratorPlan, Shop, World, WorldPlan, card, 
 use tokio::task::JoinSet;
 
 use crate::alone;
+use crate::line::Way;
 use crate::slow::slow_clients_of_the_orchestrator_are_put_off;
 
 const PLACES: usize = 3;
@@ -51,6 +52,12 @@ async fn payments_beyond_what_may_be_at_work_are_turned_away_and_slow_clients_pu
     .await
     .unwrap();
     slow_clients_of_the_orchestrator_are_put_off(&world).await;
+    // What a payer's browser may bring back in a query is no head that is too large.
+    let long = "x".repeat(20_000);
+    let long = format!("GET /redirect/acme/pay_none/none?x={long} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut line = Way::new(&world, world.payments().unwrap().at(), None).open().await.unwrap();
+    let answered = line.ask(long.as_bytes()).await.unwrap();
+    assert!((300..500).contains(&answered.status), "{answered:?}");
     let metrics = world.payments().unwrap().operator().get("/metrics").await.unwrap();
     metrics.must_be(200).unwrap();
     assert!(!metrics.text().contains("orchestrator_requests_shed_total 0\n"), "what was turned away was not counted");

@@ -80,7 +80,7 @@ async fn while_the_audit_log_stalls_few_wait_and_all_others_are_told_at_once() {
 }
 
 /// The problem's kind, whether it says when to come back, and how long it took.
-async fn timed(release: Client, path: String) -> (String, bool, Duration) {
+pub(crate) async fn timed(release: Client, path: String) -> (String, bool, Duration) {
     let began = Instant::now();
     let body = serde_json::json!({ "purpose": "authorize", "reference": "pay_stalled" });
     let answer = release.post(&path, &body).await.unwrap();

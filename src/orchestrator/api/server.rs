@@ -161,8 +161,12 @@ const ROUND: Duration = Duration::from_millis(500);
 /// Short, so that buffers that carried a card are freed and wiped soon.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-const PATIENCE: Patience =
-    Patience { handshake: Duration::from_secs(5), head: Duration::from_secs(10), answer: Duration::from_secs(30) };
+const PATIENCE: Patience = Patience {
+    handshake: Duration::from_secs(5),
+    head: Duration::from_secs(10),
+    answer: Duration::from_secs(30),
+    head_bytes_max: limits::RETURN_BYTES_MAX + limits::HEAD_BYTES_MAX,
+};
 const RETRY_AFTER_S: u64 = 1;
 /// Most connections of each thread, whatever the system allows.
 const CONNECTIONS_MAX: usize = 12_000;

@@ -16,6 +16,7 @@ use actix_web::{App, web};
 use futures_util::future::{join_all, try_join_all};
 use rustix::process::{Resource, getrlimit};
 use strongroom_gate::{Patience, Stream, over_tls};
+use strongroom_wire::limits;
 
 use super::connection::Peer;
 use super::head::around;
@@ -104,6 +105,7 @@ impl Bound {
             handshake: Duration::from_secs(listen.head_seconds),
             head: Duration::from_secs(listen.keep_alive_seconds + listen.head_seconds),
             answer: Duration::from_secs(listen.answer_seconds),
+            head_bytes_max: limits::HEAD_BYTES_MAX,
         };
         let mut servers = Vec::with_capacity(self.sockets.len());
         for (label, socket, _) in self.sockets {
