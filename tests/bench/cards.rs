@@ -7,7 +7,7 @@
 /// The body of a tokenize request; with a customer of its own, whose name has 20 characters, if asked for.
 pub(super) fn tokenize_body(serial: u64, customer: bool) -> String {
     let number = number(serial);
-    let customer = if customer { format!(",\"customer_id\":\"cus_{serial:016}\"") } else { String::new() };
+    let customer = if customer { format!(",\"customer_id\":\"cus_shop{serial:08}main\"") } else { String::new() };
     format!("{{\"type\":\"card\",\"card\":{{\"number\":\"{number}\",\"exp_month\":12,\"exp_year\":2031}}{customer}}}")
 }
 
