@@ -127,12 +127,15 @@ fn tls(flags: &Flags) -> Result<ServerConfig> {
         .and_then(Iterator::collect)
         .map_err(because(flags.certificate.display()))?;
     let key = PrivateKeyDer::from_pem_file(&flags.key).map_err(because(flags.key.display()))?;
-    ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(because("TLS versions"))?
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
-        .map_err(because("the certificate"))
+        .map_err(because("the certificate"))?;
+    // As the vault: no session is resumed. A ticket would also hold up the first answer until its acknowledgement.
+    config.send_tls13_tickets = 0;
+    Ok(config)
 }
 
 async fn tokenize(body: Json<Tokenize>) -> HttpResponse {
