@@ -7,7 +7,7 @@ use super::super::{Accounts as _, Effects, Payments as _, Store as _, StoreError
 use super::{BadSettings, OpenError, PostgresSettings, PostgresStore};
 
 #[path = "../../../../tests/harness/postgres.rs"]
-#[expect(unreachable_pub, reason = "the harness shows it to other crates")]
+#[expect(unreachable_pub, dead_code, reason = "the harness shows it to other crates")]
 pub(crate) mod server;
 
 use server::{Pooler, Postgres};
