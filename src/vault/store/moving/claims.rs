@@ -63,7 +63,10 @@ pub(super) async fn are_whole(tx: &Client) -> Result<bool, Failure> {
     Ok(column(rows.first().ok_or(StoreError::Corrupt)?, 0)?)
 }
 
-fn claim(card: &Record) -> Result<Option<((Uuid, Uuid), Uuid)>, StoreError> {
+/// Owner and fingerprint, and the card that has them.
+type Claim = ((Uuid, Uuid), Uuid);
+
+fn claim(card: &Record) -> Result<Option<Claim>, StoreError> {
     let (Cell::Int(tenant), Cell::Bytes(token), Cell::Bytes(print)) =
         (&card[0], &card[CARD_TOKEN], &card[CARD_FINGERPRINT])
     else {
