@@ -1,8 +1,11 @@
 //! PostgreSQL servers that Patroni keeps available with etcd: it makes one of them the primary, another the synchronous
 //! standby, and promotes by itself when the primary is gone.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::Duration;
 
 use super::pair::{kill_server, wait_for};
 use super::postgres::{PASSWORD, free_port};
@@ -44,9 +47,7 @@ impl Patroni {
         all.bring_up(0);
         wait_for("a primary", || all.primary() == Some(0));
         all.bring_up(1);
-        wait_for("a synchronous standby", || {
-            all.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"
-        });
+        wait_for("a synchronous standby", || all.members[1].may_take_over());
         all.sql(&format!("CREATE ROLE orchestrator LOGIN PASSWORD '{PASSWORD}'"));
         all.members[0].server.write("password", PASSWORD);
         all
@@ -95,8 +96,7 @@ impl Patroni {
         wait_for("another primary", || self.primary().is_some());
         self.bring_up(nth);
         wait_for("the server that is back to be a synchronous standby", || {
-            self.primary().is_some_and(|primary| primary != nth)
-                && self.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"
+            self.primary().is_some_and(|primary| primary != nth) && self.members[nth].may_take_over()
         });
     }
 
@@ -123,6 +123,17 @@ impl Patroni {
 }
 
 impl Member {
+    /// Whether Patroni says that this is the synchronous standby. PostgreSQL says so a moment before Patroni has written it
+    /// down, and until then Patroni promotes it for nobody.
+    fn may_take_over(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.said_at)) else { return false };
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+        let asked = stream.write_all(b"GET /synchronous HTTP/1.0\r\n\r\n");
+        let mut said = String::new();
+        asked.and_then(|()| stream.read_to_string(&mut said)).is_ok()
+            && said.lines().next().is_some_and(|it| it.contains(" 200 "))
+    }
+
     fn takes_writes(&self) -> bool {
         let asked = self
             .server
@@ -169,7 +180,7 @@ fn start_etcd(beside: &Postgres, port: u16) -> Process {
     command.args(["--initial-advertise-peer-urls", &peers, "--initial-cluster", &format!("one={peers}")]);
     let log = beside.folder().join("etcd.log");
     let started = Process::start("etcd", &mut command, &log).expect("install etcd-server (Debian)");
-    wait_for("etcd", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    wait_for("etcd", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     started
 }
 
