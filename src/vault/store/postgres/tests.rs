@@ -75,7 +75,7 @@ async fn a_sample_has_the_oldest_and_the_newest_card_of_each_tenant() {
     let half = 1 << 63;
     let sample = store.sample(vec![0, half - 1, half, u64::MAX]).await.unwrap();
     assert_eq!(sample, [&rows[0], &rows[4], &rows[5], &rows[9]].map(Clone::clone));
-    let many: Vec<u64> = (0..300).map(|place| place * (u64::MAX / 300)).collect();
+    let many: Vec<u64> = (0..300).map(|place| ((place << 64) / 300_u128) as u64).collect();
     let sample = store.sample(many).await.unwrap();
     assert!(sample.len() == 300 && rows.iter().all(|row| sample.contains(row)));
     assert_eq!(store.sample(vec![0; STORE_PAGE_MAX as usize + 1]).await, Err(StoreError::TooLarge));
