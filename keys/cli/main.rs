@@ -30,6 +30,7 @@ mod seal;
 mod shares;
 mod store;
 mod tenants;
+mod watch;
 
 use std::alloc::System;
 use std::process::ExitCode;

@@ -1,14 +1,10 @@
 //! `vaultctl root`: which Root is in force, shares of the one to come, and the change from one to the other.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_keys::duty::DUTY_VERSION;
 use strongroom_keys::share::write_submission;
-use strongroom_wire::Kind;
 use strongroom_wire::acts::PendingAct;
 use strongroom_wire::admin::RootKind;
 use strongroom_wire::custody::{ChangeRootRequest, NextRoot, RootChange, RootChangeState, RootInfo, RootStatus};
@@ -21,6 +17,7 @@ use crate::deal::{read_root, read_share};
 use crate::failure::Failure;
 use crate::passphrase;
 use crate::say::Say;
+use crate::watch::Watch;
 
 #[derive(Subcommand)]
 pub(crate) enum Root {
@@ -191,31 +188,14 @@ impl Abandon {
 
 /// Asks until the change is over. An interrupt ends the asking alone.
 async fn watch(client: &Client, mut now: RootStatus) -> Result<RootStatus, Failure> {
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} keys{msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut faults = 0;
+    let mut watch = Watch::alone("the change", "{bar:40} {human_pos}/{human_len} keys{msg}");
     while let Some(change) = now.change.as_ref().filter(|change| change.state == RootChangeState::Running) {
-        bar.set_length(change.total);
-        bar.set_position(change.done);
-        bar.set_message(speed(change));
-        tokio::select! {
-            () = tokio::time::sleep(POLL) => {}
-            _ = tokio::signal::ctrl_c() => {
-                bar.abandon();
-                return Err(Failure::new(
-                    "no longer watching; the change goes on in the vault",
-                    "ask again with the same command to watch it",
-                ));
-            }
-        }
-        match client.get("/v1/root").await {
-            Ok(status) => (now, faults) = (status, 0),
-            Err(failure) if faults < FAULTS_MAX && !failure.is(Kind::Denied) => faults += 1,
-            Err(failure) => return Err(failure),
+        watch.show(change.done, change.total, speed(change));
+        if let Some(status) = watch.next(client.get("/v1/root")).await? {
+            now = status;
         }
     }
-    bar.finish_and_clear();
+    watch.over();
     Ok(now)
 }
 
@@ -273,10 +253,6 @@ pub(crate) fn place(root: &RootInfo) -> String {
         (RootKind::Kms, _, None) => "AWS KMS".to_owned(),
     }
 }
-
-const POLL: Duration = Duration::from_millis(500);
-/// Failed polls in a row before giving up: about half a minute.
-const FAULTS_MAX: u32 = 60;
 
 #[cfg(test)]
 mod tests {

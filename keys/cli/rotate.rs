@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 use serde::Serialize;
+use strongroom_wire::TenantId;
 use strongroom_wire::admin::{KeyPurpose, RotateRequest, Rotation, RotationList, RotationState};
-use strongroom_wire::{Kind, TenantId};
 use tokio::task::JoinSet;
 
 use crate::client::{Client, Connection, converse};
@@ -18,6 +17,7 @@ use crate::failure::Failure;
 use crate::note_file;
 use crate::say::{Say, table};
 use crate::tenants::TenantList;
+use crate::watch::Watch;
 
 /// Give a key its next term, and watch until everything is on it
 ///
@@ -260,37 +260,15 @@ async fn one(
 
 /// Asks until it is over. An interrupt ends the asking alone.
 async fn watch(client: &Client, mut rotation: Rotation, bars: &MultiProgress) -> Result<Rotation, Failure> {
-    let bar = bars.add(ProgressBar::new(rotation.total));
-    let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} records, {per_sec}, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_message(whose(&rotation));
-    let mut faults = 0;
+    let template = "{msg} {bar:30} {human_pos}/{human_len} records, {per_sec}, {eta} left";
+    let mut watch = Watch::on(bars.add(ProgressBar::new(rotation.total)), "the rotation", template).until_sealed();
     while rotation.state == RotationState::Running {
-        bar.set_length(rotation.total);
-        bar.set_position(rotation.done);
-        tokio::select! {
-            () = tokio::time::sleep(POLL) => {}
-            _ = tokio::signal::ctrl_c() => {
-                bar.abandon();
-                return Err(Failure::new(
-                    "no longer watching; the rotation goes on in the vault",
-                    "ask again with the same command to watch it",
-                ));
-            }
-        }
-        match now(client, &rotation).await {
-            Ok(now) => {
-                rotation = now;
-                faults = 0;
-            }
-            // A vault that restarts resumes the rotation by itself; one that refuses will refuse again.
-            Err(failure) if faults < FAULTS_MAX && !failure.is(Kind::Denied) && !failure.is(Kind::Sealed) => {
-                faults += 1;
-            }
-            Err(failure) => return Err(failure),
+        watch.show(rotation.done, rotation.total, whose(&rotation));
+        if let Some(now) = watch.next(now(client, &rotation)).await? {
+            rotation = now;
         }
     }
-    bar.finish_and_clear();
+    watch.over();
     Ok(rotation)
 }
 
@@ -367,9 +345,6 @@ fn state(state: RotationState) -> &'static str {
     }
 }
 
-const POLL: Duration = Duration::from_millis(500);
-/// Failed polls in a row before giving up: about half a minute.
-const FAULTS_MAX: u32 = 60;
 /// Tenants whose rotations are under way at once.
 const AT_ONCE: usize = 3;
 /// The longest life of a session, and a minute.

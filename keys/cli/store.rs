@@ -1,16 +1,12 @@
 //! `vaultctl store`: have the vault move its store into a PostgreSQL database while it works, watch that, give it up.
 
-use std::io::{self, IsTerminal};
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-use strongroom_wire::Kind;
 use strongroom_wire::migration::{MigrateRequest, Migration, MigrationState};
 
 use crate::client::{Client, Connection, converse};
 use crate::failure::Failure;
 use crate::say::Say;
+use crate::watch::Watch;
 
 #[derive(Subcommand)]
 pub(crate) enum Store {
@@ -133,32 +129,14 @@ fn end(say: &Say, now: &Migration, waited: bool) -> Result<(), Failure> {
 
 /// Asks until it is over. An interrupt ends the asking alone.
 async fn watch(client: &Client, mut now: Migration) -> Result<Migration, Failure> {
-    let bar = if io::stderr().is_terminal() { ProgressBar::new(now.total) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} records, {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut faults = 0;
+    let mut watch = Watch::alone("the move", "{bar:30} {human_pos}/{human_len} records, {msg}");
     while now.state.is_under_way() {
-        bar.set_length(now.total);
-        bar.set_position(now.done);
-        bar.set_message(doing(&now));
-        tokio::select! {
-            () = tokio::time::sleep(POLL) => {}
-            _ = tokio::signal::ctrl_c() => {
-                bar.abandon();
-                return Err(Failure::new(
-                    "no longer watching; the move goes on in the vault",
-                    "ask again with the same command to watch it",
-                ));
-            }
-        }
-        match client.get(PATH).await {
-            Ok(status) => (now, faults) = (status, 0),
-            // A vault that restarts goes on by itself; one that refuses will refuse again.
-            Err(failure) if faults < FAULTS_MAX && !failure.is(Kind::Denied) => faults += 1,
-            Err(failure) => return Err(failure),
+        watch.show(now.done, now.total, doing(&now));
+        if let Some(status) = watch.next(client.get(PATH)).await? {
+            now = status;
         }
     }
-    bar.finish_and_clear();
+    watch.over();
     Ok(now)
 }
 
@@ -205,6 +183,3 @@ fn doing(now: &Migration) -> String {
 }
 
 const PATH: &str = "/v1/store/migration";
-const POLL: Duration = Duration::from_millis(500);
-/// Failed polls in a row before giving up: about half a minute.
-const FAULTS_MAX: u32 = 60;

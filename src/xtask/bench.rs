@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use strongroom_tests::bench::{self, Generator, Plan, Section};
-use strongroom_tests::harness::{Fault, Result, take_binaries_from};
+use strongroom_tests::harness::{Fault, Result};
 
-use crate::steps::{cargo, must, target};
+use crate::steps::{build_programs, target};
 
 /// Measure the vault beside a bare actix-web + rustls endpoint, raw inserts and updates, and AES-256-GCM alone
 #[derive(Args)]
@@ -44,11 +44,7 @@ enum ClientName {
 impl Bench {
     /// Builds everything with optimization, measures, prints a table and writes `target/bench`.
     pub(crate) async fn run(&self) -> Result<()> {
-        let mut build = cargo();
-        build.args(["build", "--workspace", "--bins", "--locked", "--profile", &self.profile]);
-        must("building", &mut build)?;
-        let folder = if self.profile == "dev" { "debug" } else { &self.profile };
-        take_binaries_from(target().join(folder));
+        build_programs(&self.profile)?;
         let began = Instant::now();
         let tell = |what: &str| println!("{:>6.1} s  {what}", began.elapsed().as_secs_f64());
         let report = bench::run(&self.plan(), tell).await?;

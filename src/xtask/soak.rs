@@ -5,11 +5,11 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use strongroom_tests::harness::{Fault, Result, take_binaries_from};
+use strongroom_tests::harness::{Fault, Result};
 use strongroom_tests::soak;
 
 use crate::fuzz::Fuzz;
-use crate::steps::{Steps, cargo, must, target};
+use crate::steps::{Steps, build_programs, cargo, must, target};
 
 /// Payments, cards and rotations at once for many minutes; fails if memory or times grow
 #[derive(Args)]
@@ -28,11 +28,7 @@ pub(crate) struct Soak {
 impl Soak {
     /// Runs the load, prints what grew, and writes `target/soak/report.json`, `report.md` and `plot.svg`.
     pub(crate) async fn run(&self) -> Result<()> {
-        let mut build = cargo();
-        build.args(["build", "--workspace", "--bins", "--locked", "--profile", &self.profile]);
-        must("building", &mut build)?;
-        let folder = if self.profile == "dev" { "debug" } else { &self.profile };
-        take_binaries_from(target().join(folder));
+        build_programs(&self.profile)?;
         let began = Instant::now();
         let tell = |what: &str| println!("{:>6.0} s  {what}", began.elapsed().as_secs_f64());
         let report = soak::run(Duration::from_secs(self.minutes.max(1) * 60), tell).await?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use strongroom_tests::harness::{Fault, Result, because};
+use strongroom_tests::harness::{Fault, Result, because, take_binaries_from};
 
 /// What was run and how it went.
 #[derive(Default)]
@@ -58,6 +58,13 @@ impl Steps {
 pub(crate) fn must(what: &str, command: &mut Command) -> Result<()> {
     let status = command.current_dir(root()).status().map_err(because(what))?;
     if status.success() { Ok(()) } else { Err(Fault::new(format!("{what} ended with {status}"))) }
+}
+
+/// Builds every program with this profile, and has the harness start those.
+pub(crate) fn build_programs(profile: &str) -> Result<()> {
+    must("building", cargo().args(["build", "--workspace", "--bins", "--locked", "--profile", profile]))?;
+    take_binaries_from(target().join(if profile == "dev" { "debug" } else { profile }));
+    Ok(())
 }
 
 /// The cargo that runs this.

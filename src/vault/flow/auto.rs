@@ -133,17 +133,25 @@ async fn reach_anew(vault: &Arc<Vault>) -> Result<(), FlowError> {
 
 /// From now on the vault does not open by itself, not after a restart either, and every other node seals. Sealing goes on if
 /// that cannot be written.
-pub(super) async fn stay_sealed(vault: &Vault) {
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn stay_sealed(vault: &Vault) -> Result<(), FlowError> {
     let opens_by_itself = vault.root.descriptor().kind().opens_by_itself();
     if !opens_by_itself && !vault.nodes.are_several() {
-        return;
+        return Ok(());
     }
     if opens_by_itself {
         vault.root.reach.stays_sealed.store(true, Ordering::SeqCst);
     }
-    if vault.store.set_stays_sealed(true).await.is_err() {
+    let noted = vault.store.set_stays_sealed(true).await;
+    if noted.is_err() {
         log::error("that the vault shall stay sealed could not be stored: a restart opens it", &[]);
+        if vault.nodes.are_several() {
+            log::error("THE OTHER NODES MAY NOT BE SEALED: ask for the seal again, here or there", &[]);
+        }
     }
+    Ok(noted?)
 }
 
 /// What the store says now of whether the vault stays sealed: another node may have been asked.

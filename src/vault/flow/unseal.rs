@@ -15,7 +15,7 @@ use super::{
     Asker, FlowError, Vault, acts, audit, auto, custody, intake, keyring, nodes, policy_change, reroot, rotate,
 };
 use crate::audit::{AuditError, Own};
-use crate::policy::{Note, Seal, Unseal};
+use crate::policy::{Note, Unseal};
 use crate::store::KeyChange;
 use crate::telemetry::log;
 
@@ -77,24 +77,29 @@ pub async fn abandon(vault: &Vault, asker: &Asker) -> Result<UnsealProgress, Flo
     Ok(progress(vault, phase, 0))
 }
 
-/// Forgets every key.
+/// Forgets every key. Of several nodes each does; one that is sealed already tells the others once more.
 ///
 /// # Errors
-/// Those of policy and of the audit log.
+/// Those of policy and of the audit log. [`FlowError::Store`] of several nodes: this one is sealed, and the others may not
+/// have been told.
 pub async fn seal(vault: &Arc<Vault>, asker: &Asker) -> Result<UnsealProgress, FlowError> {
-    let permit = vault.permit_unsealed::<Seal>(asker, (), Note::none()).await?;
+    let permit = vault.permit_seal(asker).await?;
     let _sealed = vault.warrant(permit).await?;
     // One more checkpoint while there is a key, so that the last entries are covered. Sealing goes on without it.
     let _ = vault.audit.checkpoint().await;
     let mut held = vault.root.held.lock().await;
     // Under the lock, so that it is known whether the Root opens by itself: another one may be coming into force.
-    auto::stay_sealed(vault).await;
+    let noted = auto::stay_sealed(vault).await;
     vault.audit.detach();
     vault.barrier.seal_now();
     *held = None;
     drop(held);
     nodes::let_go(vault);
     vault.root.forget_next().await;
+    if vault.nodes.are_several() {
+        // Only the store tells the others.
+        noted?;
+    }
     Ok(progress(vault, Phase::Sealed, 0))
 }
 
@@ -172,8 +177,8 @@ async fn install(vault: &Arc<Vault>, root: Arc<Root>, held: &mut Option<Arc<Root
         verified?;
     }
     let ring = rotate::closed(ring, &view.rotations)?;
-    vault.barrier.install(ring)?;
     nodes::holds_now(vault, view.generation, view.seals);
+    vault.barrier.install(ring)?;
     let keys = match attach(vault).await {
         Ok(keys) => keys,
         Err(error) => {

@@ -19,7 +19,7 @@ use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
 use crate::egress::Egress;
-use crate::policy::{Action, Bulk, Forward, Note, Permit, Policy, Principal, Request};
+use crate::policy::{Action, Bulk, Forward, Note, Permit, Policy, Principal, Request, Seal};
 use crate::store::{Store, TokenMint};
 use crate::telemetry::Metrics;
 
@@ -175,6 +175,17 @@ impl Vault {
         }
         let permit = self.permit::<A>(asker, subject, note).await?;
         self.while_unsealed(permit).await
+    }
+
+    /// Asks policy whether keys may be forgotten. Neither a fence nor a store that lies elsewhere is in the way of that; a vault
+    /// alone that is sealed has none.
+    pub(super) async fn permit_seal(&self, asker: &Asker) -> Result<Permit<Seal>, FlowError> {
+        let permit = self.permit::<Seal>(asker, (), Note::none()).await?;
+        if self.barrier.is_unsealed() || self.nodes.are_several() {
+            return Ok(permit);
+        }
+        self.audit.record_refusal(permit.refuse(Reason::Sealed)).await?;
+        Err(FlowError::Sealed)
     }
 
     /// Asks policy whether a card may be sent to a destination.

@@ -28,6 +28,58 @@ async fn an_operator_who_seals_one_node_seals_all_and_who_opens_one_opens_that()
 }
 
 #[actix_web::test]
+async fn a_seal_that_the_others_were_not_told_of_says_so_and_tells_them_when_it_is_asked_again() {
+    let (a, b) = two().await;
+    let full = a.full();
+    let answered = unseal::seal(&a.vault, &officer("alice")).await;
+    assert!(matches!(answered, Err(FlowError::Store(_))), "{answered:?}");
+    assert!(!a.vault.barrier.is_unsealed() && b.vault.barrier.is_unsealed());
+    drop(full);
+    unseal::seal(&a.vault, &officer("alice")).await.unwrap();
+    eventually("the other node is sealed", async || !b.vault.barrier.is_unsealed()).await;
+}
+
+#[actix_web::test]
+async fn a_node_that_is_behind_can_be_sealed() {
+    let (a, mut b) = two().await;
+    b.stop_beating();
+    b.vault.barrier.fence().put_up();
+    assert!(b.vault.is_behind());
+    unseal::seal(&b.vault, &officer("alice")).await.unwrap();
+    assert!(!b.vault.barrier.is_unsealed());
+    eventually("the other node is sealed", async || !a.vault.barrier.is_unsealed()).await;
+}
+
+#[actix_web::test]
+async fn keys_that_came_during_a_beat_wait_for_the_next_one() {
+    let (a, mut b) = two().await;
+    b.stop_beating();
+    unseal::seal(&b.vault, &officer("alice")).await.unwrap();
+    unseal::by_itself(&a.vault).await.ok();
+    // What a beat of before the keys said counts for nothing once they are here.
+    let view = super::follow::view(&b.vault).await.unwrap();
+    b.vault.barrier.fence().down_until(std::time::Instant::now(), Duration::from_secs(3600));
+    super::holds_now(&b.vault, view.generation, view.seals);
+    assert!(b.vault.is_behind());
+}
+
+#[actix_web::test]
+async fn a_node_that_is_unsealed_again_while_it_lets_go_says_that_it_holds_keys() {
+    let (_a, mut b) = two().await;
+    b.stop_beating();
+    let request = b.vault.rounds.enter();
+    unseal::seal(&b.vault, &officer("alice")).await.unwrap();
+    super::will_hold(&b.vault).await.unwrap();
+    drop(request);
+    b.vault.rounds.settled().await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    beat(&b.vault).await.unwrap();
+    assert!(b.vault.nodes.own.as_ref().unwrap().state().holds);
+}
+
+#[actix_web::test]
 async fn a_node_that_was_away_while_all_were_sealed_and_opened_seals_when_it_is_back() {
     let (a, mut b) = two().await;
     b.stop_beating();

@@ -76,7 +76,13 @@ pub(in crate::flow) async fn beat(vault: &Arc<Vault>) -> Result<(), FlowError> {
     if pulse.generation > state.followed || pulse.generation > state.taken {
         follow::follow(vault, own).await?;
     }
-    vault.barrier.fence().down_until(began, own.bounds.fence);
+    {
+        // Keys that came into memory since may be older than what this beat showed.
+        let state = own.lock();
+        if state.followed >= pulse.generation {
+            vault.barrier.fence().down_until(began, own.bounds.fence);
+        }
+    }
     let others = pulse.nodes.iter().filter(|row| row.report.run != state.run);
     epochs::hear(vault, &others.map(|row| &row.report.news[..]).collect::<Vec<_>>());
     let pulse = Arc::new(pulse);
@@ -99,15 +105,20 @@ pub(in crate::flow) async fn will_hold(vault: &Arc<Vault>) -> Result<(), FlowErr
         come_back(vault, own).await?;
     }
     *own.lock() = State { holds: true, taken: 0, settled: 0, followed: 0, ..own.state() };
+    own.holdings.fetch_add(1, Ordering::SeqCst);
     pulse(vault, own).await.map(drop)
 }
 
-/// Keys of this generation are in memory, read when the vault had been sealed so often.
+/// Keys of this generation, read when the vault had been sealed so often, come into memory now. They are used after the next
+/// beat that began with that known, and not because of one that was sent while there were none.
 pub(in crate::flow) fn holds_now(vault: &Vault, generation: u64, seals: u64) {
     let Some(own) = &vault.nodes.own else { return };
+    let mut state = own.lock();
     // Nothing began under older keys: there were none.
-    *own.lock() =
-        State { holds: true, taken: generation, settled: generation, followed: generation, seals, ..own.state() };
+    let fresh = State { holds: true, taken: generation, settled: generation, followed: generation, seals, ..*state };
+    *state = fresh;
+    vault.barrier.fence().put_up();
+    drop(state);
     own.soon.notify_one();
 }
 
@@ -115,11 +126,13 @@ pub(in crate::flow) fn holds_now(vault: &Vault, generation: u64, seals: u64) {
 pub(in crate::flow) fn let_go(vault: &Arc<Vault>) {
     let Some(own) = &vault.nodes.own else { return };
     let (vault, own) = (Arc::clone(vault), Arc::clone(own));
+    let holdings = own.holdings.load(Ordering::SeqCst);
     actix_web::rt::spawn(async move {
         vault.rounds.settled().await;
         vault.wraps.settled().await;
         let _one_at_a_time = own.beating.lock().await;
-        if !vault.barrier.is_unsealed() {
+        // Whoever unseals it meanwhile reads keys already, and has said so.
+        if !vault.barrier.is_unsealed() && own.holdings.load(Ordering::SeqCst) == holdings {
             own.lock().holds = false;
             own.soon.notify_one();
         }
@@ -169,7 +182,9 @@ async fn come_back(vault: &Arc<Vault>, own: &Arc<Own>) -> Result<(), FlowError> 
 /// A fresh run. What it holds counts from before it reads anything.
 async fn enter(vault: &Vault, own: &Own) -> Result<bool, FlowError> {
     let before = own.state();
-    let fresh = State { holds: vault.barrier.is_unsealed(), seals: before.seals, ..State::fresh() };
+    // Whoever unseals it in this moment reads keys already.
+    let holds = before.holds || vault.barrier.is_unsealed();
+    let fresh = State { holds, seals: before.seals, ..State::fresh() };
     *own.lock() = fresh;
     vault.store.bury(fresh.run, own.bounds.gone).await?;
     let has_joined = match vault.store.join(own.report(vault)).await {

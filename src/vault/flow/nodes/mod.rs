@@ -23,7 +23,7 @@ mod away_tests;
 mod tests;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -83,6 +83,8 @@ struct Own {
     soon: Notify,
     /// One beat at a time.
     beating: tokio::sync::Mutex<()>,
+    /// How often it was said that keys are about to be read.
+    holdings: AtomicU64,
     coming: follow::Coming,
     /// A task waits until the requests of before have ended.
     settling: AtomicBool,
@@ -118,6 +120,7 @@ impl Nodes {
             pulse: watch::Sender::new(None),
             soon: Notify::new(),
             beating: tokio::sync::Mutex::default(),
+            holdings: AtomicU64::new(0),
             coming: follow::Coming::default(),
             settling: AtomicBool::new(false),
             leases: Mutex::default(),
