@@ -83,7 +83,7 @@ pub const SESSION_ORIGINS_MAX: usize = 8;
 pub const ORIGIN_CHARS_MAX: usize = 255;
 /// Longest client session as text, in characters.
 pub const SESSION_CHARS_MAX: usize = 4 * 1024;
-/// Most cards one client session may tokenize, on all nodes together.
+/// Most cards one client session may tokenize, on all nodes together; with more nodes than this one at each.
 pub const SESSION_CARDS_MAX: u32 = 20;
 /// Life of a sealed CVC, in seconds (15 minutes); it is also the life of the epoch key.
 pub const CVC_TTL_S: u64 = 900;

@@ -11,7 +11,7 @@ use strongroom_tests::harness::{Fault, Result, because};
 use crate::fuzz::Fuzz;
 use crate::steps::{Steps, cargo, must, root, target};
 
-/// Format, lints, unit tests, laws, end to end, access, faults, leaks, documentation tests, builds that leave Roots out, the
+/// Format, lints, unit tests, laws, end to end, access, faults, load, several nodes, leaks, documentation tests, builds that leave Roots out, the
 /// demo, fuzzing
 #[derive(Args)]
 pub(crate) struct Test {

@@ -49,9 +49,19 @@ pub(crate) fn of(customer: &str, number: &str) -> Value {
     })
 }
 
+/// Whether a node answers that it cannot now: on a busy machine one may not reach the database for a moment, and then it
+/// uses no key.
+pub(crate) fn is_busy(answer: &Answer) -> bool {
+    answer.status == 503 && answer.header("retry-after").is_some()
+}
+
 /// Stores a card; its token.
 pub(crate) async fn store(client: &Client, body: &Value) -> Result<String> {
-    let answer = client.post("/v1/payment_methods", body).await?;
+    let answer = eventually("a node to take a card", Duration::from_secs(90), || async {
+        let answer = client.post("/v1/payment_methods", body).await?;
+        Ok((!is_busy(&answer)).then_some(answer))
+    })
+    .await?;
     let status = if answer.status == 200 { 200 } else { 201 };
     word(&answer.expect(status)?, "payment_method_id")
 }
@@ -66,7 +76,12 @@ pub(crate) async fn reveal(client: &Client, token: &str, cvc_token: Option<&Valu
 
 /// The number under a token.
 pub(crate) async fn number(client: &Client, token: &str) -> Result<String> {
-    word(&reveal(client, token, None).await?.expect(200)?["card"], "number")
+    let answer = eventually("a node to release a card", Duration::from_secs(90), || async {
+        let answer = reveal(client, token, None).await?;
+        Ok((!is_busy(&answer)).then_some(answer))
+    })
+    .await?;
+    word(&answer.expect(200)?["card"], "number")
 }
 
 /// The newest rotation of a key as a node tells it, once it is done.

@@ -1,11 +1,11 @@
-//! Allowances belong to the vault and not to its nodes: three of them give hardly more than one.
+//! Allowances belong to the vault and not to its nodes: three of them give no more than one.
 
 use serde_json::json;
 use strongroom_tests::harness::{Client, Rule, WorldPlan, card, standard_policy, word};
 use strongroom_wire::Scope;
 use strongroom_wire::limits::SESSION_CARDS_MAX;
 
-use crate::{Site, of, reveal, store};
+use crate::{Site, is_busy, of, reveal, store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_release_no_more_than_the_allowance_of_a_day() {
@@ -31,7 +31,7 @@ async fn three_nodes_release_no_more_than_the_allowance_of_a_day() {
     for one in asked {
         given += one.await.unwrap();
     }
-    assert!(given <= ALLOWANCE + ROUNDING, "{given} of {ALLOWANCE} were given");
+    assert!(given <= ALLOWANCE, "{given} of {ALLOWANCE} were given");
     // Whoever has all of the traffic gets what is left.
     let began = std::time::Instant::now();
     while given < ALLOWANCE * 9 / 10 {
@@ -39,7 +39,7 @@ async fn three_nodes_release_no_more_than_the_allowance_of_a_day() {
         given += released(&clients[0], &token, 5).await;
     }
     given += released(&clients[1], &token, ALLOWANCE).await;
-    assert!(given <= ALLOWANCE + ROUNDING, "{given} of {ALLOWANCE} were given");
+    assert!(given <= ALLOWANCE, "{given} of {ALLOWANCE} were given");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,17 +60,18 @@ async fn a_client_session_stores_no_more_cards_at_three_nodes_than_at_one() {
     for one in asked {
         stored += u32::from(one.await.unwrap() == 201);
     }
-    assert!(stored > 0 && stored <= SESSION_CARDS_MAX + ROUNDING, "{stored} of {SESSION_CARDS_MAX} were stored");
+    assert!(stored > 0 && stored <= SESSION_CARDS_MAX, "{stored} of {SESSION_CARDS_MAX} were stored");
 }
 
-/// How many of so many reveals were given; all others were refused because of the quota.
+/// How many of so many reveals were given; all others were refused because of the quota, or by a node that had not heard of
+/// the others for a moment.
 async fn released(client: &Client, token: &str, tries: u32) -> u32 {
     let mut given = 0;
     for _ in 0..tries {
         let answer = reveal(client, token, None).await.unwrap();
         if answer.status == 200 {
             given += 1;
-        } else {
+        } else if !is_busy(&answer) {
             assert_eq!((answer.status, answer.problem().as_str()), (429, "quota-exceeded"));
         }
     }
@@ -78,5 +79,3 @@ async fn released(client: &Client, token: &str, tries: u32) -> u32 {
 }
 
 const ALLOWANCE: u32 = 120;
-/// What nodes may give beyond the allowance, because each may give at least a little between two reports.
-const ROUNDING: u32 = 6;

@@ -41,19 +41,18 @@ async fn keys_rotate_under_load_at_three_nodes_and_no_card_is_lost_or_stored_twi
         traffic.more(30).await.unwrap();
         let other = cluster.officer((nth + 1) % 3, "alice").unwrap();
         let done = finished(&other, key).await.unwrap();
-        if let Some(proof) = done["proof"].as_str() {
-            let note = cluster.world.path().join("note");
-            fs::write(&note, proof).unwrap();
-            // By the key of the node that saw its end, and of no other.
-            let mut verified = 0;
-            for nth in 0..3 {
-                let keys = cluster.node(nth).audit_file().with_file_name("keys.pub");
-                let officer = cluster.officer(nth, "alice").unwrap();
-                fs::write(&keys, officer.get("/v1/audit/public-key").await.unwrap().text()).unwrap();
-                verified += u32::from(cluster.world.verify_note(&note, &keys).is_ok());
-            }
-            assert_eq!(verified, 1, "{proof}");
+        let proof = done["proof"].as_str().unwrap();
+        let note = cluster.world.path().join("note");
+        fs::write(&note, proof).unwrap();
+        // By the key of the node that saw its end, and of no other.
+        let mut verified = 0;
+        for nth in 0..3 {
+            let keys = cluster.node(nth).audit_file().with_file_name("keys.pub");
+            let officer = cluster.officer(nth, "alice").unwrap();
+            fs::write(&keys, officer.get("/v1/audit/public-key").await.unwrap().text()).unwrap();
+            verified += u32::from(cluster.world.verify_note(&note, &keys).is_ok());
         }
+        assert_eq!(verified, 1, "{proof}");
     }
     meet.await.unwrap();
     let told = traffic.end().await.unwrap();

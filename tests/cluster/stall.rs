@@ -28,7 +28,8 @@ async fn a_node_that_slept_while_a_tenant_was_shredded_releases_none_of_its_card
             tokio::spawn(async move { reveal(&client, &token, None).await.unwrap().status })
         })
         .collect();
-    tokio::task::yield_now().await;
+    // On their way before it wakes.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     site.cluster.node_mut(1).process().signal(Signal::CONT).unwrap();
     for one in asked {
         assert!(one.await.unwrap() >= 400, "a card of a shredded tenant was released");
@@ -59,7 +60,8 @@ async fn a_node_that_slept_through_a_rotation_neither_seals_under_the_destroyed_
             tokio::spawn(async move { (nth, store(&client, &body).await) })
         })
         .collect();
-    tokio::task::yield_now().await;
+    // On their way before it wakes.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     site.cluster.node_mut(1).process().signal(Signal::CONT).unwrap();
     let mut stored = Vec::new();
     for one in asked {

@@ -18,7 +18,7 @@ async fn a_move_under_load_with_kills_on_the_way_loses_nothing_and_brings_nothin
     let load = Load::begin(&release, 4);
     load.more(40).await;
     // Slow enough that kills come while it copies.
-    moving.migrate(Some(60)).await.must_be(202).unwrap();
+    moving.migrate(Some(10)).await.must_be(202).unwrap();
     for part in [20, 60] {
         eventually("a part to be copied", Duration::from_secs(120), || async {
             Ok((moving.status().await["done"].as_u64() >= Some(part)).then_some(()))

@@ -30,7 +30,7 @@ pub struct Acknowledged {
 }
 
 struct Shared {
-    clients: Mutex<Vec<Client>>,
+    clients: Vec<Client>,
     cards: Vec<Card>,
     next: AtomicUsize,
     is_over: AtomicBool,
@@ -45,7 +45,7 @@ impl Traffic {
     #[must_use]
     pub fn begin(clients: Vec<Client>, workers: usize) -> Self {
         let shared = Arc::new(Shared {
-            clients: Mutex::new(clients),
+            clients,
             cards: cards(CARDS_MAX),
             next: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
@@ -55,11 +55,6 @@ impl Traffic {
         });
         let workers = (0..workers).map(|worker| tokio::spawn(work(worker, Arc::clone(&shared)))).collect();
         Self { workers, shared }
-    }
-
-    /// From now on it goes to these; what is under way ends where it is.
-    pub fn aim(&self, clients: Vec<Client>) {
-        *self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner) = clients;
     }
 
     /// Waits until so many more requests were answered as they should be.
@@ -122,8 +117,8 @@ async fn work(worker: usize, shared: Arc<Shared>) {
             return;
         }
         let number = &shared.cards[nth].number;
-        let Some(client) = shared.client(turn) else { return };
-        let stored = store(&client, number, nth).await;
+        let client = shared.client(turn);
+        let stored = store(client, number, nth).await;
         let Some(answer) = shared.weigh(stored, &[200, 201]) else {
             // Who was refused asks again a little later.
             tokio::time::sleep(PAUSE).await;
@@ -135,8 +130,8 @@ async fn work(worker: usize, shared: Arc<Shared>) {
         };
         shared.told().cards.push((token.clone(), number.clone()));
         // Elsewhere than where it was stored.
-        let Some(client) = shared.client(turn + 1) else { return };
-        let Some(answer) = shared.weigh(reveal(&client, &token).await, &[200]) else { continue };
+        let client = shared.client(turn + 1);
+        let Some(answer) = shared.weigh(reveal(client, &token).await, &[200]) else { continue };
         if answer.json().is_ok_and(|body| body["card"]["number"] == number.as_str()) {
             shared.told().reveals += 1;
         } else {
@@ -146,9 +141,8 @@ async fn work(worker: usize, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    fn client(&self, turn: usize) -> Option<Client> {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.get(turn % clients.len().max(1)).cloned()
+    fn client(&self, turn: usize) -> &Client {
+        &self.clients[turn % self.clients.len()]
     }
 
     fn told(&self) -> std::sync::MutexGuard<'_, Acknowledged> {

@@ -41,7 +41,7 @@ fn a_new_term_retires_the_old_one_and_leaves_the_old_ring_alone() {
 }
 
 #[test]
-fn a_pending_term_opens_and_seals_nothing_until_it_is_activated() {
+fn a_pending_term_opens_and_does_not_seal_until_it_is_activated() {
     let ring = ring().add_term(&acme(), kek(2, KeyState::Pending)).unwrap();
     let keys = ring.tenant(&acme()).unwrap();
     assert_eq!(keys.active().facts().term, 1);

@@ -141,6 +141,9 @@ pub enum StoreFault {
 impl From<StoreError> for FlowError {
     fn from(error: StoreError) -> Self {
         FlowError::Store(match error {
+            StoreError::OtherRoot => {
+                return FlowError::Conflict("another root came into force in between; ask again");
+            }
             StoreError::Busy => StoreFault::Busy,
             StoreError::Held => StoreFault::Held,
             StoreError::Moved => StoreFault::Moved,

@@ -244,7 +244,8 @@ async fn made(vault: &Vault, before: Before) -> Result<u32, FlowError> {
     // Held to the end, so that the store and the keyring change in the same order.
     let _changing = vault.root.still(&root).await?;
     record(vault, OwnAct::KeyMade, term).await?;
-    change(vault, KeyChange { insert: vec![made.row.clone()], states, ..KeyChange::default() }).await?;
+    let under = Some(root.descriptor().sum());
+    change(vault, KeyChange { insert: vec![made.row.clone()], states, under, ..KeyChange::default() }).await?;
     let known = vault.barrier.intake_keys();
     vault.barrier.update(|ring| {
         let ring = ring.add_intake(made.facts(), IntakeKey::new(&made.key))?;

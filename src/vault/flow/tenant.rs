@@ -65,7 +65,7 @@ async fn register<A: Action>(vault: &Vault, _: &Warrant<A>, tenant: TenantId) ->
     let about = Own { tenant: Some(tenant.clone()), subject: Subject::None, note };
     vault.audit.record_own(OwnAct::KeyMade, about).await?;
     let row = TenantRow { tenant: tenant.clone(), created_ms, shredded: Shredded::No };
-    if !vault.store.insert_tenant(row.clone(), rows).await? {
+    if !vault.store.insert_tenant(row.clone(), rows, Some(root.descriptor().sum())).await? {
         drop(changing);
         let known = find(vault, &tenant).await?.ok_or(FlowError::NotFound)?;
         return known_everywhere(vault, known).await;

@@ -249,7 +249,8 @@ async fn seal_under_an_old_policy(vault: &Arc<Vault>) {
 async fn found(vault: &Vault, root: &Root) -> Result<(), FlowError> {
     let sign = keyring::make::<SignRole>(root, KeyPurpose::Sign, None, 1, vault.now_ms()).await?;
     vault.audit.record_own(OwnAct::KeyMade, Own::noting(Note::words("sign: term 1"))).await?;
-    let change = KeyChange { insert: vec![sign.row], ..KeyChange::default() };
+    let under = Some(root.descriptor().sum());
+    let change = KeyChange { insert: vec![sign.row], under, ..KeyChange::default() };
     if !vault.store.change_keys(change).await? {
         log::info("another node made the vault's first key just now", &[]);
     }

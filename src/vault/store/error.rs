@@ -44,6 +44,9 @@ pub enum StoreError {
     /// It lies in a server, which is backed up with its own tools.
     #[error("the store lies in a PostgreSQL server: back it up there (pg_basebackup with WAL archiving, or pg_dump)")]
     NoCopy,
+    /// The Root that wrapped a key is not in force any more; nothing was changed.
+    #[error("another root came into force in between; ask again")]
+    OtherRoot,
     /// A table has as many rows as it may have.
     #[error("the store has as many records of this kind as it may have")]
     Full,

@@ -152,8 +152,14 @@ pub trait Store: Custody + Cluster + Shared {
     ///
     /// # Errors
     /// [`StoreError::Full`] at [`strongroom_wire::limits::TENANTS_MAX`]; [`StoreError::Exists`] if a key is taken;
-    /// [`StoreError::TooLarge`].
-    async fn insert_tenant(&self, tenant: TenantRow, keys: Vec<KeyRow>) -> Result<bool, StoreError>;
+    /// [`StoreError::TooLarge`]; [`StoreError::OtherRoot`] if `under` is named, the root.json by which the keys were wrapped, and another is in
+    /// force: a node may not have followed yet.
+    async fn insert_tenant(
+        &self,
+        tenant: TenantRow,
+        keys: Vec<KeyRow>,
+        under: Option<[u8; 32]>,
+    ) -> Result<bool, StoreError>;
 
     /// Every tenant, oldest first.
     async fn tenants(&self) -> Result<Vec<TenantRow>, StoreError>;
@@ -165,7 +171,7 @@ pub trait Store: Custody + Cluster + Shared {
     /// name is taken; then nothing changed.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`].
+    /// [`StoreError::TooLarge`]; [`StoreError::OtherRoot`] as [`Store::insert_tenant`].
     async fn change_keys(&self, change: KeyChange) -> Result<bool, StoreError>;
 
     /// Counts wraps under a key and answers the new total. Call it before the wraps are done.

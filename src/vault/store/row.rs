@@ -194,6 +194,8 @@ pub struct KeyChange {
     pub rewraps: Vec<(KeyName, Vec<u8>, Vec<u8>)>,
     /// What is public of a new term of the Sign key, for one node. One that is there already does not fit.
     pub sign_term: Option<SignTerm>,
+    /// The root.json, by its SHA-256, by which the new keys were wrapped: it has to be in force.
+    pub under: Option<[u8; 32]>,
 }
 
 /// What is public of one term of the Sign key, or of the key that one of several nodes has of it. It stays when the key is

@@ -8,7 +8,7 @@ use strongroom_wire::payment_method::SessionRequest;
 
 use super::super::rig::{Rig, acme, officer, orchestrator};
 use super::super::{FlowError, Vault, intake, retention, rotate, session, tenant, unseal};
-use super::tests::{CALM, HASTY, VISA, approved, ask, done, eventually, store, two};
+use super::tests::{CALM, VISA, approved, ask, done, eventually, store, two};
 use super::{Bounds, beat, take};
 use crate::store::{Cluster as _, KeyChange, KeyName};
 
@@ -228,7 +228,7 @@ async fn a_second_process_of_one_name_is_refused_while_the_first_lives() {
 #[actix_web::test]
 async fn a_node_takes_another_root_from_its_own_file_or_seals() {
     let (a, mut b) = two().await;
-    let c = a.member_beside("c", HASTY).await;
+    let c = a.member_beside("c", Bounds { wait: Duration::from_secs(3), ..CALM }).await;
     let (key, next) = strongroom_keys::root::dev::make_for(a.vault.root.descriptor().vault_id()).unwrap();
     a.put_next(&next);
     a.put_next_key(&key);
@@ -244,6 +244,14 @@ async fn a_node_takes_another_root_from_its_own_file_or_seals() {
     // Keys that it makes from now on are wrapped under the new one.
     let made = tenant::add(&c.vault, &officer("alice"), "globex".parse().unwrap()).await;
     assert_eq!(made.err(), Some(FlowError::Unaware("b".parse().unwrap())));
+    // A node that has not heard of it stores no key under the one of before: no Root in force would open it.
+    let late = tenant::add(&b.vault, &officer("alice"), "initech".parse().unwrap()).await;
+    assert_eq!(late.err(), Some(FlowError::Conflict("another root came into force in between; ask again")));
+    let late = rotate::start(&b.vault, &officer("alice"), ask(KeyPurpose::Kek)).await;
+    assert!(late.is_err(), "{late:?}");
+    assert!(
+        a.vault.store.keys().await.unwrap().iter().all(|row| row.name.purpose != KeyPurpose::Kek || row.name.term == 1)
+    );
     a.remove_next();
     beat(&b.vault).await.unwrap();
     assert!(!b.vault.barrier.is_unsealed(), "a node without the file went on");

@@ -34,7 +34,8 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
             made(vault, row).await?;
             // The term that is active must still be: a tenant that was shredded while the Root was asked gets no key.
             let states = vec![(active, KeyState::Active, KeyState::Active)];
-            let change = KeyChange { insert: vec![new.row.clone()], states, ..KeyChange::default() };
+            let change =
+                KeyChange { insert: vec![new.row.clone()], states, under: new.under(), ..KeyChange::default() };
             if !vault.store.change_keys(change).await? {
                 return Err(CHANGED);
             }

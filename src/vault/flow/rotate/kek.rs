@@ -27,7 +27,8 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
             new.row.state = first_state(vault);
             made(vault, row).await?;
             let states = vec![(active, KeyState::Active, next_state(new.row.state))];
-            let change = KeyChange { insert: vec![new.row.clone()], states, ..KeyChange::default() };
+            let change =
+                KeyChange { insert: vec![new.row.clone()], states, under: new.under(), ..KeyChange::default() };
             if !vault.store.change_keys(change).await? {
                 return Err(CHANGED);
             }

@@ -399,6 +399,11 @@ impl<R: Role> New<R> {
         };
         Ok(Some(Self { root, row, key, is_fresh }))
     }
+
+    /// The root.json that wrapped it.
+    fn under(&self) -> Option<[u8; 32]> {
+        Some(self.root.descriptor().sum())
+    }
 }
 
 /// The entry that a term is made.

@@ -31,6 +31,7 @@ pub(super) async fn prepare(vault: &Vault, row: &mut RotationRow) -> Result<(), 
         true => KeyChange {
             insert: vec![new.row.clone()],
             states: vec![(active, KeyState::Active, KeyState::Retiring)],
+            under: new.under(),
             ..KeyChange::default()
         },
         false => KeyChange::default(),

@@ -23,7 +23,7 @@ pub(in crate::store) async fn a_card_comes_back_as_it_went_in(store: Arc<dyn Sto
 pub(in crate::store) async fn a_token_of_another_tenant_is_not_found(store: Arc<dyn Store>) {
     let tenant = acme(&*store).await;
     let other: TenantId = "other".parse().unwrap();
-    store.insert_tenant(tenant_row(&other), Vec::new()).await.unwrap();
+    store.insert_tenant(tenant_row(&other), Vec::new(), None).await.unwrap();
     let card = card(&tenant, customer("cus_1"));
     store.insert_card(card.clone(), None).await.unwrap();
     let old = card.content.clone();
@@ -271,7 +271,7 @@ pub(in crate::store) async fn an_unregistered_tenant_is_refused(store: Arc<dyn S
     let card = card(&tenant, None);
     assert_eq!(store.insert_card(card.clone(), None).await, Err(StoreError::NoTenant));
     assert_eq!(store.card(&tenant, &card.token, NOW).await, Err(StoreError::NoTenant));
-    store.insert_tenant(tenant_row(&tenant), Vec::new()).await.unwrap();
+    store.insert_tenant(tenant_row(&tenant), Vec::new(), None).await.unwrap();
     assert_eq!(store.insert_card(card, None).await, Ok(Inserted::Stored));
 }
 

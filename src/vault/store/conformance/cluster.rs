@@ -57,7 +57,7 @@ pub(in crate::store) async fn every_change_that_others_must_know_is_counted(stor
     };
     let tenant = "acme".parse().unwrap();
     let first = key(KeyPurpose::Kek, Some(&tenant), 1);
-    assert_eq!(store.insert_tenant(tenant_row(&tenant), vec![first.clone()]).await, Ok(true));
+    assert_eq!(store.insert_tenant(tenant_row(&tenant), vec![first.clone()], None).await, Ok(true));
     counted("tenant").await;
     let states = vec![(first.name.clone(), KeyState::Active, KeyState::Retiring)];
     let insert = vec![key(KeyPurpose::Kek, Some(&tenant), 2)];
@@ -90,7 +90,7 @@ pub(in crate::store) async fn what_others_need_not_know_is_not_counted(store: Ar
     store.adopt_root([1; 32]).await.unwrap();
     store.put_kept(kept("first")).await.unwrap();
     let before = store.generation().await.unwrap();
-    assert_eq!(store.insert_tenant(tenant_row(&tenant), Vec::new()).await, Ok(false));
+    assert_eq!(store.insert_tenant(tenant_row(&tenant), Vec::new(), None).await, Ok(false));
     let unknown = key(KeyPurpose::Kek, Some(&tenant), 7).name;
     let change = KeyChange { states: vec![(unknown, KeyState::Active, KeyState::Retiring)], ..KeyChange::default() };
     assert_eq!(store.change_keys(change).await, Ok(false));

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 use strongroom_wire::custody::RootChangeState;
-use strongroom_wire::limits;
+use strongroom_wire::{TenantId, limits};
 
 use super::rows::{NOW, acme, key, tenant_row};
-use crate::store::{AcknowledgementRow, KeyChange, KeyRow, RootChangeRow, StagedKey, Store, StoreError};
+use crate::store::{AcknowledgementRow, KeyChange, KeyName, KeyRow, RootChangeRow, StagedKey, Store, StoreError};
 
 fn change(from: u8, to: u8) -> RootChangeRow {
     RootChangeRow {
@@ -92,7 +92,7 @@ pub(in crate::store) async fn a_key_that_came_or_changed_meanwhile_is_not_swappe
     // A tenant that is registered meanwhile.
     let other = "other".parse().unwrap();
     let new = key(KeyPurpose::Kek, Some(&other), 1);
-    store.insert_tenant(tenant_row(&other), vec![new.clone()]).await.unwrap();
+    store.insert_tenant(tenant_row(&other), vec![new.clone()], None).await.unwrap();
     assert_eq!(store.swap_root([1; 32], [2; 32], true).await, Ok(false));
     store.stage_keys([2; 32], vec![staged(&new, 7)]).await.unwrap();
     // A key whose bytes are others now.
@@ -103,6 +103,21 @@ pub(in crate::store) async fn a_key_that_came_or_changed_meanwhile_is_not_swappe
     assert_eq!(store.unstaged_keys(9).await, Ok(vec![new.clone()]));
     store.stage_keys([2; 32], vec![staged(&new, 9)]).await.unwrap();
     assert_eq!(store.swap_root([1; 32], [2; 32], true).await, Ok(true));
+}
+
+pub(in crate::store) async fn a_key_under_a_root_that_is_not_in_force_is_not_stored(store: Arc<dyn Store>) {
+    let all = keys(&*store).await;
+    let other: TenantId = "other".parse().unwrap();
+    let new = key(KeyPurpose::Kek, Some(&other), 1);
+    let next = KeyRow { name: KeyName { term: 9, ..all[1].name.clone() }, ..new.clone() };
+    let before = wrapped(&*store).await;
+    let refused = store.insert_tenant(tenant_row(&other), vec![new.clone()], Some([2; 32])).await;
+    assert_eq!(refused, Err(StoreError::OtherRoot));
+    let change = |under| KeyChange { insert: vec![next.clone()], under: Some(under), ..KeyChange::default() };
+    assert_eq!(store.change_keys(change([2; 32])).await, Err(StoreError::OtherRoot));
+    assert_eq!(wrapped(&*store).await, before);
+    assert_eq!(store.insert_tenant(tenant_row(&other), vec![new], Some([1; 32])).await, Ok(true));
+    assert_eq!(store.change_keys(change([1; 32])).await, Ok(true));
 }
 
 pub(in crate::store) async fn another_division_of_one_root_changes_no_key(store: Arc<dyn Store>) {

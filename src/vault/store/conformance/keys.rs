@@ -12,13 +12,13 @@ pub(in crate::store) async fn a_tenant_comes_with_its_keys(store: Arc<dyn Store>
     let tenant: TenantId = "acme".parse().unwrap();
     let other: TenantId = "other".parse().unwrap();
     let keys = vec![key(KeyPurpose::Kek, Some(&tenant), 1), key(KeyPurpose::Session, Some(&tenant), 1)];
-    assert_eq!(store.insert_tenant(tenant_row(&tenant), keys.clone()).await, Ok(true));
+    assert_eq!(store.insert_tenant(tenant_row(&tenant), keys.clone(), None).await, Ok(true));
     let later = TenantRow { created_ms: NOW + 5, ..tenant_row(&tenant) };
-    assert_eq!(store.insert_tenant(later, vec![key(KeyPurpose::Kek, Some(&tenant), 2)]).await, Ok(false));
+    assert_eq!(store.insert_tenant(later, vec![key(KeyPurpose::Kek, Some(&tenant), 2)], None).await, Ok(false));
     let twice = vec![key(KeyPurpose::Kek, Some(&other), 1), key(KeyPurpose::Kek, Some(&other), 1)];
-    assert_eq!(store.insert_tenant(tenant_row(&other), twice).await, Err(StoreError::Exists));
+    assert_eq!(store.insert_tenant(tenant_row(&other), twice, None).await, Err(StoreError::Exists));
     let foreign = vec![key(KeyPurpose::Kek, Some(&tenant), 1)];
-    assert_eq!(store.insert_tenant(tenant_row(&other), foreign).await, Err(StoreError::NoTenant));
+    assert_eq!(store.insert_tenant(tenant_row(&other), foreign, None).await, Err(StoreError::NoTenant));
     assert_eq!(store.tenants().await, Ok(vec![tenant_row(&tenant)]));
     assert_eq!(store.keys().await, Ok(keys));
 }
@@ -37,6 +37,7 @@ pub(in crate::store) async fn a_key_change_that_does_not_fit_changes_nothing(sto
         states: vec![(first.name.clone(), KeyState::Active, KeyState::Retiring)],
         rewraps: vec![(sign.name.clone(), sign.wrapped.clone(), vec![9; 60])],
         sign_term: None,
+        under: None,
     };
     let wrong = [
         KeyChange { states: vec![(first.name.clone(), KeyState::Pending, KeyState::Active)], ..turn.clone() },

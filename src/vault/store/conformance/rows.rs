@@ -10,7 +10,7 @@ pub(in crate::store) const NOW: u64 = 1_764_000_000_000;
 /// The tenant of most tests, registered.
 pub(in crate::store) async fn acme(store: &dyn Store) -> TenantId {
     let tenant: TenantId = "acme".parse().unwrap();
-    store.insert_tenant(tenant_row(&tenant), Vec::new()).await.unwrap();
+    store.insert_tenant(tenant_row(&tenant), Vec::new(), None).await.unwrap();
     tenant
 }
 

@@ -41,7 +41,7 @@ pub(in crate::store) async fn a_shredded_tenant_keeps_its_name_and_no_key(store:
     assert_eq!(store.rotations().await, Ok(Vec::new()));
     let marked = |shredded| vec![TenantRow { shredded, ..tenant_row(&tenant) }];
     assert_eq!(store.tenants().await, Ok(marked(Shredded::Keys)));
-    assert_eq!(store.insert_tenant(tenant_row(&tenant), rows).await, Ok(false));
+    assert_eq!(store.insert_tenant(tenant_row(&tenant), rows, None).await, Ok(false));
     // Whoever was on the way to make it another key comes too late.
     let late = KeyChange { insert: vec![key(KeyPurpose::Fingerprint, Some(&tenant), 2)], ..KeyChange::default() };
     assert_eq!(store.change_keys(late).await, Ok(false));

@@ -74,7 +74,7 @@ impl Rig {
 async fn fill(store: &dyn Store, acme: &TenantId) {
     let other: TenantId = "other".parse().unwrap();
     let keys = vec![key(KeyPurpose::Kek, Some(&other), 1), key(KeyPurpose::Session, Some(&other), 1)];
-    store.insert_tenant(tenant_row(&other), keys.clone()).await.unwrap();
+    store.insert_tenant(tenant_row(&other), keys.clone(), None).await.unwrap();
     let sign = key(KeyPurpose::Sign, None, 1);
     let term = SignTerm { node: None, term: 1, public_key: "audit+key".to_owned(), from_entry: 0, handover: None };
     let change = KeyChange { insert: vec![sign.clone()], sign_term: Some(term), ..KeyChange::default() };

@@ -112,6 +112,13 @@ impl Custody for PostgresStore {
     }
 }
 
+/// Whether keys that were wrapped by this root.json may be stored; before the first one is adopted any may. Call it after
+/// [`touch`], for which a change of the Root waits.
+pub(super) async fn wrapped_under(tx: &Client, under: Option<&[u8; 32]>) -> Result<(), Failure> {
+    let Some(under) = under else { return Ok(()) };
+    if in_force(tx).await?.is_none_or(|known| known == *under) { Ok(()) } else { Err(StoreError::OtherRoot.into()) }
+}
+
 async fn in_force(client: &Client) -> Result<Option<[u8; 32]>, Failure> {
     let rows = client.query_typed("SELECT value FROM settings WHERE name = 'root'", &[]).await?;
     Ok(rows.first().map(|row| fixed(column(row, 0)?)).transpose()?)

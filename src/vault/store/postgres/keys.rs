@@ -4,6 +4,7 @@ use strongroom_wire::NodeName;
 use strongroom_wire::admin::{KeyPurpose, KeyState};
 use tokio_postgres::{Client, Row};
 
+use super::custody::wrapped_under;
 use super::fault::{Failure, column, signed_term, signed_time, term, unsigned};
 use super::run::{ask, big, bytes, int, small, text, transact};
 use super::{PostgresStore, touch, touch_sealed};
@@ -36,6 +37,7 @@ pub(super) struct Change {
     pub(super) states: Vec<(Name, KeyState, KeyState)>,
     pub(super) rewraps: Vec<(Name, Vec<u8>, Vec<u8>)>,
     pub(super) sign_term: Option<SignTerm>,
+    pub(super) under: Option<[u8; 32]>,
 }
 
 /// The beginning of every statement that reads keys.
@@ -78,6 +80,7 @@ impl PostgresStore {
     pub(super) async fn change(&self, change: &Change) -> Result<bool, StoreError> {
         transact!(self.connections, tx => {
             touch(tx).await?;
+            wrapped_under(tx, change.under.as_ref()).await?;
             make(tx, change).await?;
             Ok(true)
         })

@@ -126,7 +126,12 @@ impl Store for PostgresStore {
         self.forget_below(term, limit.min(limits::STORE_PAGE_MAX)).await
     }
 
-    async fn insert_tenant(&self, tenant: TenantRow, keys: Vec<KeyRow>) -> Result<bool, StoreError> {
+    async fn insert_tenant(
+        &self,
+        tenant: TenantRow,
+        keys: Vec<KeyRow>,
+        under: Option<[u8; 32]>,
+    ) -> Result<bool, StoreError> {
         bounds::signed(tenant.created_ms)?;
         for key in &keys {
             bounds::key(key)?;
@@ -134,7 +139,7 @@ impl Store for PostgresStore {
                 return Err(StoreError::NoTenant);
             }
         }
-        self.register(&tenant, &keys).await
+        self.register(&tenant, &keys, under.as_ref()).await
     }
 
     async fn tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
@@ -146,7 +151,7 @@ impl Store for PostgresStore {
     }
 
     async fn change_keys(&self, change: KeyChange) -> Result<bool, StoreError> {
-        let mut named = keys::Change::default();
+        let mut named = keys::Change { under: change.under, ..keys::Change::default() };
         for key in change.insert {
             bounds::key(&key)?;
             named.insert.push((self.key_name(&key.name).await?, key));

@@ -6,6 +6,7 @@ use strongroom_wire::admin::KeyState;
 use strongroom_wire::{TenantId, limits};
 use tokio_postgres::Row;
 
+use super::custody::wrapped_under;
 use super::fault::{Failure, column, signed_time, unsigned};
 use super::keys::{self, Name};
 use super::run::{ask, big, int, small, text, transact};
@@ -38,10 +39,16 @@ impl PostgresStore {
     }
 
     /// Registers a tenant with its first keys.
-    pub(super) async fn register(&self, tenant: &TenantRow, first: &[KeyRow]) -> Result<bool, StoreError> {
+    pub(super) async fn register(
+        &self,
+        tenant: &TenantRow,
+        first: &[KeyRow],
+        under: Option<&[u8; 32]>,
+    ) -> Result<bool, StoreError> {
         let (name, created) = (tenant.tenant.as_str(), signed_time(tenant.created_ms));
         transact!(self.connections, tx => {
             touch(tx).await?;
+            wrapped_under(tx, under).await?;
             if !tx.query_typed("SELECT 1 FROM tenants WHERE name = $1", &[text(&name)]).await?.is_empty() {
                 return Err(Failure::Not);
             }

@@ -61,7 +61,7 @@ async fn a_sample_has_the_oldest_and_the_newest_card_of_each_tenant() {
     let store = open(server, &server.fresh_database()).await.unwrap();
     assert_eq!(store.sample(vec![0, u64::MAX]).await, Ok(Vec::new()));
     let (tenant, other) = (acme(&store).await, "other".parse().unwrap());
-    store.insert_tenant(tenant_row(&other), Vec::new()).await.unwrap();
+    store.insert_tenant(tenant_row(&other), Vec::new(), None).await.unwrap();
     let mint = TokenMint::new();
     let now = 1_764_000_000_000;
     let mut rows = Vec::new();

@@ -88,6 +88,12 @@ fn in_force(conn: &Connection) -> Result<Option<[u8; 32]>, StoreError> {
     sum.map(|bytes| bytes.try_into().map_err(|_| StoreError::Corrupt)).transpose()
 }
 
+/// Whether keys that were wrapped by this root.json may be stored; before the first one is adopted any may.
+pub(super) fn wrapped_under(conn: &Connection, under: Option<&[u8; 32]>) -> Result<(), StoreError> {
+    let Some(under) = under else { return Ok(()) };
+    if in_force(conn)?.is_none_or(|known| known == *under) { Ok(()) } else { Err(StoreError::OtherRoot) }
+}
+
 fn adopt(desk: &mut Desk<'_>, sum: &[u8; 32]) -> Result<[u8; 32], StoreError> {
     if let Some(known) = in_force(desk.conn)? {
         return Ok(known);

@@ -6,6 +6,7 @@ use strongroom_wire::admin::{KeyPurpose, KeyState};
 
 use super::cards::signed_time;
 use super::cluster;
+use super::custody::wrapped_under;
 use super::fault::{fault, unsigned};
 use super::writer::Desk;
 use crate::store::{KeyName, KeyRow, SignTerm, StoreError};
@@ -26,11 +27,13 @@ impl Name {
 }
 
 /// Changes whose tenants are numbers.
+#[derive(Default)]
 pub(super) struct Change {
     pub(super) insert: Vec<(Name, KeyRow)>,
     pub(super) states: Vec<(Name, KeyState, KeyState)>,
     pub(super) rewraps: Vec<(Name, Vec<u8>, Vec<u8>)>,
     pub(super) sign_term: Option<SignTerm>,
+    pub(super) under: Option<[u8; 32]>,
 }
 
 /// Every key, vault's first, then by tenant, purpose, term.
@@ -68,6 +71,7 @@ pub(super) const SELECT: &str = "SELECT keys.purpose, tenants.name, keys.tenant,
 
 /// Makes all the changes, or none and says `false` if one does not fit.
 pub(super) fn change(desk: &mut Desk<'_>, change: &Change) -> Result<bool, StoreError> {
+    wrapped_under(desk.conn, change.under.as_ref())?;
     desk.conn.execute_batch("SAVEPOINT change").map_err(fault)?;
     let fits = make(desk, change)?;
     cluster::touch(desk)?;

@@ -254,14 +254,19 @@ impl Store for SqliteStore {
         self.writer.write(move |desk| spent::forget(desk, term, limit)).await
     }
 
-    async fn insert_tenant(&self, tenant: TenantRow, keys: Vec<KeyRow>) -> Result<bool, StoreError> {
+    async fn insert_tenant(
+        &self,
+        tenant: TenantRow,
+        keys: Vec<KeyRow>,
+        under: Option<[u8; 32]>,
+    ) -> Result<bool, StoreError> {
         for key in &keys {
             bounds::key(key)?;
             if key.name.tenant.as_ref() != Some(&tenant.tenant) {
                 return Err(StoreError::NoTenant);
             }
         }
-        self.writer.write(move |desk| tenants::insert(desk, &tenant, &keys)).await
+        self.writer.write(move |desk| tenants::insert(desk, &tenant, &keys, under.as_ref())).await
     }
 
     async fn tenants(&self) -> Result<Vec<TenantRow>, StoreError> {
@@ -273,7 +278,7 @@ impl Store for SqliteStore {
     }
 
     async fn change_keys(&self, change: KeyChange) -> Result<bool, StoreError> {
-        let mut named = keys::Change { insert: Vec::new(), states: Vec::new(), rewraps: Vec::new(), sign_term: None };
+        let mut named = keys::Change { under: change.under, ..keys::Change::default() };
         for key in change.insert {
             bounds::key(&key)?;
             named.insert.push((self.key_name(&key.name)?, key));

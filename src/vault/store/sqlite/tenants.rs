@@ -6,6 +6,7 @@ use strongroom_wire::{TenantId, limits};
 
 use super::cards::signed_time;
 use super::cluster;
+use super::custody::wrapped_under;
 use super::fault::{fault, unsigned};
 use super::keys::{self, Name};
 use super::shred;
@@ -20,7 +21,13 @@ pub(super) fn number(conn: &Connection, tenant: &TenantId) -> Result<Option<i64>
 }
 
 /// Registers a tenant with its first keys.
-pub(super) fn insert(desk: &mut Desk<'_>, tenant: &TenantRow, first: &[KeyRow]) -> Result<bool, StoreError> {
+pub(super) fn insert(
+    desk: &mut Desk<'_>,
+    tenant: &TenantRow,
+    first: &[KeyRow],
+    under: Option<&[u8; 32]>,
+) -> Result<bool, StoreError> {
+    wrapped_under(desk.conn, under)?;
     if number(desk.conn, &tenant.tenant)?.is_some() {
         return Ok(false);
     }

@@ -328,7 +328,7 @@ async fn segments_hide_no_card() {
     let store = SqliteStore::open(&options(&folder)).unwrap();
     let tenant = acme(&store).await;
     let small: TenantId = "small".parse().unwrap();
-    store.insert_tenant(tenant_row(&small), Vec::new()).await.unwrap();
+    store.insert_tenant(tenant_row(&small), Vec::new(), None).await.unwrap();
     let mint = TokenMint::new();
     let mut cards: Vec<CardRow> = (0..24_000u64)
         .map(|n| {
