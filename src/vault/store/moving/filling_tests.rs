@@ -343,6 +343,7 @@ async fn a_database_is_filled_by_one_move_and_empty_when_that_is_given_up() {
     assert_eq!(target.empty(other).await, Err(Trouble::Refused(Refusal::OtherMove)));
     assert_eq!(target.release(other).await, Err(Trouble::Refused(Refusal::OtherMove)));
     target.empty(RUN).await.unwrap();
+    assert_eq!(target.release(RUN).await, Err(Trouble::Refused(Refusal::Lost)), "an empty database is not the store");
     assert_eq!(filling.follow(1).await, Ok(0));
     assert_eq!(target.check(None).await, Ok(()), "as if nothing had been");
     rig.source.abandon().await.unwrap();

@@ -125,7 +125,7 @@ pub static TABLES: &[Table] = &[
         tenant: None,
         envelopes: &[],
         // Each store says of itself whose it is and how far a move is.
-        stays: &["vault", "moving"],
+        stays: &["vault", "moving", "moved"],
     },
     Table {
         name: "tenants",

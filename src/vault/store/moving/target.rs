@@ -195,16 +195,23 @@ impl Target {
         self.store.sample(places).await
     }
 
-    /// Opens the database for vaults. Doing it twice is the same as once.
+    /// Opens the database for vaults. Doing it twice is the same as once: it keeps which move filled it, so that no other
+    /// database is taken for it.
     ///
     /// # Errors
-    /// [`Refusal::OtherMove`], and the others.
+    /// [`Refusal::OtherMove`]; [`Refusal::Lost`] for a database that this move did not fill; and the others.
     pub async fn release(&self, run: Uuid) -> Result<(), Trouble> {
         let released: Ended<()> = transact!(in self.turns(STEP_TIMEOUT), tx => {
             match mark(tx).await? {
-                None => Ok(Some(Ok(()))),
+                None => {
+                    let rows = tx.query_typed("SELECT value FROM settings WHERE name = 'moved'", &[]).await?;
+                    let by = rows.first().map(|row| column::<&[u8]>(row, 0)).transpose()?;
+                    Ok(Some(if by == Some(&run.as_bytes()[..]) { Ok(()) } else { Err(Refusal::Lost) }))
+                }
                 Some(mark) if mark.run == run => {
                     tx.execute_typed("DELETE FROM settings WHERE name = 'moving'", &[]).await?;
+                    let sql = "INSERT INTO settings (name, value) VALUES ('moved', $1)";
+                    tx.execute_typed(sql, &[bytes(&run.as_bytes().as_slice())]).await?;
                     touch(tx).await?;
                     Ok(Some(Ok(())))
                 }
