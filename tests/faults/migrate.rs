@@ -150,6 +150,7 @@ async fn whoever_is_killed_between_the_mark_and_the_database_is_told_at_the_next
     let file = Connection::open(moving.world.vault.store_file()).unwrap();
     file.execute("UPDATE moving SET released = 0", []).unwrap();
     drop(file);
+    moving.server.sql(DATABASE, "DELETE FROM settings WHERE name = 'moved'");
     moving.server.sql(DATABASE, &format!("INSERT INTO settings VALUES ('moving', decode('{mark}', 'hex'))"));
     moving.server.crash();
     let refused = moving.start_refused().await;

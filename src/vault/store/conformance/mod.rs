@@ -55,7 +55,8 @@ macro_rules! conformance {
             an_act_changes_only_from_what_it_was, acts_that_are_over_go_when_their_time_comes, acts_have_their_limits);
         $crate::store::conformance::conformance!($open, custody:
             the_first_root_is_adopted_and_no_other, a_root_is_swapped_with_all_keys_or_not_at_all,
-            a_key_that_came_or_changed_meanwhile_is_not_swapped_away, a_key_under_a_root_that_is_not_in_force_is_not_stored, another_division_of_one_root_changes_no_key,
+            a_key_that_came_or_changed_meanwhile_is_not_swapped_away,
+            a_key_under_a_root_that_is_not_in_force_is_not_stored, another_division_of_one_root_changes_no_key,
             one_change_of_the_root_is_open_at_a_time, custody_over_the_limits_is_refused,
             an_acknowledgement_is_kept_once_for_each_root);
         $crate::store::conformance::conformance!($open, cluster:
