@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use strongroom_keys::destruction::Destruction;
 use strongroom_keys::intake::{IntakeKey, SUITE};
+use strongroom_keys::note::Statement as _;
 use strongroom_keys::{IntakeRole, NoRandomness};
 use strongroom_wire::admin::{KeyPurpose, KeyState, Rotation, RotationState, rfc3339_ms};
 use strongroom_wire::entry::{OwnAct, Reason};
@@ -181,10 +183,7 @@ pub(super) async fn exchange_now(
     let started_ms = vault.now_ms();
     let _one_at_a_time = vault.rotations.beginning.lock().await;
     let to_term = exchange(vault, if emergency { Before::IsGone } else { Before::OpensOn }).await?;
-    if emergency {
-        // A quiet moment would do it too; whoever fears for the old keys may rely on it now.
-        vault.store.settle().await?;
-    }
+    let proof = if emergency { Some(gone(vault, to_term).await?) } else { None };
     Ok(Rotation {
         key: KeyPurpose::Intake,
         tenant: None,
@@ -198,8 +197,17 @@ pub(super) async fn exchange_now(
         emergency,
         started_at: rfc3339_ms(started_ms),
         fault: None,
-        proof: None,
+        proof,
     })
+}
+
+/// The signed note that the term before this one, and with it every older one, is destroyed.
+async fn gone(vault: &Vault, to_term: u32) -> Result<String, FlowError> {
+    // A quiet moment would do it too; whoever fears for the old keys may rely on it now.
+    vault.store.settle().await?;
+    let (purpose, term) = (KeyPurpose::Intake, to_term.saturating_sub(1));
+    let done = Destruction { purpose, tenant: None, term, at_ms: vault.now_ms() };
+    Ok(vault.barrier.sign(|signer| done.sign(signer))?)
 }
 
 /// What becomes of the keys before.

@@ -1,5 +1,6 @@
 //! Rotations of a whole vault whose clock a test moves: what is found, opened and refused before, during and after.
 
+use strongroom_keys::destruction::Destruction;
 use strongroom_wire::Token;
 use strongroom_wire::payment_method::{Page, PaymentMethod, SessionRequest};
 
@@ -396,7 +397,11 @@ async fn the_intake_key_is_exchanged_on_demand_and_in_an_emergency_those_of_befo
     assert!(matches!(start(&rig.vault, &officer("alice"), urgent()).await, Err(FlowError::Store(_))));
     assert_eq!(terms(), [(4, KeyState::Active)]);
     drop(full);
-    assert_eq!(start(&rig.vault, &officer("alice"), urgent()).await.unwrap().to_term, 5);
+    let again = start(&rig.vault, &officer("alice"), urgent()).await.unwrap();
+    assert_eq!(again.to_term, 5);
+    let key = rig.vault.barrier.sign(|signer| signer.public_key().clone()).unwrap();
+    let told = Destruction::open(&again.proof.unwrap(), &key).unwrap();
+    assert_eq!((told.purpose, told.tenant, told.term), (KeyPurpose::Intake, None, 4));
 }
 
 #[actix_web::test]
