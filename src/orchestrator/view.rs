@@ -215,6 +215,7 @@ pub(crate) fn merchant(merchant: &Merchant) -> Value {
                 "ends_at": secret.ends_ms.map(rfc3339),
             })).collect::<Vec<_>>(),
         },
+        "allowed_origins": merchant.allowed_origins,
         "metadata": merchant.metadata,
         "created_at": rfc3339(merchant.created_ms),
     })

@@ -79,6 +79,8 @@ pub const SESSION_TTL_DEFAULT_S: u64 = 900;
 pub const SESSION_TTL_MAX_S: u64 = 3600;
 /// Most allowed origins of a client session.
 pub const SESSION_ORIGINS_MAX: usize = 8;
+/// Most sessions that browsers may open with the client secret of one payment.
+pub const VAULT_SESSIONS_MAX: u32 = 20;
 /// Longest origin, in characters.
 pub const ORIGIN_CHARS_MAX: usize = 255;
 /// Longest client session as text, in characters.

@@ -1,8 +1,10 @@
 //! Merchants, their API keys, connector accounts and customers. No credential stands here: a connector account names a
 //! secret in the vault.
 
+mod origins;
 mod webhooks;
 
+pub use origins::{BadOrigins, check_origins, is_page_of};
 pub use webhooks::{TooManySecrets, WebhookSecret, WebhookSettings};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,9 @@ pub struct Merchant {
     /// Where its events go.
     #[serde(default)]
     pub webhooks: WebhookSettings,
+    /// Origins of its pages: from a browser its publishable key is taken from these alone.
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
     /// Milliseconds since 1970.
     pub created_ms: i64,
 }

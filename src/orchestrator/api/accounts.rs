@@ -10,7 +10,7 @@ use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::once::without_key;
 use super::{Api, body, webhooks, who};
-use crate::account::{ApiKey, Merchant};
+use crate::account::{ApiKey, BadOrigins, Merchant, check_origins};
 use crate::clock::rfc3339;
 use crate::ids;
 use crate::intent::Fault;
@@ -24,6 +24,7 @@ struct MerchantBody {
     merchant_name: Option<String>,
     metadata: Option<Map<String, Value>>,
     webhook_details: Option<webhooks::WebhookDetails>,
+    allowed_origins: Vec<String>,
 }
 
 /// `POST /accounts`.
@@ -47,6 +48,7 @@ pub(crate) async fn add_merchant(
         profile_id: ids::fresh("pro_", now).map_err(Fault::from)?,
         metadata: body::metadata(asked.metadata)?,
         webhooks: Default::default(),
+        allowed_origins: origins(asked.allowed_origins)?,
         created_ms: now,
     };
     webhooks::change(&api, &mut merchant.webhooks, asked.webhook_details.unwrap_or_default())?;
@@ -157,6 +159,12 @@ fn tenant(text: &str) -> Result<TenantId, Fault> {
         field: "merchant_id",
         reason: "1 to 64 of a-z 0-9 _ - that begin with a letter or digit",
     })
+}
+
+/// Origins that can be kept as a merchant's.
+pub(super) fn origins(origins: Vec<String>) -> Result<Vec<String>, Fault> {
+    check_origins(&origins).map_err(|BadOrigins(reason)| Fault::Invalid { field: "allowed_origins", reason })?;
+    Ok(origins)
 }
 
 fn show_key(key: &ApiKey) -> Value {

@@ -161,7 +161,7 @@ pub(crate) async fn saved(api: Data<Api>, request: HttpRequest, id: Path<String>
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SecretQuery {
-    client_secret: Option<String>,
+    pub(super) client_secret: Option<String>,
 }
 
 /// `GET /customers/payment_methods?client_secret=`: for the payer's browser.

@@ -3,11 +3,13 @@
 mod accounts;
 mod answer;
 mod body;
+mod browser;
 mod choice_body;
 mod connector_body;
 mod connectors;
 mod customers;
 mod events;
+mod frame;
 mod free_text;
 mod health;
 mod incoming;
@@ -16,6 +18,7 @@ mod method_body;
 mod methods;
 mod once;
 mod payer_body;
+mod payer_cards;
 mod payment_body;
 mod payments;
 mod refunds;
@@ -24,6 +27,7 @@ mod routing;
 mod saved_cards;
 mod server;
 mod tls;
+mod vault_session;
 mod webhooks;
 mod who;
 
@@ -32,6 +36,8 @@ pub use tls::{TlsError, check_server_certificate, client_config};
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use strongroom_gate::Gate;
@@ -128,7 +134,7 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/payments/{payment_id}/capture", &[("post", || web::post().to(payments::capture))]),
     ("/payments/{payment_id}/incremental_authorization", &[("post", || web::post().to(payments::increment))]),
     ("/payments/{payment_id}/cancel", &[("post", || web::post().to(payments::cancel))]),
-    ("/payments/{payment_id}/vault_session", &[("post", || web::post().to(payments::vault_session))]),
+    ("/payments/{payment_id}/vault_session", &[("post", || web::post().to(vault_session::open))]),
     (
         "/redirect/{merchant_id}/{payment_id}/{ticket}",
         &[("get", || web::get().to(returns::come_back)), ("post", || web::post().to(returns::come_back_with_form))],
@@ -139,6 +145,11 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
     ("/customers", &[("get", || web::get().to(customers::list)), ("post", || web::post().to(customers::create))]),
     // Before the next: `payment_methods` is a word here, not a customer.
     ("/customers/payment_methods", &[("get", || web::get().to(customers::saved_for_payment))]),
+    ("/customers/payment_methods/{payment_method_id}", &[("delete", || web::delete().to(payer_cards::delete))]),
+    (
+        "/customers/payment_methods/{payment_method_id}/default",
+        &[("post", || web::post().to(payer_cards::set_default))],
+    ),
     (
         "/customers/{customer_id}",
         &[("get", || web::get().to(customers::retrieve)), ("post", || web::post().to(customers::update))],
@@ -211,7 +222,12 @@ pub fn configure(api: Data<Api>) -> impl FnOnce(&mut ServiceConfig) {
             for (_, make) in *verbs {
                 resource = resource.route(make());
             }
-            config.service(resource);
+            if browser::OPEN.contains(path) {
+                let open = resource.route(web::route().method(Method::OPTIONS).to(browser::preflight));
+                config.service(open.wrap(from_fn(browser::let_read)));
+            } else {
+                config.service(resource);
+            }
         }
         config.default_service(web::to(no_route));
     }
@@ -281,6 +297,9 @@ async fn found(api: &Api, merchant: &TenantId, subject: &str, begun: bool) -> Re
 }
 
 const OPENAPI: &str = include_str!("../openapi.json");
+
+#[cfg(test)]
+mod browser_tests;
 
 #[cfg(test)]
 mod capture_tests;

@@ -11,7 +11,7 @@ use super::method_body::{MethodBody, MethodTypeWord, MethodWord, RecurringBody};
 use super::payer_body::{AcceptanceBody, BrowserBody, ContactBody, mail};
 use crate::connector::MitCategory;
 use crate::ids;
-use crate::intent::{Asker, CapturePlan, Fault, FutureUsage, NewPayment, PaymentKind, Terms};
+use crate::intent::{Asker, CapturePlan, Fault, FutureUsage, NewPayment, PaymentKind, RETURNS_IN_FRAME, Terms};
 use crate::money::Currency;
 use crate::vault::SecretText;
 
@@ -62,6 +62,7 @@ pub(crate) struct PaymentBody {
     pub(crate) metadata: Option<Map<String, Value>>,
     pub(crate) profile_id: Option<String>,
     pub(crate) session_expiry: Option<u64>,
+    pub(crate) is_iframe_redirection_enabled: Option<bool>,
     pub(crate) merchant_order_reference_id: Option<String>,
 }
 
@@ -163,6 +164,12 @@ impl PaymentBody {
             return Err(Fault::Invalid {
                 field: "amount, currency, customer, order, capture or routing",
                 reason: "only the merchant's server may set them",
+            });
+        }
+        if asker == Asker::Browser && self.changes_agreement(terms) {
+            return Err(Fault::Invalid {
+                field: "setup_future_usage",
+                reason: "a page may say on_session where the merchant's server has said nothing",
             });
         }
         if let Some(amount) = self.amount {
@@ -275,10 +282,22 @@ impl PaymentBody {
                 terms.extra.insert(field.into(), value);
             }
         }
+        if let Some(in_frame) = self.is_iframe_redirection_enabled {
+            terms.extra.insert(RETURNS_IN_FRAME.into(), in_frame.into());
+        }
         if self.metadata.is_some() {
             terms.metadata = body::metadata(self.metadata)?;
         }
         choice_body::apply(terms, self.routing, self.connector)
+    }
+
+    /// Whether it asks for another use of the card than the merchant's server did. A payer may agree to keep a card, and no
+    /// page may make an agreement to payments without the payer or take one away that the merchant needs.
+    fn changes_agreement(&self, terms: &Terms) -> bool {
+        match (self.setup_future_usage, terms.setup_future_usage) {
+            (None, _) | (Some(FutureUsage::OnSession), None) => false,
+            (asked, agreed) => asked != agreed,
+        }
     }
 
     fn has_merchant_fields(&self) -> bool {

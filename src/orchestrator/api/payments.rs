@@ -3,17 +3,16 @@
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use serde_json::json;
 use strongroom_wire::limits;
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
-use super::once::{Subject, once, without_key};
+use super::once::{Subject, once};
 use super::payment_body::PaymentBody;
 use super::{Api, body, who};
+use crate::account::is_page_of;
 use crate::ids;
-use crate::intent::{CapturePlan, Event, Fault, NewCapture, NewIncrement, State};
-use crate::vault::VaultError;
+use crate::intent::{Asker, CapturePlan, Event, Fault, NewCapture, NewIncrement, State};
 use crate::view;
 
 /// `POST /payments`.
@@ -99,6 +98,12 @@ async fn change(
     caller.may_touch(&payment, secret.as_ref().map(|s| s.expose()), api.engine.now_ms())?;
     if asked.payment_id.as_deref().is_some_and(|other| other != id) {
         return Err(Fault::Invalid { field: "payment_id", reason: "it must be the one in the path" }.into());
+    }
+    if caller.asker == Asker::Browser
+        && asked.return_url.as_deref().is_some_and(|url| !is_page_of(&caller.origins, url))
+    {
+        let reason = "an address of a page whose origin is among allowed_origins of the account";
+        return Err(Fault::Invalid { field: "return_url", reason }.into());
     }
     let confirm = confirm || asked.confirm.unwrap_or(false);
     let method = asked.take_method(api.engine.takes_cards())?;
@@ -210,50 +215,4 @@ pub(crate) async fn cancel(
     let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());
     let work = async move { Ok(Answer::ok(&view::payment(&engine.cancel(&tenant, &name, reason).await?))) };
     Ok(once(&api, &request, &merchant, &bytes, Subject::Change("cancel", id.to_string()), work).await?.into())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VaultSessionBody {
-    allowed_origins: Vec<String>,
-}
-
-/// `POST /payments/{id}/vault_session`: a client session of the vault with which the payer's browser hands its card to
-/// the vault's intake. Confirm then names `payment_method_id` and `payment_method_data.card_token.cvc_token`.
-pub(crate) async fn vault_session(
-    api: Data<Api>,
-    request: HttpRequest,
-    id: Path<String>,
-    Bounded(bytes): Bounded,
-) -> Result<HttpResponse, Refusal> {
-    let merchant = who::caller(&api, &request).await?.server()?;
-    without_key(&request, "ask for another session")?;
-    let asked: VaultSessionBody = body::read(&bytes)?;
-    let origins_fit = (1..=limits::SESSION_ORIGINS_MAX).contains(&asked.allowed_origins.len());
-    if !origins_fit || asked.allowed_origins.iter().any(|origin| origin.len() > limits::ORIGIN_CHARS_MAX) {
-        return Err(
-            Fault::Invalid { field: "allowed_origins", reason: "1 to 8 origins of at most 255 characters" }.into()
-        );
-    }
-    let (payment, _) = api.engine.payment(&merchant, &id).await?;
-    if payment.state.after(Event::Confirm).is_none() {
-        let expected = State::that_allow(Event::Confirm);
-        return Err(Fault::BadState { flow: "given a card", state: payment.state, expected }.into());
-    }
-    let customer = payment.terms.customer_id.as_ref();
-    let ttl_s = limits::SESSION_TTL_DEFAULT_S;
-    let session = api.engine.vault().session(&merchant, customer, asked.allowed_origins, ttl_s).await;
-    let session = session.map_err(|error| match error {
-        VaultError::InvalidField { .. } => {
-            Fault::Invalid { field: "allowed_origins", reason: "each is https://host[:port] and nothing behind it" }
-        }
-        other => other.into(),
-    })?;
-    Ok(Answer::ok(&json!({
-        "payment_id": payment.payment_id,
-        "intake_url": api.intake_url,
-        "client_secret": session.client_secret,
-        "expires_at": session.expires_at,
-    }))
-    .into())
 }

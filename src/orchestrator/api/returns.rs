@@ -9,10 +9,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use strongroom_wire::limits;
 
-use super::Api;
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
-use crate::intent::Fault;
+use super::{Api, frame};
+use crate::intent::{Fault, RETURNS_IN_FRAME};
 
 type Place = Path<(String, String, String)>;
 
@@ -38,11 +38,23 @@ async fn answer(api: &Api, place: Place, form: &[u8]) -> Result<HttpResponse, Re
         return Ok(to(&onward));
     }
     let payment = returned.payment;
-    let Some(Ok(mut url)) = payment.terms.return_url.as_deref().map(reqwest::Url::parse) else {
-        return Ok(Answer::ok(&json!({"payment_id": payment.payment_id, "status": payment.state.word()})).into());
-    };
-    url.query_pairs_mut().append_pair("payment_id", &payment.payment_id).append_pair("status", payment.state.word());
-    Ok(to(url.as_str()))
+    let home = payment.terms.return_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()).map(|mut url| {
+        url.query_pairs_mut()
+            .append_pair("payment_id", &payment.payment_id)
+            .append_pair("status", payment.state.word());
+        url.to_string()
+    });
+    if payment.terms.extra.get(RETURNS_IN_FRAME) == Some(&true.into()) {
+        let account = api.engine.store().merchant(&merchant).await?;
+        // Without pages there is nobody to tell.
+        if let Some(account) = account.filter(|account| !account.allowed_origins.is_empty()) {
+            return Ok(frame::done(&payment, &account.allowed_origins, home.as_deref().unwrap_or_default()));
+        }
+    }
+    match home {
+        Some(home) => Ok(to(&home)),
+        None => Ok(Answer::ok(&json!({"payment_id": payment.payment_id, "status": payment.state.word()})).into()),
+    }
 }
 
 fn to(url: &str) -> HttpResponse {

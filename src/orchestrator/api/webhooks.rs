@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use strongroom_wire::{SecretId, limits};
 use zeroize::Zeroizing;
 
-use super::accounts::known;
+use super::accounts::{known, origins};
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::once::without_key;
@@ -100,6 +100,7 @@ struct UpdateBody {
     merchant_name: Option<String>,
     metadata: Option<Map<String, Value>>,
     webhook_details: Option<WebhookDetails>,
+    allowed_origins: Option<Vec<String>>,
 }
 
 /// `POST /accounts/{merchant_id}`.
@@ -119,6 +120,9 @@ pub(crate) async fn update_merchant(
     }
     if asked.metadata.is_some() {
         merchant.metadata = body::metadata(asked.metadata)?;
+    }
+    if let Some(asked) = asked.allowed_origins {
+        merchant.allowed_origins = origins(asked)?;
     }
     if let Some(details) = asked.webhook_details {
         change(&api, &mut merchant.webhooks, details)?;

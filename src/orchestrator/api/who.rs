@@ -1,7 +1,7 @@
 //! Who calls: the operator by the admin key, a merchant's server by its API key, a browser by the publishable key and a
 //! payment's client secret.
 
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage as _, HttpRequest};
 use strongroom_wire::TenantId;
 use subtle::ConstantTimeEq;
 
@@ -15,7 +15,12 @@ use crate::intent::{Asker, Payment};
 pub(crate) struct Caller {
     pub(crate) merchant: TenantId,
     pub(crate) asker: Asker,
+    /// The merchant's pages, for a browser.
+    pub(crate) origins: Vec<String>,
 }
+
+/// Stands in the request of a page that may act for the merchant: its origin, which may read the answer.
+pub(crate) struct Page(pub(crate) String);
 
 impl Caller {
     /// Only the merchant's server.
@@ -47,9 +52,20 @@ impl Caller {
 pub(crate) async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, Refusal> {
     let key = key(request).ok_or_else(Refusal::unauthorized)?;
     let store = api.engine.store();
+    // Only browsers name an origin, with every request that goes from a page to another host.
+    let origin = request.headers().get("origin");
     if key.starts_with(PUBLISHABLE_PREFIX) {
         let merchant = store.merchant_of_publishable_key(key).await?.ok_or_else(Refusal::unauthorized)?;
-        return Ok(Caller { merchant: merchant.merchant_id, asker: Asker::Browser });
+        if let Some(origin) = origin {
+            let registered = merchant.allowed_origins.iter().find(|one| one.as_bytes() == origin.as_bytes());
+            let page = registered.cloned().ok_or_else(|| Refusal::new(403, "IR_22", NOT_A_PAGE))?;
+            request.extensions_mut().insert(Page(page));
+        }
+        let origins = merchant.allowed_origins;
+        return Ok(Caller { merchant: merchant.merchant_id, asker: Asker::Browser, origins });
+    }
+    if origin.is_some() {
+        return Err(Refusal::new(403, "IR_22", NOT_IN_A_PAGE));
     }
     let hash = to_hex(&ids::key_hash(key));
     let found = store.api_key_of_hash(&hash).await?.ok_or_else(Refusal::unauthorized)?;
@@ -58,7 +74,7 @@ pub(crate) async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, R
     if !same || found.revoked_ms.is_some() || found.expires_ms.is_some_and(|at| at <= now) {
         return Err(Refusal::unauthorized());
     }
-    Ok(Caller { merchant: found.merchant_id, asker: Asker::Merchant })
+    Ok(Caller { merchant: found.merchant_id, asker: Asker::Merchant, origins: Vec::new() })
 }
 
 /// Refuses everybody but the operator.
@@ -87,4 +103,7 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
 
 /// How publishable keys begin.
 pub(crate) const PUBLISHABLE_PREFIX: &str = "pk_";
+const NOT_A_PAGE: &str = "Pages of this origin may not act for the merchant: add it to allowed_origins of the account";
+const NOT_IN_A_PAGE: &str = "A server's API key does not work in a page, where everybody can read it: revoke it if it \
+    stands in one, and use the publishable key there";
 const KEY_CHARS_MAX: usize = 256;

@@ -93,6 +93,7 @@ impl Engine {
             capture_due_ms: None,
             capture_tries: 0,
             told: None,
+            vault_sessions: 0,
             cancellation_reason: None,
             client_secret,
             created_ms: now,

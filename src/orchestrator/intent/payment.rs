@@ -63,6 +63,9 @@ pub struct Payment {
     /// The last thing that the merchant was told about this payment: a type of event and what tells it from others of it.
     #[serde(default)]
     pub told: Option<String>,
+    /// How many sessions of the vault browsers asked for with the client secret.
+    #[serde(default)]
+    pub vault_sessions: u32,
     /// Why it was cancelled, in the merchant's words.
     pub cancellation_reason: Option<String>,
     /// What a browser needs to act on this payment.

@@ -15,6 +15,10 @@ use super::state::{Event, State};
 use crate::connector::{Complete, Operation, Outcome, Progress};
 use crate::store::{Effects, StoreError, Version};
 
+/// The wish of the page that sent the payer away in a frame, among the terms of a payment: `true` where the return is to
+/// tell that page that it is done, instead of leading to the merchant's return address.
+pub const RETURNS_IN_FRAME: &str = "is_iframe_redirection_enabled";
+
 /// What a browser that came back is told.
 pub struct Return {
     /// The payment as it stands.

@@ -108,6 +108,7 @@ impl World {
             profile_id: "pro_1".into(),
             metadata: Map::new(),
             webhooks,
+            allowed_origins: Vec::new(),
             created_ms: START_MS,
         };
         self.store.add_merchant(&merchant).await.unwrap();

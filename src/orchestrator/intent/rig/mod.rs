@@ -66,6 +66,7 @@ impl Rig {
             profile_id: "pro_1".into(),
             metadata: Map::new(),
             webhooks: Default::default(),
+            allowed_origins: vec!["https://shop.test".into(), "https://other.shop.test".into()],
             created_ms: 0,
         };
         self.store.add_merchant(&merchant).await.unwrap();

@@ -28,6 +28,8 @@ pub(crate) struct VaultState {
     /// Where tokenize waits until so many callers are there, all of whom have read what they are going to change.
     pub(crate) gate: Option<Arc<Barrier>>,
     pub(crate) secrets: HashMap<SecretId, String>,
+    /// The origins of each session that was opened.
+    pub(crate) sessions: Vec<Vec<String>>,
 }
 
 impl FakeVault {
@@ -128,10 +130,10 @@ impl Vault for FakeVault {
         &self,
         _: &TenantId,
         _: Option<&CustomerId>,
-        _: Vec<String>,
+        origins: Vec<String>,
         _: u64,
     ) -> Result<Session, VaultError> {
-        let _up = self.up()?;
+        self.up()?.sessions.push(origins);
         Ok(Session { client_secret: "cs_rig".into(), expires_at: "2026-01-01T00:15:00.000Z".into() })
     }
 

@@ -55,6 +55,7 @@ pub(super) fn merchant_named(name: &str) -> Merchant {
         profile_id: "pro_1".into(),
         metadata: Map::new(),
         webhooks: Default::default(),
+        allowed_origins: vec![format!("https://{name}.test")],
         created_ms: 1,
     }
 }
@@ -90,6 +91,7 @@ pub(super) fn payment(id: &str) -> Payment {
         capture_due_ms: None,
         capture_tries: 0,
         told: None,
+        vault_sessions: 1,
         cancellation_reason: None,
         client_secret: "s".into(),
         created_ms: 0,
