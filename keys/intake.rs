@@ -16,7 +16,7 @@
 //!    ```
 //!
 //!    On the intake `<id>` is the member `id` of the session's claims: the JSON that stands as base64url between `ss_` and
-//!    the dot of the `client_secret`. On the release listener the last line is `tenant <tenant>` instead.
+//!    the first dot of the `client_secret`. On the release listener the last line is `tenant <tenant>` instead.
 //! 4. The plaintext is the JSON of what would stand in `card`: `{"number":"...","exp_month":12,"exp_year":2030,"cvc":"..."}`,
 //!    as UTF-8. Fill it up with spaces to 512 bytes, so that the length of the ciphertext tells nothing.
 //! 5. Seal it once, at sequence number 0, with empty associated data.

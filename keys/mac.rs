@@ -18,6 +18,8 @@ pub enum Use {
     IdempotencyKey,
     /// A client session.
     Session,
+    /// The part of a client session that may stand in an address: for which pages the vault's card fields are.
+    Frame,
     /// The columns of a stored row that no ciphertext binds.
     Binding,
 }
@@ -30,7 +32,8 @@ pub fn mac(key: &Key<Mac>, for_use: Use, parts: &[&[u8]]) -> [u8; 32] {
         Use::Fingerprint => b"strongroom/fingerprint/1",
         Use::Body => b"strongroom/body/1",
         Use::IdempotencyKey => b"strongroom/idempotency-key/1",
-        Use::Session => b"strongroom/session/1",
+        Use::Session => b"strongroom/session/2",
+        Use::Frame => b"strongroom/frame/1",
         Use::Binding => b"strongroom/binding/1",
     };
     // HMAC moves its state while it works, with up to a block of the message in it, and a card number is shorter.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use strongroom_keys::root::place::{HsmSite, KmsSite, Site};
 use strongroom_wire::forward::DestinationName;
 use strongroom_wire::limits;
+use strongroom_wire::origin::is_origin;
 
 use crate::egress::Plan;
 
@@ -234,11 +235,14 @@ pub struct Intake {
     /// For how many hours clients seal cards to a key; it is exchanged a quarter of that before its end, an hour at most.
     #[serde(default = "key_hours_default")]
     pub key_hours: u64,
+    /// The origin under which browsers reach the intake, such as `https://vault.example`. The card fields that the vault
+    /// serves post from it; when absent it serves none.
+    pub public_origin: Option<String>,
 }
 
 impl Default for Intake {
     fn default() -> Self {
-        Self { requests_per_minute_per_address: rate_default(), key_hours: key_hours_default() }
+        Self { requests_per_minute_per_address: rate_default(), key_hours: key_hours_default(), public_origin: None }
     }
 }
 
@@ -373,6 +377,11 @@ impl Config {
         )?;
         let (least, most) = (limits::INTAKE_KEY_HOURS_MIN, limits::INTAKE_KEY_HOURS_MAX);
         range("intake.key_hours", self.intake.key_hours, least, most, "give 1 to 720 hours")?;
+        if self.intake.public_origin.as_deref().is_some_and(|at| !at.starts_with("https://") || !is_origin(at)) {
+            let why =
+                "give https://host or https://host:port as browsers name it: lower case, no path, no slash at the end";
+            return Err(ConfigError::Value { key: "intake.public_origin", why });
+        }
         Ok(())
     }
 

@@ -75,6 +75,28 @@ fn the_intake_key_lives_an_hour_to_thirty_days() {
 }
 
 #[test]
+fn the_public_origin_is_one_that_a_browser_names() {
+    let with = |origin: &str| {
+        let text =
+            EXAMPLE.replace("# public_origin = \"https://vault.example\"", &format!("public_origin = {origin:?}"));
+        let config = Config::parse(&text).unwrap();
+        assert_eq!(config.intake.public_origin.as_deref(), Some(origin));
+        config.check()
+    };
+    assert!(with("https://vault.example").is_ok() && with("https://vault.example:8443").is_ok());
+    for wrong in [
+        "https://vault.example/",
+        "https://Vault.example",
+        "http://localhost:8443",
+        "vault.example",
+        "*",
+        "https://vault.example; script-src *",
+    ] {
+        assert!(with(wrong).unwrap_err().to_string().starts_with("intake.public_origin"), "{wrong}");
+    }
+}
+
+#[test]
 fn more_destinations_than_the_limit_are_refused() {
     let table = |nth: usize| format!("\n[destination.d{nth}]\nbase_url = \"https://psp.example\"\npaths = [\"/v1\"]");
     // The example has one.

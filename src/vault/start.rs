@@ -12,6 +12,7 @@ use strongroom_keys::root::{self, Descriptor};
 use strongroom_wire::admin::RootKind;
 use strongroom_wire::entry::{Act, Outcome, OwnAct};
 use strongroom_wire::hex::hex;
+use strongroom_wire::limits;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::{Addresses, Bound, Certificates, Gates, ListenError, Rate, State, TlsError};
@@ -260,6 +261,9 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         clients: certificates.clients(),
         certificates: Arc::clone(&certificates),
         intake_rate: Rate::new(config.intake.requests_per_minute_per_address),
+        sdk_rate: Rate::new(config.intake.requests_per_minute_per_address.saturating_mul(FILES_OF_A_PAGE)),
+        report_rate: Rate::new(limits::SDK_REPORTS_PER_MINUTE_MAX),
+        public_origin: config.intake.public_origin.clone(),
         leaving: AtomicBool::new(false),
         gates: Gates::new(&config.listen),
     });
@@ -454,3 +458,6 @@ async fn reload(state: &Arc<State>) {
         Err(_) => log::error("reload refused: run `vaultd check-config`; what was in use stays in use", &[]),
     }
 }
+
+/// A page fetches the loader, the document, its script and its style for each card that it sends.
+const FILES_OF_A_PAGE: u32 = 4;

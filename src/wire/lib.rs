@@ -14,6 +14,7 @@ pub mod id;
 pub mod intake;
 pub mod limits;
 pub mod migration;
+pub mod origin;
 pub mod payment_method;
 pub mod problem;
 pub mod published;

@@ -85,6 +85,14 @@ pub const VAULT_SESSIONS_MAX: u32 = 20;
 pub const ORIGIN_CHARS_MAX: usize = 255;
 /// Longest client session as text, in characters.
 pub const SESSION_CHARS_MAX: usize = 4 * 1024;
+/// Largest report of a browser about a policy of the card fields that it saw broken, in bytes.
+pub const SDK_REPORT_BYTES_MAX: usize = 16 * 1024;
+/// Most such reports in one request.
+pub const SDK_REPORTS_MAX: usize = 20;
+/// Most requests with such reports a minute from one address.
+pub const SDK_REPORTS_PER_MINUTE_MAX: u32 = 30;
+/// Most lines a minute that vaultd logs for such reports; all are counted.
+pub const SDK_REPORTS_LOGGED_PER_MINUTE_MAX: u32 = 60;
 /// Most cards one client session may tokenize, on all nodes together; with more nodes than this one at each.
 pub const SESSION_CARDS_MAX: u32 = 20;
 /// Life of a sealed CVC, in seconds (15 minutes); it is also the life of the epoch key.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
-use strongroom_tests::harness::{Answer, Root, World, WorldPlan, passphrase_of};
+use strongroom_tests::harness::{Answer, Client, Root, World, WorldPlan, passphrase_of};
 
 use crate::table::{Listener, Named, Route, card_body, routes};
 
@@ -109,9 +109,36 @@ async fn of_the_intake(world: &World, document: &mut Document) {
     document.check(&Method::POST, path, &stored);
     document.check(&Method::OPTIONS, path, &intake.send(Method::OPTIONS, path, None, &[]).await.unwrap());
     document.check(&Method::GET, "/v1/intake-key", &intake.get("/v1/intake-key").await.unwrap());
+    of_the_sdk(&intake, session["client_secret"].as_str().unwrap(), document).await;
     let cvc = "/v1/payment_methods/{id}/cvc";
     let at = cvc.replace("{id}", stored.json().unwrap()["payment_method_id"].as_str().unwrap());
     document.check(&Method::OPTIONS, cvc, &intake.send(Method::OPTIONS, &at, None, &[]).await.unwrap());
+}
+
+async fn of_the_sdk(intake: &Client, session: &str, document: &mut Document) {
+    let (get, post) = (Method::GET, Method::POST);
+    document.check(&get, "/sdk/inventory.json", &intake.get("/sdk/inventory.json").await.unwrap());
+    for (path, status) in [("/sdk/v1/strongroom.js", 200), ("/sdk/1.0.0/fields.css", 200), ("/sdk/1.0.0/other.js", 404)]
+    {
+        let answer = intake.get(path).await.unwrap();
+        assert_eq!(answer.status, status, "{path}");
+        document.check(&get, "/sdk/{version}/{file}", &answer);
+    }
+    let ticket = session.strip_prefix("ss_").unwrap().splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+    for (query, status) in [(format!("?ticket={ticket}"), 200), (String::new(), 401)] {
+        let answer = intake.get(&format!("/sdk/1.0.0/fields{query}")).await.unwrap();
+        assert_eq!(answer.status, status);
+        document.check(&get, "/sdk/{version}/fields", &answer);
+    }
+    for (kind, body, status) in [
+        ("application/csp-report", r#"{"csp-report":{}}"#, 204),
+        ("application/reports+json", "{}", 400),
+        ("text/plain", "{}", 415),
+    ] {
+        let answer = intake.post_raw("/sdk/reports", kind, body.as_bytes().to_vec()).await.unwrap();
+        assert_eq!(answer.status, status, "{kind}");
+        document.check(&post, "/sdk/reports", &answer);
+    }
 }
 
 /// The last route of all sealed the vault.
@@ -195,8 +222,13 @@ const NO_SUCCESS: [&str; 5] = [
     "DELETE /v1/store/migration",
 ];
 /// Open to every client that got through the handshake, and always answered.
-const NO_PROBLEM: [&str; 4] =
-    ["OPTIONS /v1/payment_methods", "OPTIONS /v1/payment_methods/{id}/cvc", "GET /health/live", "GET /openapi.json"];
+const NO_PROBLEM: [&str; 5] = [
+    "OPTIONS /v1/payment_methods",
+    "OPTIONS /v1/payment_methods/{id}/cvc",
+    "GET /health/live",
+    "GET /openapi.json",
+    "GET /sdk/inventory.json",
+];
 
 #[tokio::test]
 async fn an_answer_that_does_not_fit_is_noticed() {

@@ -11,6 +11,7 @@ mod life;
 mod limits;
 mod log;
 mod release;
+mod sdk;
 mod secrets;
 mod sessions;
 mod wire;

@@ -269,6 +269,25 @@ impl Vault {
         Ok(())
     }
 
+    /// The `public_origin` of a vault that was never restarted, which does not know its port when it is configured.
+    pub const UNKNOWN_ORIGIN: &'static str = "https://vault.example";
+
+    /// Starts it again with the origin in its configuration that it really has, so that the card fields that it serves may
+    /// post to it.
+    ///
+    /// # Errors
+    /// When it does not stop or does not become ready.
+    pub async fn serve_fields(&mut self) -> Result<()> {
+        self.process.stop().await?;
+        self.restart().await
+    }
+
+    /// The origin under which browsers reach its intake.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        origin(self.at.intake)
+    }
+
     /// Changes the text of its configuration, for the next start.
     ///
     /// # Errors
@@ -395,7 +414,8 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
          {}[store]\n{store}sweep_seconds = {}\n{node}\n[audit]\npath = \"audit.db\"\n\n\
-         [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n{destinations}",
+         [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n\
+         public_origin = \"{}\"\n{destinations}",
         at.intake,
         at.release,
         at.admin,
@@ -405,7 +425,14 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
         roots(home, &dev, &plan.root_lines, ""),
         plan.sweep_seconds,
         plan.intake_requests_per_minute,
+        // A port of 0 becomes a real one at the first start; the next start knows it.
+        if at.intake.port() == 0 { Vault::UNKNOWN_ORIGIN.to_owned() } else { origin(at.intake) },
     )
+}
+
+/// What browsers call a listener of this machine.
+fn origin(at: SocketAddr) -> String {
+    format!("https://localhost:{}", at.port())
 }
 
 /// `[root]` and `[root.next]`, with more lines below each.

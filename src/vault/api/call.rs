@@ -90,7 +90,7 @@ impl FromRequest for SessionCall {
                 let detail = "send Authorization: Bearer with the client_secret of a session that has not expired";
                 return Err(context.unidentified("no session", Kind::SessionInvalid, detail).await);
             };
-            if !allows(&claims, origin.as_deref()) {
+            if !allows(&claims, origin.as_deref(), state.public_origin.as_deref()) {
                 let detail = "the session was not made for pages of this origin; name it in allowed_origins";
                 return Err(context.unidentified("wrong origin", Kind::SessionInvalid, detail).await);
             }
@@ -101,9 +101,11 @@ impl FromRequest for SessionCall {
     }
 }
 
-/// A browser names its page's origin; what is not a browser names none and is bound by the session alone.
-fn allows(claims: &SessionClaims, origin: Option<&str>) -> bool {
-    origin.is_none_or(|origin| claims.origins.iter().any(|allowed| allowed == origin))
+/// A browser names its page's origin; what is not a browser names none and is bound by the session alone. The vault's own
+/// card fields post from the vault's own origin: browsers show that document on pages of a session's origins alone, and it
+/// takes no session that was made for other pages than the one around it.
+fn allows(claims: &SessionClaims, origin: Option<&str>, own: Option<&str>) -> bool {
+    origin.is_none_or(|origin| own == Some(origin) || claims.origins.iter().any(|allowed| allowed == origin))
 }
 
 struct Context {

@@ -45,7 +45,8 @@ where
     let began = Instant::now();
     let working = request.conn_data::<Rc<Pace>>().map(|pace| pace.begin(Pace::body_of(request.headers())));
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let closes = listener == ListenerLabel::Intake && request.method() != Method::OPTIONS;
+    let carries_card = !matches!(*request.method(), Method::OPTIONS | Method::GET);
+    let closes = listener == ListenerLabel::Intake && carries_card;
     detach(&mut request);
     let id = RequestId::fresh();
     request.extensions_mut().insert(id);

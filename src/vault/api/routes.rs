@@ -6,7 +6,7 @@ use strongroom_wire::Kind;
 
 use super::head::RouteLabel;
 use super::problem::Refusal;
-use super::{acts, admin, batch, custody, forward, health, intake, intake_key, release};
+use super::{acts, admin, batch, custody, forward, health, intake, intake_key, release, reports, sdk};
 use crate::telemetry::metrics::ListenerLabel::{self, Admin, Intake, Release};
 
 /// The OpenAPI 3.1 document that the release and admin listeners serve at `/openapi.json`.
@@ -45,6 +45,11 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
         ],
     ),
     (Intake, "/v1/intake-key", &[("GET", || web::get().to(intake_key::of_intake))]),
+    (Intake, "/sdk/inventory.json", &[("GET", || web::get().to(sdk::inventory))]),
+    (Intake, "/sdk/reports", &[("POST", || web::post().to(reports::take))]),
+    // Before `{file}`, which would take the word for a file.
+    (Intake, "/sdk/{version}/fields", &[("GET", || web::get().to(sdk::fields))]),
+    (Intake, "/sdk/{version}/{file}", &[("GET", || web::get().to(sdk::file))]),
     // Patterns are tried in this order, each at the price of a regular expression: first what is asked most.
     (
         Release,

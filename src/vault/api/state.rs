@@ -19,6 +19,12 @@ pub struct State {
     pub certificates: Arc<Certificates>,
     /// The intake's limit for each address.
     pub intake_rate: Rate,
+    /// The same limit for the SDK's files, which cost less and come several at a time.
+    pub sdk_rate: Rate,
+    /// The limit of reports from browsers for each address.
+    pub report_rate: Rate,
+    /// What the vault's own documents are told from.
+    pub public_origin: Option<String>,
     /// Whether the process is about to stop.
     pub leaving: AtomicBool,
     /// What each listener lets in.

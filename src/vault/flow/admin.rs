@@ -10,7 +10,7 @@ use strongroom_wire::limits;
 
 use super::{Asker, FlowError, Vault, lifetime};
 use crate::barrier::KeyFacts;
-use crate::policy::{Note, ReadKeys, ReadMetrics, ReadStatus, Reload, Rules, SessionClaims};
+use crate::policy::{FrameClaims, Note, ReadKeys, ReadMetrics, ReadStatus, Reload, Rules, SessionClaims};
 use crate::store::KeyRow;
 use crate::telemetry::load::Load;
 use crate::telemetry::metrics::{ListenerLabel, Snapshot};
@@ -205,6 +205,12 @@ impl Vault {
     #[must_use]
     pub fn verify_session(&self, text: &str) -> Option<SessionClaims> {
         self.barrier.verify_session(text, self.now_ms())
+    }
+
+    /// The claims of a frame ticket, if its MAC is right and it has not ended.
+    #[must_use]
+    pub fn verify_ticket(&self, text: &str) -> Option<FrameClaims> {
+        self.barrier.verify_ticket(text, self.now_ms())
     }
 }
 

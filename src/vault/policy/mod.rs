@@ -28,5 +28,5 @@ pub use identity::{BadIdentity, Identity};
 pub use nodes::Heard;
 pub use note::{Digest, LogSafe, Note};
 pub use permit::{Denied, Permit, Quota, Refusal, Request, Spent, Trace};
-pub use principal::{Principal, SessionClaims};
+pub use principal::{FrameClaims, Principal, SessionClaims};
 pub use rules::{Fault, PolicyError, Rules};

@@ -20,20 +20,46 @@ pub enum Principal {
 }
 
 /// What a client session says about itself, once its MAC has been verified.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionClaims {
     /// The session's own id; it is not a secret.
     pub id: Uuid,
     /// Cards go to this tenant.
     pub tenant: TenantId,
     /// Cards belong to this customer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerId>,
     /// Origins from which a browser may use it.
     pub origins: Vec<String>,
     /// When it ends, in milliseconds since 1970-01-01 UTC.
     pub expires_ms: u64,
+}
+
+/// What the part of a client session says that may stand in an address: the session without its customer. It authorizes
+/// nothing but the document of the card fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameClaims {
+    /// The session's own id.
+    pub id: Uuid,
+    /// The tenant, whose key the MAC is under.
+    pub tenant: TenantId,
+    /// Origins of pages that may embed the document.
+    pub origins: Vec<String>,
+    /// When it ends, in milliseconds since 1970-01-01 UTC.
+    pub expires_ms: u64,
+}
+
+impl SessionClaims {
+    /// The session without its customer.
+    #[must_use]
+    pub fn frame(&self) -> FrameClaims {
+        FrameClaims {
+            id: self.id,
+            tenant: self.tenant.clone(),
+            origins: self.origins.clone(),
+            expires_ms: self.expires_ms,
+        }
+    }
 }
 
 impl Principal {

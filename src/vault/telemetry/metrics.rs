@@ -30,6 +30,11 @@ struct RequestLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReportLabels {
+    what: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
     listener: ListenerLabel,
     route: &'static str,
@@ -82,6 +87,7 @@ pub struct Metrics {
     pub exported: Counter,
     /// Beats of this node that the store did not answer, or that could not be followed.
     pub beats_failed: Counter,
+    sdk_reports: Family<ReportLabels, Counter>,
     nodes: Gauge,
     leads: Gauge,
     fenced: Gauge,
@@ -134,6 +140,7 @@ impl Metrics {
         let (quota_used, quota_limit, certificate_expiry) = (Family::default(), Family::default(), Family::default());
         let (tampered, swept) = (Counter::default(), Counter::default());
         let (over_age, exported, beats_failed) = (Counter::default(), Counter::default(), Counter::default());
+        let sdk_reports = Family::default();
         let (nodes, leads, fenced) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("requests", "Requests by listener, route and status", requests.clone());
         registry.register_with_unit("request_duration", "Time to answer", Unit::Seconds, latency.clone());
@@ -162,6 +169,11 @@ impl Metrics {
         registry.register("over_age_records", "Cards shredded as older than their tenant's rule", over_age.clone());
         registry.register("exported_cards", "Cards opened for exports to other parties", exported.clone());
         registry.register("failed_beats", "Beats of this node that came to nothing", beats_failed.clone());
+        registry.register(
+            "sdk_reports",
+            "Reports of browsers that a policy of the card fields was broken",
+            sdk_reports.clone(),
+        );
         registry.register("nodes", "Nodes that hold keys, 1 for a vault alone", nodes.clone());
         registry.register("leads", "1 on the node that sweeps and rotates by itself", leads.clone());
         registry.register(
@@ -190,6 +202,7 @@ impl Metrics {
             over_age,
             exported,
             beats_failed,
+            sdk_reports,
             nodes,
             leads,
             fenced,
@@ -200,6 +213,11 @@ impl Metrics {
     pub fn answered(&self, listener: ListenerLabel, route: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { listener, route, status }).inc();
         self.latency.get_or_create(&RouteLabels { listener, route }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a report of a browser about the card fields; `what` is one of a few words.
+    pub fn sdk_report(&self, what: &'static str) {
+        self.sdk_reports.get_or_create(&ReportLabels { what }).inc();
     }
 
     /// The text of a scrape.
@@ -262,6 +280,7 @@ mod tests {
     fn a_scrape_shows_what_was_counted_and_what_is_now() {
         let metrics = Metrics::new();
         metrics.answered(ListenerLabel::Release, "/v1/payment_methods", 201, Duration::from_millis(2));
+        metrics.sdk_report("csp-violation");
         let now = Snapshot {
             unsealed: true,
             root_available: false,
@@ -278,6 +297,7 @@ mod tests {
         let text = metrics.render(&now);
         for line in [
             "strongroom_requests_total{listener=\"Release\",route=\"/v1/payment_methods\",status=\"201\"} 1",
+            "strongroom_sdk_reports_total{what=\"csp-violation\"} 1",
             "strongroom_unsealed 1",
             "strongroom_root_available 0",
             "strongroom_audit_entries 7",

@@ -1,0 +1,62 @@
+// Client sessions as the page sees them: which part of the text may stand in an address, and where a new one comes from.
+
+import { StrongroomError, wrong } from "../shared/failure";
+
+/** A session, or what brings a new one. */
+export type SessionSource = string | (() => Promise<string>);
+
+/**
+ * The frame ticket inside a session: `ss_` ticket claims `.` ticket tag `.` further claims `.` tag. The first two parts name
+ * pages and an end, and authorize nothing but the frame's document.
+ */
+export function ticketOf(session: string): string {
+  const parts = /^ss_([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+$/.exec(session);
+  if (parts?.[1] === undefined) throw wrong("this is not a client session: give the client_secret of POST /v1/sessions (ss_...)");
+  return parts[1];
+}
+
+/** The session that fields work under; brought once, and anew when the vault says that it ended. */
+export class Sessions {
+  private pending: Promise<string> | undefined;
+
+  constructor(private readonly source: SessionSource) {
+    if (typeof source === "string") ticketOf(source);
+  }
+
+  /** The session in use. */
+  current(): Promise<string> {
+    this.pending ??= this.bring();
+    return this.pending;
+  }
+
+  /** A session that somebody brought. */
+  take(session: string): void {
+    ticketOf(session);
+    this.pending = Promise.resolve(session);
+  }
+
+  /** A new session in place of `old`, where it is known where one comes from. */
+  async renewed(old: string): Promise<string | undefined> {
+    if (typeof this.source !== "function") return undefined;
+    // Several elements may be told at the same time that theirs ended; one new session is enough for all.
+    if ((await this.current()) === old) this.pending = this.bring();
+    return this.current();
+  }
+
+  private bring(): Promise<string> {
+    const { source } = this;
+    if (typeof source === "string") return Promise.resolve(source);
+    const brought = source().then((session) => {
+      ticketOf(session);
+      return session;
+    });
+    brought.catch(() => {
+      if (this.pending === brought) this.pending = undefined;
+    });
+    return brought.catch((fault: unknown) => {
+      throw fault instanceof StrongroomError
+        ? fault
+        : new StrongroomError({ code: "session_expired", message: "no client session was brought" });
+    });
+  }
+}

@@ -1,0 +1,7 @@
+// How the unit tests run: a browser's DOM where a test asks for one, and the build's constants.
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  define: { __VERSION__: JSON.stringify("1.0.0"), __PAYMENTS_INTEGRITY__: JSON.stringify("") },
+  test: { include: ["tests/**/*.test.ts", "client/**/*.test.ts", "sheet/**/*.test.ts", "react/**/*.test.tsx"], watch: false },
+});
