@@ -7,6 +7,7 @@ import type { ConfirmParams, ConfirmResult, Payments, PaymentsSetup, SheetElemen
 import { FieldsElement } from "./element";
 import { loadPayments } from "./payments";
 import { Sessions, type SessionSource } from "./session";
+import { LateSheet } from "./sheet";
 
 /** What `Strongroom` takes beside the key. */
 export interface StrongroomOptions {
@@ -29,6 +30,7 @@ export interface ElementsOptions {
 /** Makes elements that look and speak alike. */
 export interface Elements {
   create(kind: ElementKind, options?: FrameOptions): FieldsElement;
+  create(kind: "payment", options?: SheetOptions): SheetElement;
 }
 
 /** The SDK of one page. */
@@ -52,14 +54,14 @@ export class StrongroomSdk {
 
   /** A group of elements. */
   elements(shared: ElementsOptions = {}): Elements {
-    return {
-      create: (kind, options = {}) => {
-        if (kind !== "card" && kind !== "cvc") throw wrong("elements are called card and cvc");
-        const element = new FieldsElement(kind, { vault: this.vault, sessions: this.sessions }, { ...shared, ...options });
-        this.mounted.add(element);
-        return element;
-      },
+    const create = (kind: ElementKind | "payment", options: FrameOptions | SheetOptions = {}): FieldsElement | SheetElement => {
+      if (kind === "payment") return this.lateSheet({ ...shared, ...(options as SheetOptions) });
+      if (kind !== "card" && kind !== "cvc") throw wrong("elements are called card, cvc and payment");
+      const element = new FieldsElement(kind, { vault: this.vault, sessions: this.sessions }, { ...shared, ...(options as FrameOptions) });
+      this.mounted.add(element);
+      return element;
     };
+    return { create: create as Elements["create"] };
   }
 
   /** Stores the card that is typed into a card element. */
@@ -83,9 +85,23 @@ export class StrongroomSdk {
     return (await this.withPayments()).confirmPayment(params);
   }
 
-  /** A payment sheet: saved cards, a new card, and everything until the payment succeeded. */
+  /** The payment of the client secret, as it stands. */
+  async retrievePayment(clientSecret?: string): Promise<ConfirmResult> {
+    return (await this.withPayments()).retrievePayment(clientSecret);
+  }
+
+  /** On the page that payers come back to: the payment that they come back from, or nothing where nobody came back. */
+  async handleReturn(): Promise<ConfirmResult | undefined> {
+    return (await this.withPayments()).handleReturn();
+  }
+
+  /** The payment sheet as soon as its code is there; `elements().create("payment")` gives one at once. */
   async sheet(options: SheetOptions = {}): Promise<SheetElement> {
     return (await this.withPayments()).sheet(options);
+  }
+
+  private lateSheet(options: SheetOptions): SheetElement {
+    return new LateSheet(this.withPayments().then((payments) => payments.sheet(options)));
   }
 
   private withPayments(): Promise<Payments> {
@@ -98,8 +114,8 @@ export class StrongroomSdk {
 
   private setup(): PaymentsSetup {
     const { clientSecret, api } = this.options;
-    if (!this.key.startsWith("pk_") || clientSecret === undefined || api === undefined) {
-      throw wrong("payments need a publishable key (pk_...), clientSecret and api");
+    if (!this.key.startsWith("pk_") || api === undefined) {
+      throw wrong("payments need a publishable key (pk_...), api and, but for a return, clientSecret");
     }
     return {
       key: this.key,

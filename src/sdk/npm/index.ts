@@ -8,7 +8,17 @@ export type { Appearance, Variable } from "../shared/appearance";
 export type { Brand } from "../shared/brands";
 export type { Locale } from "../shared/locale";
 export type { Change, CvcResult, ElementKind, FrameOptions, MaskedCard, TokenizeRequest, TokenizeResult } from "../shared/protocol";
-export type { ConfirmParams, ConfirmResult, SheetElement, SheetOptions } from "../shared/payments";
+export type {
+  ConfirmParams,
+  ConfirmResult,
+  PaymentError,
+  PaymentErrorType,
+  PaymentStatus,
+  PaymentView,
+  SheetElement,
+  SheetEvents,
+  SheetOptions,
+} from "../shared/payments";
 export type { Elements, ElementsOptions, FieldsElement, Strongroom, StrongroomFactory, StrongroomOptions } from "./types";
 
 import type { StrongroomFactory } from "./types";

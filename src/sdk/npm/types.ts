@@ -22,6 +22,7 @@ export interface ElementsOptions {
 /** Makes elements that look and speak alike. */
 export interface Elements {
   create(kind: ElementKind, options?: FrameOptions): FieldsElement;
+  create(kind: "payment", options?: SheetOptions): SheetElement;
 }
 
 /** What each event tells its listeners. */
@@ -59,6 +60,8 @@ export interface Strongroom {
   renew(session: string): void;
   confirmPayment(params: ConfirmParams): Promise<ConfirmResult>;
   sheet(options?: SheetOptions): Promise<SheetElement>;
+  retrievePayment(clientSecret?: string): Promise<ConfirmResult>;
+  handleReturn(): Promise<ConfirmResult | undefined>;
 }
 
 /** `window.Strongroom`. */

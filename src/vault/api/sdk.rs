@@ -182,6 +182,12 @@ const FILES: &[File] = &[
         kind: SCRIPT_KIND,
         bytes: include_bytes!("../../sdk/dist/1.0.0/strongroom.js"),
     },
+    File {
+        version: "1.0.0",
+        name: PAYMENTS,
+        kind: SCRIPT_KIND,
+        bytes: include_bytes!("../../sdk/dist/1.0.0/payments.js"),
+    },
     File { version: "1.0.0", name: FIELDS, kind: SCRIPT_KIND, bytes: include_bytes!("../../sdk/dist/1.0.0/fields.js") },
     File { version: "1.0.0", name: STYLE, kind: STYLE_KIND, bytes: include_bytes!("../../sdk/dist/1.0.0/fields.css") },
 ];
@@ -190,6 +196,7 @@ const FILES: &[File] = &[
 const NEWEST: &str = "1.0.0";
 const NEWEST_NAME: &str = "v1";
 const LOADER: &str = "strongroom.js";
+const PAYMENTS: &str = "payments.js";
 const FIELDS: &str = "fields.js";
 const STYLE: &str = "fields.css";
 const SCRIPT_KIND: &str = "text/javascript; charset=utf-8";
