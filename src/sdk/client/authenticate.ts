@@ -13,13 +13,15 @@ export function authenticator(
   api: string,
   locale: Locale,
   looks: Looks,
+  /** Closes the bank's page when the one around it goes away. */
+  gone?: AbortSignal,
 ): Parts["authenticate"] {
   return (url, paymentId, isOver) => {
     const leave = (): void => {
       keep(secret);
       location.assign(url);
     };
-    if (by === "frame") return verifyInDialog({ url, paymentId, api, locale, looks, isOver, leave });
+    if (by === "frame") return verifyInDialog({ url, paymentId, api, locale, looks, isOver, leave, ...(gone === undefined ? {} : { gone }) });
     leave();
     return back();
   };

@@ -1,29 +1,36 @@
 // `payments.js`: puts what `Strongroom` needs to pay on the page. It never sees a card.
 
 import type { ConfirmParams, ConfirmResult, MakePayments, Payments, PaymentsSetup, SheetElement, SheetOptions } from "../shared/payments";
+import { wrong } from "../shared/failure";
 import { Sheet } from "../sheet/sheet";
 import { WORDS } from "../sheet/words";
 import { Api, idOf, isSecret, type Confirm } from "./api";
 import { authenticator } from "./authenticate";
-import { browserInfo, confirmAndFollow, confirmation, follow, isWeb, type Means } from "./confirm";
+import { browserInfo, confirmAndFollow, confirmation, follow, isWeb, type Ended, type Means } from "./confirm";
 import { homeOf, pageLocale } from "./home";
 import { forget, kept, returnedId } from "./keep";
 import { error, errorOf, standingOf } from "./outcome";
+import { VaultSessions } from "./sessions";
 import { browserWorld } from "./world";
 
 /** Payments of one page. */
 export class PagePayments implements Payments {
   private readonly world = browserWorld();
   private readonly api: Api;
+  private readonly sessions: VaultSessions;
+  /** The payment that the page is about now: a sheet may go on with another one. */
+  private current: string | undefined;
   private running: Promise<ConfirmResult> | undefined;
   private last: { readonly about: string; readonly confirm: Confirm } | undefined;
 
   constructor(private readonly setup: PaymentsSetup) {
     this.api = new Api(setup.api, setup.key, this.world);
+    this.sessions = new VaultSessions(this.api, this.world, (session) => setup.setSession(session));
+    this.current = setup.clientSecret;
   }
 
   vaultSession(): Promise<string> {
-    return this.api.vaultSession(this.secret());
+    return this.sessions.bring(this.secret());
   }
 
   /** A second call while one runs gets the end of the first. */
@@ -52,8 +59,8 @@ export class PagePayments implements Payments {
     try {
       const payment = await this.api.payment(secret);
       // Somebody who is back is not sent away again without being asked.
-      if (standingOf(payment) === "away") return { error: error("authentication", "not_authenticated", words.notVerified), payment };
-      const result = await follow(secret, payment, { api: this.api, world: this.world, words, authenticate: () => Promise.resolve("cancelled") });
+      const authenticate = (): Promise<Ended> => Promise.resolve("returned");
+      const result = await follow(secret, payment, { api: this.api, world: this.world, words, authenticate });
       if (result.payment !== undefined && standingOf(result.payment) !== "working") forget();
       return result;
     } catch (fault) {
@@ -62,7 +69,10 @@ export class PagePayments implements Payments {
   }
 
   sheet(options: SheetOptions): SheetElement {
-    return new Sheet(this.secret(), options, this.setup, this.world);
+    const goesOnWith = (secret: string): void => {
+      this.current = secret;
+    };
+    return new Sheet(this.secret(), options, { setup: this.setup, world: this.world, sessions: this.sessions, goesOnWith });
   }
 
   private async confirm(params: ConfirmParams): Promise<ConfirmResult> {
@@ -91,7 +101,7 @@ export class PagePayments implements Payments {
   private async confirmationOf(secret: string, params: ConfirmParams, inFrame: boolean, returnUrl: string | undefined): Promise<Confirm> {
     const { element, paymentMethod, cvcToken, save } = params;
     if ((element === undefined) === (paymentMethod === undefined)) {
-      throw new TypeError("confirmPayment takes either element or paymentMethod");
+      throw wrong("confirmPayment takes either element or paymentMethod");
     }
     const stored = element === undefined ? undefined : await element.tokenize();
     const id = stored?.payment_method_id ?? paymentMethod ?? "";
@@ -118,9 +128,8 @@ export class PagePayments implements Payments {
   }
 
   private secret(): string {
-    const { clientSecret } = this.setup;
-    if (!isSecret(clientSecret)) throw new TypeError("clientSecret is a payment's client secret (pay_..._secret_...)");
-    return clientSecret;
+    if (!isSecret(this.current)) throw wrong("clientSecret is a payment's client secret (pay_..._secret_...)");
+    return this.current;
   }
 }
 

@@ -20,6 +20,8 @@ export interface Question {
   readonly isOver: () => Promise<boolean>;
   /** Has the whole window go to the bank instead. */
   readonly leave: () => void;
+  /** Closes the dialog when the page around it goes away. */
+  readonly gone?: AbortSignal;
 }
 
 /** Shows the bank's page until the payer is back from it, or closes it. */
@@ -71,6 +73,7 @@ export function verifyInDialog(question: Question): Promise<Ended> {
       );
     }, LOOK_MS);
     addEventListener("message", hear);
+    question.gone?.addEventListener("abort", () => end("cancelled"));
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       end("cancelled");

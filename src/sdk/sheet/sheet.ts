@@ -6,11 +6,21 @@ import { browserInfo, confirmAndFollow, confirmation, follow, isWeb, type Means,
 import { formatTag, homeOf, pageLocale } from "../client/home";
 import { errorOf, standingOf } from "../client/outcome";
 import { isExpired, type SavedCard } from "../client/read";
+import type { VaultSessions } from "../client/sessions";
 import type { World } from "../client/world";
 import { faultOf } from "../shared/appearance";
 import { wrong } from "../shared/failure";
 import type { Locale } from "../shared/locale";
-import type { ConfirmResult, HostedElement, PaymentView, PaymentsSetup, SheetElement, SheetEvents, SheetOptions } from "../shared/payments";
+import type {
+  ConfirmResult,
+  HostedElement,
+  PaymentError,
+  PaymentView,
+  PaymentsSetup,
+  SheetElement,
+  SheetEvents,
+  SheetOptions,
+} from "../shared/payments";
 import { chosenCard, mayPay, reduce, START, type Action, type Choice, type State } from "./state";
 import { View } from "./view";
 import { WORDS, type Words } from "./words";
@@ -28,13 +38,15 @@ export class Sheet implements SheetElement {
   /** A confirmation whose end is not known, and what it was about. */
   private lost: Asked | undefined;
   private told: State["phase"] | undefined;
+  /** While the sheet stands on a page. */
+  private stay: AbortController | undefined;
 
   constructor(
     private secret: string,
     private readonly options: SheetOptions,
-    private readonly setup: PaymentsSetup,
-    private readonly world: World,
+    private readonly around: Around,
   ) {
+    const { setup, world } = around;
     checkOptions(options);
     this.locale = pageLocale(options.locale);
     this.words = WORDS[this.locale];
@@ -63,6 +75,11 @@ export class Sheet implements SheetElement {
   mount(target: string | HTMLElement): this {
     const place = typeof target === "string" ? document.querySelector<HTMLElement>(target) : target;
     if (place === null) throw wrong(`no element of the page matches ${JSON.stringify(target)}`);
+    if (this.stay !== undefined) throw wrong("this sheet is mounted already; unmount it first");
+    this.stay = new AbortController();
+    const { signal } = this.stay;
+    addEventListener("offline", () => this.act({ type: "offline", offline: true }), { signal });
+    addEventListener("online", () => this.act({ type: "offline", offline: false }), { signal });
     place.append(this.view.host);
     this.view.show(this.state);
     void this.load();
@@ -70,9 +87,12 @@ export class Sheet implements SheetElement {
   }
 
   unmount(): void {
+    this.stay?.abort();
+    this.stay = undefined;
     this.dropFields();
     this.view.host.remove();
     this.state = START;
+    this.told = undefined;
   }
 
   destroy(): void {
@@ -98,14 +118,35 @@ export class Sheet implements SheetElement {
     try {
       const payment = await this.api.payment(secret);
       const isOpen = standingOf(payment) === "open";
-      const cards = isOpen && payment.customer_id !== undefined ? (await this.api.savedCards(secret)).cards : [];
+      const cards = isOpen && payment.customer_id !== undefined ? await this.savedCards() : [];
       if (secret !== this.secret) return;
-      this.act({ type: "loaded", payment, cards, nowMs: this.world.now(), expired: isExpired });
+      this.act({ type: "loaded", payment, cards, nowMs: this.around.world.now(), expired: isExpired });
       if (standingOf(payment) === "working") this.act({ type: "settled", result: await follow(secret, payment, this.parts()) });
       if (isOpen) this.emit("ready", undefined);
     } catch (fault) {
-      this.act({ type: "refused", error: errorOf(fault, this.words) });
+      this.refuse(fault);
     }
+  }
+
+  /** Without their list a payer can still pay with a new card. */
+  private async savedCards(): Promise<readonly SavedCard[]> {
+    try {
+      return (await this.api.savedCards(this.secret)).cards;
+    } catch (fault) {
+      if (fault instanceof ApiFault && fault.lost && fault.code !== "network") return [];
+      throw fault;
+    }
+  }
+
+  private refuse(fault: unknown): void {
+    this.act({ type: "refused", error: this.shown(errorOf(fault, this.words)) });
+  }
+
+  /** What is wrong with the page helps its developer, and no payer. */
+  private shown(error: PaymentError): PaymentError {
+    if (error.type !== "configuration") return error;
+    console.error(`Strongroom: ${error.code}: ${error.message}`);
+    return { ...error, message: this.words.unavailable };
   }
 
   private choose(choice: Choice): void {
@@ -120,7 +161,7 @@ export class Sheet implements SheetElement {
       await (what === "removed" ? this.api.removeCard(this.secret, id) : this.api.makeDefault(this.secret, id));
       this.act({ type: what, id });
     } catch (fault) {
-      this.act({ type: "refused", error: errorOf(fault, this.words) });
+      this.refuse(fault);
     }
   }
 
@@ -152,7 +193,7 @@ export class Sheet implements SheetElement {
     const { error } = result;
     // The field itself says what is wrong with it.
     const isShown = error?.type === "card" && error.field !== undefined && error.code !== "cvc_needed";
-    this.act(isShown ? { type: "mistyped" } : { type: "settled", result });
+    this.act(isShown ? { type: "mistyped" } : { type: "settled", result: error === undefined ? result : { ...result, error: this.shown(error) } });
     if (this.state.phase !== "open" || error?.type !== "card") return;
     if (error.code === "cvc_needed") this.cvc?.element.clear();
     const field = this.state.choice.kind === "new" ? this.card : this.cvc?.element;
@@ -191,7 +232,7 @@ export class Sheet implements SheetElement {
   }
 
   private confirmed(means: Means): Confirm {
-    return confirmation(this.secret, means, this.world, browserInfo());
+    return confirmation(this.secret, means, this.around.world, browserInfo());
   }
 
   private newCard(): Promise<{ readonly payment_method_id: string; readonly cvc_token?: string }> {
@@ -233,7 +274,8 @@ export class Sheet implements SheetElement {
       this.secret = secret;
       this.lost = undefined;
       this.dropFields();
-      this.setup.setSession(await this.api.vaultSession(secret));
+      this.around.goesOnWith(secret);
+      await this.around.sessions.renew(secret);
       await this.load();
     } catch (fault) {
       const known = fault instanceof Error ? fault : new Error("newPayment failed");
@@ -243,6 +285,7 @@ export class Sheet implements SheetElement {
   }
 
   private act(action: Action): void {
+    if (this.stay === undefined) return;
     const before = this.state;
     this.state = reduce(before, action);
     if (this.state === before) return;
@@ -254,6 +297,7 @@ export class Sheet implements SheetElement {
   /** The vault's fields stand where they are needed. They begin once and stay while the payer looks around. */
   private placeFields(): void {
     const { state, options } = this;
+    const { setup } = this.around;
     if (state.phase !== "open") {
       if (state.phase === "paying" || state.phase === "verifying") return;
       this.dropFields();
@@ -262,11 +306,11 @@ export class Sheet implements SheetElement {
     const shared = { locale: options.locale ?? this.locale, ...(options.appearance === undefined ? {} : { appearance: options.appearance }) };
     if (state.choice.kind === "new" && this.card === undefined) {
       const { brands, holderName } = options;
-      this.card = this.setup.elements(shared).create("card", {
+      this.card = setup.elements(shared).create("card", {
         ...(brands === undefined ? {} : { brands }),
         ...(holderName === undefined ? {} : { holderName }),
       });
-      this.listen(this.card).mount(this.view.fields);
+      this.begin(this.card, this.view.fields);
     }
     const card = chosenCard(state);
     if (this.cvc !== undefined && this.cvc.id !== card?.id) {
@@ -275,20 +319,25 @@ export class Sheet implements SheetElement {
     }
     const place = card === undefined ? undefined : this.view.cvcOf(card.id);
     if (card?.asksCvc === true && this.cvc === undefined && place !== undefined) {
-      const element = this.setup.elements(shared).create("cvc", { brand: card.brand });
+      const element = setup.elements(shared).create("cvc", { brand: card.brand });
       this.cvc = { id: card.id, element };
-      this.listen(element).mount(place);
+      this.begin(element, place);
     }
   }
 
-  private listen(element: HostedElement): HostedElement {
+  private begin(element: HostedElement, place: HTMLElement): void {
     element.on("submit", () => void this.pay());
     element.on("change", () => {
       // What was lost was about other digits.
       this.lost = undefined;
     });
     element.on("error", (failure) => this.act({ type: "refused", error: { type: "unavailable", code: failure.code, message: this.words.unavailable } }));
-    return element;
+    this.around.sessions.freshen(this.secret).then(
+      () => {
+        if (element === this.card || element === this.cvc?.element) element.mount(place);
+      },
+      (fault: unknown) => this.refuse(fault),
+    );
   }
 
   private dropFields(): void {
@@ -331,14 +380,24 @@ export class Sheet implements SheetElement {
   }
 
   private parts(): Parts {
-    const { api, world, words, locale } = this;
-    const go = authenticator(this.secret, this.way(), this.setup.api, locale, this.options.appearance ?? {});
+    const { api, words, locale } = this;
+    const { setup, world } = this.around;
+    const go = authenticator(this.secret, this.way(), setup.api, locale, this.options.appearance ?? {}, this.stay?.signal);
     const authenticate: Parts["authenticate"] = (url, paymentId, isOver) => {
       this.act({ type: "verifying" });
       return go(url, paymentId, isOver);
     };
     return { api, world, words, authenticate };
   }
+}
+
+/** What a sheet needs of the page that it is on. */
+export interface Around {
+  readonly setup: PaymentsSetup;
+  readonly world: World;
+  readonly sessions: VaultSessions;
+  /** Told when the sheet goes on with another payment. */
+  readonly goesOnWith: (secret: string) => void;
 }
 
 /** A confirmation, what it was made of, and the choice that it was about. */

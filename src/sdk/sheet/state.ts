@@ -163,7 +163,7 @@ function phaseOf(payment: PaymentView): Phase {
     case "away":
       return "unverified";
     case "working":
-      return "paying";
+      return "pending";
     case "paid":
       return "paid";
     case "over":
@@ -173,13 +173,12 @@ function phaseOf(payment: PaymentView): Phase {
 
 function settled(state: State, result: ConfirmResult): State {
   if (result.error === undefined) {
-    const phase = phaseOf(result.payment);
-    return { ...state, payment: result.payment, phase: phase === "paying" ? "pending" : phase, notice: undefined };
+    return { ...state, payment: result.payment, phase: phaseOf(result.payment), notice: undefined };
   }
   const payment = result.payment ?? state.payment;
   const phase = result.payment === undefined ? "open" : phaseOf(result.payment);
   // A CVC that is asked for again, a lost answer: the payer goes on where they were.
-  return refused({ ...state, payment, phase: phase === "paying" ? "pending" : phase }, result.error);
+  return refused({ ...state, payment, phase }, result.error);
 }
 
 function refused(state: State, error: PaymentError): State {

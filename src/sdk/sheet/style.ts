@@ -34,7 +34,7 @@ h2:focus,.notice:focus{outline:0}
 transition:border-color 140ms ease,box-shadow 140ms ease}
 .option.chosen{border-color:var(--sr-color-primary);box-shadow:0 0 0 1px var(--sr-color-primary)}
 .option.only{border:0;box-shadow:none;background:transparent}
-.row{display:flex;align-items:center;gap:12px;padding:14px;cursor:pointer;border-radius:inherit}
+.row{display:flex;flex-wrap:wrap;align-items:center;gap:8px 12px;padding:14px;cursor:pointer;border-radius:inherit}
 .option:not(.chosen) .row:hover{background:var(--shade)}
 .row:has(input:focus-visible){outline:3px solid color-mix(in srgb,var(--sr-color-primary) 45%,transparent);outline-offset:2px}
 .row input:focus-visible{outline:0}
@@ -42,10 +42,10 @@ transition:border-color 140ms ease,box-shadow 140ms ease}
 .stale .name,.stale .mark{opacity:.62}
 input[type=radio],input[type=checkbox]{flex:none;width:18px;height:18px;margin:0;accent-color:var(--sr-color-primary)}
 .mark{flex:none;width:36px;height:24px;display:block;color:var(--sr-color-placeholder)}
-.text{flex:1;min-width:0;display:grid;gap:1px}
+.text{flex:1 1 8.5em;min-width:0;display:grid;gap:1px}
 .name{overflow-wrap:anywhere;font-weight:500;font-variant-numeric:tabular-nums}
 .meta{font-size:var(--sr-label-size);color:var(--sr-color-placeholder);font-variant-numeric:tabular-nums}
-.tag{flex:none;font-size:12px;font-weight:600;line-height:1;padding:5px 8px;border-radius:99px;color:var(--sr-color-label);
+.tag{flex:none;margin-inline-start:auto;font-size:12px;font-weight:600;line-height:1;padding:5px 8px;border-radius:99px;color:var(--sr-color-label);
 background:var(--shade);border:1px solid var(--line)}
 .tag.bad{color:var(--sr-color-danger)}
 .inside{padding:0 14px 14px;display:grid;gap:12px;min-width:0}

@@ -2,6 +2,8 @@
 // The sheet on a page, with stand-ins for the vault's fields and a server that counts: clicks, faults, and what is told.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Api } from "../../client/api";
+import { VaultSessions } from "../../client/sessions";
 import { StrongroomError } from "../../shared/failure";
 import type { FrameOptions, TokenizeResult } from "../../shared/protocol";
 import type { HostedElement, PaymentsSetup, SheetOptions } from "../../shared/payments";
@@ -64,7 +66,7 @@ class Field implements HostedElement {
 function open(turns: Turn[], options: SheetOptions = {}) {
   const world = new FakeWorld(turns);
   const fields: Field[] = [];
-  const sessions: string[] = [];
+  const set: string[] = [];
   const setup: PaymentsSetup = {
     key: "pk_1",
     clientSecret: SECRET,
@@ -76,9 +78,11 @@ function open(turns: Turn[], options: SheetOptions = {}) {
         return field;
       },
     }),
-    setSession: (session) => sessions.push(session),
+    setSession: () => undefined,
   };
-  const sheet = new Sheet(SECRET, options, setup, world);
+  const sessions = new VaultSessions(new Api("https://pay.test", "pk_1", world), world, (session) => set.push(session));
+  const goesOn: string[] = [];
+  const sheet = new Sheet(SECRET, options, { setup, world, sessions, goesOnWith: (secret) => goesOn.push(secret) });
   const told: [string, unknown][] = [];
   for (const name of ["ready", "paid", "failed"] as const) sheet.on(name, (event) => told.push([name, event]));
   sheet.mount("#pay");
@@ -94,7 +98,7 @@ function open(turns: Turn[], options: SheetOptions = {}) {
     return found;
   };
   const confirms = (): unknown[] => world.seen.filter((one) => one.path.endsWith("/confirm")).map((one) => one.body);
-  return { world, fields, sessions, sheet, told, root, button, confirms };
+  return { world, fields, sessions, set, goesOn, sheet, told, root, button, confirms };
 }
 
 function saved(id: string, more: Record<string, unknown> = {}): Record<string, unknown> {
@@ -214,7 +218,7 @@ describe("what ends", () => {
     await vi.waitFor(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "declined" } }]));
     page.button("Try again").click();
     await vi.waitFor(() => expect(page.told.at(-1)?.[0]).toBe("ready"));
-    expect(page.sessions).toEqual(["ss_new"]);
+    expect([page.set, page.goesOn]).toEqual([["ss_new"], [other]]);
     expect(page.world.seen.at(-1)?.path).toBe(`/customers/payment_methods?client_secret=${other}`);
     expect(page.fields.map((field) => field.mounted)).toEqual([false, true]);
   });
@@ -224,6 +228,55 @@ describe("what ends", () => {
     await vi.waitFor(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "expired" } }]));
     expect(page.root().querySelector(".end:not([hidden]) h2")?.textContent).toContain("too long");
     expect(page.root().querySelector(".end button")).toBeNull();
+  });
+});
+
+describe("a sheet", () => {
+  it("that was taken off the page before its answer came makes no fields", async () => {
+    const page = open([WAITS, list()]);
+    page.sheet.destroy();
+    await vi.waitFor(() => expect(page.world.left).toBe(0));
+    await Promise.resolve();
+    expect([page.fields, page.told]).toEqual([[], []]);
+  });
+
+  it("begins new fields under another session where the one before is too old, and only there", async () => {
+    const world = new FakeWorld([[200, { client_secret: "ss_1" }], [200, { client_secret: "ss_2" }]]);
+    const set: string[] = [];
+    const sessions = new VaultSessions(new Api("https://pay.test", "pk_1", world), world, (session) => set.push(session));
+    await sessions.freshen(SECRET);
+    expect(world.seen).toEqual([]);
+    expect(await sessions.bring(SECRET)).toBe("ss_1");
+    world.time += 11 * 60_000;
+    await sessions.freshen(SECRET);
+    expect(set).toEqual([]);
+    world.time += 60_000;
+    await sessions.freshen(SECRET);
+    expect(set).toEqual(["ss_2"]);
+  });
+
+  it("shows without the list of saved cards, when that cannot be had, the fields for a new one", async () => {
+    const down: Turn[] = Array<Turn>(4).fill([503, refused("HE_00")]);
+    const page = open([WAITS, ...down]);
+    await vi.waitFor(() => expect(page.told).toEqual([["ready", undefined]]));
+    await vi.waitFor(() => expect(page.fields.map((field) => [field.kind, field.mounted])).toEqual([["card", true]]));
+  });
+
+  it("tells the payer nothing that only a developer can mend", async () => {
+    const said = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const page = open([[403, refused("IR_22", "Pages of this origin may not act")]]);
+    await vi.waitFor(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "configuration" } }]));
+    expect(page.root().textContent).not.toContain("origin");
+    expect(said.mock.calls[0]?.[0]).toContain("Pages of this origin");
+  });
+
+  it("says when the network is away and when it is back", async () => {
+    const page = open([WAITS, list()]);
+    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    dispatchEvent(new Event("offline"));
+    expect(page.root().querySelector(".offline")?.textContent).toContain("offline");
+    dispatchEvent(new Event("online"));
+    expect(page.root().querySelector(".offline")?.textContent).toBe("");
   });
 });
 

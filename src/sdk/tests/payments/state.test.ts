@@ -43,7 +43,7 @@ describe("a payment that was asked for", () => {
     const phases = {
       requires_payment_method: "open",
       requires_confirmation: "open",
-      processing: "paying",
+      processing: "pending",
       requires_customer_action: "unverified",
       requires_capture: "paid",
       succeeded: "paid",
