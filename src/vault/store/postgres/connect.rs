@@ -2,18 +2,25 @@
 //! that one that stands still does not hide the one that was promoted.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error, NoTls};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fault::note;
+use super::run::OPERATION_TIMEOUT;
+use super::session::Session;
 use super::settings::PostgresOptions;
+use crate::telemetry::log;
 
 /// Why there is no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -98,19 +105,19 @@ impl Connector {
     }
 
     /// A connection to a server that takes writes and keeps them.
-    pub(super) async fn connect(self: &Arc<Self>) -> Result<Client, Refused> {
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<Session, Refused> {
         let this = Arc::clone(self);
         self.handle.spawn(async move { this.first_that_takes_writes().await }).await.unwrap_or(Err(Refused::Silent))
     }
 
-    async fn first_that_takes_writes(&self) -> Result<Client, Refused> {
+    async fn first_that_takes_writes(&self) -> Result<Session, Refused> {
         let (count, first) = (self.options.count(), self.first.load(Ordering::Relaxed));
         let mut worst = Refused::Silent;
         for nth in (0..count).map(|step| (first + step) % count) {
             match timeout(CONNECT_TIMEOUT, self.one(nth)).await.unwrap_or(Err(Refused::Silent)) {
-                Ok(client) => {
+                Ok(session) => {
                     self.first.store(nth, Ordering::Relaxed);
-                    return Ok(client);
+                    return Ok(session);
                 }
                 // Of several reasons the one that somebody has to see to.
                 Err(refused) => worst = worst.max(refused),
@@ -119,23 +126,61 @@ impl Connector {
         Err(worst)
     }
 
-    async fn one(&self, nth: usize) -> Result<Client, Refused> {
+    async fn one(&self, nth: usize) -> Result<Session, Refused> {
         let config = self.options.config(nth);
+        let Some(network) = self.options.on_network(nth) else {
+            let (client, connection) = config.connect(NoTls).await.map_err(|error| reason(&error))?;
+            self.handle.spawn(async move { drop(connection.await) });
+            look(&client).await?;
+            return Ok(Session::unknown(client));
+        };
+        let addresses = lookup_host((network.at.as_ref(), network.port)).await.map_err(|_| silent())?;
+        let mut worst = Refused::Silent;
+        for address in addresses {
+            match self.at(address, network.name, &config).await {
+                Ok(session) => return Ok(session),
+                Err(refused) => worst = worst.max(refused),
+            }
+        }
+        Err(worst)
+    }
+
+    async fn at(&self, address: SocketAddr, name: &str, config: &Config) -> Result<Session, Refused> {
+        let stream = reach(address).await.map_err(|_| silent())?;
+        let ends = stream.local_addr().and_then(|here| Ok((here, stream.peer_addr()?)));
+        let (here, there) = ends.map_err(|_| silent())?;
         let client = match &self.tls {
             Some(tls) => {
-                let (client, connection) = config.connect(tls.clone()).await.map_err(|error| reason(&error))?;
+                let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls.clone(), name);
+                let tls = tls.map_err(|_| Refused::OtherName)?;
+                let (client, connection) = config.connect_raw(stream, tls).await.map_err(|error| reason(&error))?;
                 self.handle.spawn(async move { drop(connection.await) });
                 client
             }
             None => {
-                let (client, connection) = config.connect(NoTls).await.map_err(|error| reason(&error))?;
+                let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| reason(&error))?;
                 self.handle.spawn(async move { drop(connection.await) });
                 client
             }
         };
         look(&client).await?;
-        Ok(client)
+        Ok(Session::between(client, here, there).await)
     }
+}
+
+/// A socket that notices when nobody is at its other end any more.
+async fn reach(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_user_timeout(Some(OPERATION_TIMEOUT))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(OPERATION_TIMEOUT))?;
+    Ok(stream)
+}
+
+fn silent() -> Refused {
+    log::warn("no connection to the database", &[("class", &"connection")]);
+    Refused::Silent
 }
 
 /// Whether the server takes writes and has on its disk what it confirms.
@@ -202,5 +247,5 @@ fn certificate(error: &rustls::Error) -> Refused {
 }
 
 /// How long one server may take to be reached and to let us in.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const VERSION_LEAST: u32 = 130_000;

@@ -12,7 +12,8 @@
 //!
 //! Invariants:
 //! - Every method is one transaction of `READ COMMITTED`, and safe to repeat where its outcome is not known.
-//! - Nothing rests on a session: no advisory locks, no notifications, no named statements, no settings beyond a transaction.
+//! - Nothing rests on a session: no advisory locks, no notifications, no settings beyond a transaction. What is prepared on
+//!   one (`session.rs`) saves time and can be missing.
 //! - What changes keys, tenants, kept rows, acts, the Root in force or stays-sealed calls [`touch`] first.
 //! - Once the node joined, every transaction that writes holds the node's own row: see [`run::Connections::fence`].
 
@@ -34,6 +35,7 @@ mod rotations;
 pub(in crate::store) mod run;
 mod sample;
 mod secrets;
+mod session;
 mod settings;
 mod shared;
 mod shred;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use strongroom_wire::Token;
 use tokio::runtime::Handle;
-use tokio_postgres::Client;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -14,6 +13,7 @@ use super::cards::{self, COLUMNS};
 use super::fault::{Failure, column};
 use super::lanes::{Job, Lanes};
 use super::run::{Connections, OPERATION_TIMEOUT, array, ask};
+use super::session::Session;
 use crate::store::StoreError;
 
 /// Asks together with others.
@@ -36,9 +36,10 @@ struct Found(Arc<Vec<Row>>, usize);
 impl Reads {
     pub(super) fn start(handle: &Handle, connections: &Arc<Connections>) -> Self {
         let connections = Arc::clone(connections);
+        let questions = Arc::new(Questions::new());
         let work = move |group| {
-            let connections = Arc::clone(&connections);
-            async move { answer(&connections, group).await }
+            let (connections, questions) = (Arc::clone(&connections), Arc::clone(&questions));
+            async move { answer(&connections, &questions, group).await }
         };
         Self { lanes: Lanes::start(handle, (LANES, GROUP_MAX), work) }
     }
@@ -72,16 +73,16 @@ impl Reads {
     }
 }
 
-async fn answer(connections: &Connections, group: Vec<Job<Wanted, Option<Found>>>) {
+async fn answer(connections: &Connections, questions: &Questions, group: Vec<Job<Wanted, Option<Found>>>) {
     let wanted: Vec<Wanted> = group.iter().map(|job| job.asked).collect();
-    let found: Result<Vec<Option<Found>>, StoreError> = ask!(connections, c => { find(c, &wanted).await });
+    let found: Result<Vec<Option<Found>>, StoreError> = ask!(connections, c => { find(c, questions, &wanted).await });
     match found {
         Ok(found) => group.into_iter().zip(found).for_each(|(job, found)| job.answer(Ok(found))),
         Err(error) => group.into_iter().for_each(|job| job.answer(Err(error))),
     }
 }
 
-async fn find(client: &Client, wanted: &[Wanted]) -> Result<Vec<Option<Found>>, Failure> {
+async fn find(session: &Session, questions: &Questions, wanted: &[Wanted]) -> Result<Vec<Option<Found>>, Failure> {
     let (mut of_cards, mut of_answers, mut of_claims) = (Three::default(), Three::default(), Three::default());
     for (place, one) in (0i32..).zip(wanted) {
         match one {
@@ -90,23 +91,10 @@ async fn find(client: &Client, wanted: &[Wanted]) -> Result<Vec<Option<Found>>, 
             Wanted::Claim(owner, print) => of_claims.push(place, *owner, Uuid::from_bytes(*print)),
         }
     }
-    let cards = Question { table: "cards", columns: COLUMNS, keys: ("tenant", "token"), of: (Type::INT4, Type::UUID) };
-    let answers = Question {
-        table: "answers",
-        columns: answers::COLUMNS,
-        keys: ("tenant", "name"),
-        of: (Type::INT4, Type::BYTEA),
-    };
-    let claims = Question {
-        table: "claims",
-        columns: "claims.token",
-        keys: ("owner", "fingerprint"),
-        of: (Type::UUID, Type::UUID),
-    };
     let (cards, answers, claims) = futures_util::future::join3(
-        of_cards.ask(client, &cards),
-        of_answers.ask(client, &answers),
-        of_claims.ask(client, &claims),
+        of_cards.ask(session, &questions.cards),
+        of_answers.ask(session, &questions.answers),
+        of_claims.ask(session, &questions.claims),
     )
     .await;
     let mut found = vec![None; wanted.len()];
@@ -136,49 +124,63 @@ impl<A: tokio_postgres::types::ToSql + Sync, B: tokio_postgres::types::ToSql + S
         self.2.push(second);
     }
 
-    async fn ask(&self, client: &Client, question: &Question) -> Result<Vec<Row>, tokio_postgres::Error> {
+    async fn ask(&self, session: &Session, question: &Question) -> Result<Vec<Row>, tokio_postgres::Error> {
         let Self(places, firsts, seconds) = self;
-        if places.len() > ALONE_MAX {
-            let (first, second) = (array_of(&question.of.0), array_of(&question.of.1));
-            let params = [array(places, Type::INT4_ARRAY), array(firsts, first), array(seconds, second)];
-            return client.query_typed(&question.of_many(), &params).await;
+        if places.is_empty() {
+            return Ok(Vec::new());
         }
-        let sql = question.of_one();
-        let all = places.iter().zip(firsts).zip(seconds).map(|((place, first), second)| {
-            let params =
-                [array(place, Type::INT4), array(first, question.of.0.clone()), array(second, question.of.1.clone())];
-            let sql = &sql;
-            async move { client.query_typed(sql, &params).await }
+        let (first, second) = &question.of;
+        if session.prepares() || places.len() > ALONE_MAX {
+            let (firsts, seconds) = (array(firsts, array_of(first)), array(seconds, array_of(second)));
+            return session.query_again(&question.many, &[array(places, Type::INT4_ARRAY), firsts, seconds]).await;
+        }
+        let all = places.iter().zip(firsts).zip(seconds).map(|((place, one), other)| async move {
+            let params = [array(place, Type::INT4), array(one, first.clone()), array(other, second.clone())];
+            session.query_typed(&question.one, &params).await
         });
         Ok(futures_util::future::try_join_all(all).await?.into_iter().flatten().collect())
     }
 }
 
+/// The three questions.
+struct Questions {
+    cards: Question,
+    answers: Question,
+    claims: Question,
+}
+
+impl Questions {
+    fn new() -> Self {
+        Self {
+            cards: Question::new("cards", COLUMNS, ("tenant", "token"), (Type::INT4, Type::UUID)),
+            answers: Question::new("answers", answers::COLUMNS, ("tenant", "name"), (Type::INT4, Type::BYTEA)),
+            claims: Question::new("claims", "claims.token", ("owner", "fingerprint"), (Type::UUID, Type::UUID)),
+        }
+    }
+}
+
 /// Rows of a table by its key of two parts.
 struct Question {
-    table: &'static str,
-    columns: &'static str,
-    keys: (&'static str, &'static str),
+    one: String,
+    many: String,
     of: (Type, Type),
 }
 
 impl Question {
-    /// For one row. The server sees the key while it plans, so that it looks at one of the sixteen tables alone.
-    fn of_one(&self) -> String {
-        let Self { table, columns, keys: (first, second), .. } = self;
-        format!("SELECT $1::int4, {columns} FROM {table} WHERE {first} = $2 AND {second} = $3")
-    }
-
-    /// For many. The limit keeps the server from any plan but one look into the index for each, whatever it thinks that the
-    /// table holds.
-    fn of_many(&self) -> String {
-        let Self { table, columns, keys: (first, second), of } = self;
-        format!(
-            "SELECT w.place, found.* FROM unnest($1::int4[], $2::{0}[], $3::{1}[]) AS w(place, first, second) \
-             CROSS JOIN LATERAL (SELECT {columns} FROM {table} WHERE {first} = w.first AND {second} = w.second LIMIT 1) AS found",
+    fn new(table: &str, columns: &str, (first, second): (&str, &str), of: (Type, Type)) -> Self {
+        // The server sees the key while it plans, so that it looks at one of the sixteen tables alone.
+        let one = format!("SELECT $1::int4, {columns} FROM {table} WHERE {first} = $2 AND {second} = $3");
+        // The limit keeps the server from any plan but one look into the index for each, whatever it thinks that the table
+        // holds. Each array stands in a SELECT of its own, so that its length cannot be seen by who plans: a plan for these
+        // very arrays looks no cheaper than the one for all arrays, and a prepared question comes to keep that.
+        let many = format!(
+            "SELECT w.place, found.* FROM unnest((SELECT $1::int4[]), (SELECT $2::{0}[]), (SELECT $3::{1}[])) \
+             AS w(place, first, second) CROSS JOIN LATERAL \
+             (SELECT {columns} FROM {table} WHERE {first} = w.first AND {second} = w.second LIMIT 1) AS found",
             of.0.name(),
             of.1.name(),
-        )
+        );
+        Self { one, many, of }
     }
 }
 
@@ -192,8 +194,8 @@ fn array_of(of: &Type) -> Type {
 
 /// Lanes, each with a connection while it works.
 const LANES: usize = 4;
-/// Up to so many questions of one kind each have a statement of their own in the round trip: planning for all sixteen tables at
-/// once costs the server as much as that.
-const ALONE_MAX: usize = 4;
+/// Where nothing is prepared, up to so many questions of one kind each have a statement of their own in the round trip: planning
+/// for all sixteen tables at once costs the server more than that.
+const ALONE_MAX: usize = 12;
 /// Most questions of one round trip.
 const GROUP_MAX: usize = 256;

@@ -1,7 +1,8 @@
 //! Transactions on pooled connections: what fails in passing is done again, and what may have happened is not.
 //!
 //! Statements are sent unnamed, with the types of their parameters, and a transaction is all the state that a connection has.
-//! So a pooler that gives each transaction another connection (PgBouncer's `pool_mode = transaction`) may stand between.
+//! So a pooler that gives each transaction another connection (PgBouncer's `pool_mode = transaction`) may stand between. Where
+//! none does, a few questions are prepared: see `session.rs`.
 //!
 //! Invariants:
 //! - Nothing is written outside a transaction, and none ends under a time limit of the server's: a limit that strikes while a
@@ -23,6 +24,7 @@ use tokio_postgres::{Client, Error, Row};
 
 use super::connect::{Connector, Refused};
 use super::fault::{Failure, Remedy, note, remedy};
+use super::session::Session;
 use crate::store::StoreError;
 use crate::telemetry::log;
 
@@ -31,7 +33,7 @@ pub(in crate::store) struct Connections {
     connector: Arc<Connector>,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
-    idle: Arc<Mutex<Vec<Client>>>,
+    idle: Arc<Mutex<Vec<Session>>>,
     /// How a transaction that writes begins.
     begin: RwLock<Arc<str>>,
 }
@@ -52,8 +54,8 @@ impl Connections {
 
     /// Makes the first connection, or says why there is none.
     pub(super) async fn try_one(&self) -> Result<(), Refused> {
-        let client = self.connector.connect().await?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+        let session = self.connector.connect().await?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         Ok(())
     }
 
@@ -118,13 +120,13 @@ impl Connections {
         loop {
             let known = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match known {
-                Some(client) if client.is_closed() => {}
-                Some(client) => return Ok(Some(self.lend(client, permit))),
+                Some(session) if session.is_closed() => {}
+                Some(session) => return Ok(Some(self.lend(session, permit))),
                 None => break,
             }
         }
         match timeout_at(deadline, self.connector.connect()).await {
-            Ok(Ok(client)) => Ok(Some(self.lend(client, permit))),
+            Ok(Ok(session)) => Ok(Some(self.lend(session, permit))),
             Ok(Err(refused)) => {
                 log::warn("no connection to the database", &[("why", &refused.word())]);
                 Ok(None)
@@ -139,16 +141,16 @@ impl Connections {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn lend(&self, client: Client, permit: OwnedSemaphorePermit) -> Lease {
-        Lease { client: Some(client), is_sound: true, idle: Arc::clone(&self.idle), _permit: permit }
+    fn lend(&self, session: Session, permit: OwnedSemaphorePermit) -> Lease {
+        Lease { session: Some(session), is_sound: true, idle: Arc::clone(&self.idle), _permit: permit }
     }
 }
 
 /// A connection on loan. It goes back if it is sound, and is closed otherwise: the server rolls back what was open on it.
 pub(in crate::store) struct Lease {
-    client: Option<Client>,
+    session: Option<Session>,
     is_sound: bool,
-    idle: Arc<Mutex<Vec<Client>>>,
+    idle: Arc<Mutex<Vec<Session>>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -160,20 +162,20 @@ impl Lease {
 }
 
 impl Deref for Lease {
-    type Target = Client;
+    type Target = Session;
 
-    fn deref(&self) -> &Client {
-        self.client.as_ref().unwrap_or_else(|| unreachable!("a lease has its connection until it is dropped"))
+    fn deref(&self) -> &Session {
+        self.session.as_ref().unwrap_or_else(|| unreachable!("a lease has its connection until it is dropped"))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take()
+        if let Some(session) = self.session.take()
             && self.is_sound
-            && !client.is_closed()
+            && !session.is_closed()
         {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         }
     }
 }
@@ -303,7 +305,7 @@ macro_rules! ask {
             };
             lease.begin_work();
             let ended = turns.in_time(async {
-                let $client: &tokio_postgres::Client = &lease;
+                let $client: &$crate::store::postgres::session::Session = &lease;
                 let worked: Result<_, $crate::store::postgres::fault::Failure> = async { $($work)* }.await;
                 worked
             });

@@ -1,5 +1,6 @@
 //! How to reach the PostgreSQL server: one URL, checked so that nothing goes over a network without TLS.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -29,6 +30,15 @@ struct Place {
     host: Host,
     address: Option<IpAddr>,
     port: u16,
+}
+
+/// Where a server is on the network.
+pub(super) struct Network<'a> {
+    /// As its certificate says.
+    pub(super) name: &'a str,
+    /// A name or an address.
+    pub(super) at: Cow<'a, str>,
+    pub(super) port: u16,
 }
 
 /// The password; wiped when it is dropped, and never shown.
@@ -85,7 +95,15 @@ impl PostgresOptions {
         self.hosts.len()
     }
 
-    /// How one of the servers is reached. The answer holds the password: use it for one connection.
+    /// Where one of the servers is on the network and the name in its certificate; none for a unix socket.
+    pub(super) fn on_network(&self, nth: usize) -> Option<Network<'_>> {
+        let place = &self.hosts[nth % self.hosts.len()];
+        let Host::Tcp(name) = &place.host else { return None };
+        let at = place.address.map_or_else(|| Cow::from(name), |address| address.to_string().into());
+        Some(Network { name, at, port: place.port })
+    }
+
+    /// As whom one of the servers is asked for what. The answer holds the password: use it for one connection.
     pub(super) fn config(&self, nth: usize) -> Config {
         let mut config = Config::new();
         let place = &self.hosts[nth % self.hosts.len()];
@@ -104,8 +122,6 @@ impl PostgresOptions {
             ChannelBinding::Require => ChannelBinding::Require,
             _ => ChannelBinding::Prefer,
         });
-        config.connect_timeout(super::connect::CONNECT_TIMEOUT).tcp_user_timeout(super::run::OPERATION_TIMEOUT);
-        config.keepalives_idle(super::run::OPERATION_TIMEOUT);
         if let Some(password) = &self.password {
             config.password(password.0.as_slice());
         }

@@ -21,6 +21,8 @@ mod outages;
 mod races;
 #[path = "refusal_tests.rs"]
 mod refusals;
+#[path = "session_tests.rs"]
+mod sessions;
 
 conformance!(fresh);
 
