@@ -10,7 +10,7 @@ use crate::store::conformance::{acme, card, conformance, key, tenant_row};
 use crate::store::{CardRow, KeyChange, Store, StoreError, TokenMint};
 
 #[path = "../../../../tests/harness/postgres.rs"]
-#[expect(unreachable_pub, dead_code, reason = "the harness shows it to other crates")]
+#[expect(unreachable_pub, reason = "the harness shows it to other crates")]
 pub(in crate::store) mod server;
 
 use server::Postgres;
