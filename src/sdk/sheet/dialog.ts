@@ -31,7 +31,7 @@ export function verifyInDialog(question: Question): Promise<Ended> {
   const root = host.attachShadow({ mode: "open" });
   dress(root, host, question.looks);
   const dialog = element("dialog", { class: "dialog", "aria-labelledby": "sr-verify", lang: question.locale, dir: directionOf(question.locale) });
-  const title = element("h2", { id: "sr-verify", class: "dialog-title" }, words.dialogTitle);
+  const title = element("h2", { id: "sr-verify", class: "dialog-title", tabindex: "-1" }, words.dialogTitle);
   const close = element("button", { type: "button", class: "quiet" }, words.dialogCancel);
   const whole = element("button", { type: "button", class: "quiet" }, words.dialogWhole);
   const frame = element("iframe", {
@@ -81,7 +81,8 @@ export function verifyInDialog(question: Question): Promise<Ended> {
     close.addEventListener("click", () => end("cancelled"));
     whole.addEventListener("click", () => question.leave());
     dialog.showModal();
-    frame.focus();
+    // Not into the frame: there Escape would be the bank's.
+    title.focus();
   });
 }
 
