@@ -103,7 +103,7 @@ export class PagePayments implements Payments {
     if ((element === undefined) === (paymentMethod === undefined)) {
       throw wrong("confirmPayment takes either element or paymentMethod");
     }
-    const stored = element === undefined ? undefined : await element.tokenize();
+    const stored = element === undefined ? undefined : await element.tokenize({ storage: "short_term" });
     const id = stored?.payment_method_id ?? paymentMethod ?? "";
     const about = JSON.stringify([secret, id, save, inFrame, returnUrl]);
     if (this.last?.about === about) return this.last.confirm;

@@ -237,7 +237,8 @@ export class Sheet implements SheetElement {
 
   private newCard(): Promise<{ readonly payment_method_id: string; readonly cvc_token?: string }> {
     if (this.card === undefined) throw wrong("the card fields are not there");
-    return this.card.tokenize();
+    // For this payment alone: only its end says whether the card is kept.
+    return this.card.tokenize({ storage: "short_term" });
   }
 
   private async cvcToken(card: SavedCard): Promise<string | undefined> {

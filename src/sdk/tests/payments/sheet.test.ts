@@ -10,6 +10,9 @@ import type { HostedElement, PaymentsSetup, SheetOptions } from "../../shared/pa
 import { Sheet } from "../../sheet/sheet";
 import { FakeWorld, SECRET, answered, refused, type Turn } from "./world";
 
+/** How quick a machine is decides no test. */
+const until = (look: () => void): Promise<void> => vi.waitFor(look, { timeout: 100_000 });
+
 const CARD = { card_network: "Visa", last4_digits: "4242", expiry_month: "12", expiry_year: "2034" };
 const STORED: TokenizeResult = {
   payment_method_id: `pm_${"a".repeat(32)}`,
@@ -23,6 +26,7 @@ class Field implements HostedElement {
   cleared = 0;
   readonly sealed: string[] = [];
   tokenized = 0;
+  readonly asked: unknown[] = [];
   fault: StrongroomError | undefined;
   private readonly heard = new Map<string, (event?: never) => void>();
 
@@ -53,8 +57,9 @@ class Field implements HostedElement {
   emit(name: string): void {
     this.heard.get(name)?.();
   }
-  tokenize(): Promise<TokenizeResult> {
+  tokenize(request: unknown): Promise<TokenizeResult> {
     this.tokenized += 1;
+    this.asked.push(request);
     return this.fault === undefined ? Promise.resolve(STORED) : Promise.reject(this.fault);
   }
   sealCvc(id: string): Promise<{ cvc_token: string }> {
@@ -121,13 +126,13 @@ afterEach(() => vi.restoreAllMocks());
 describe("paying", () => {
   it("with a saved card sends its name and the CVC that was typed, once for many clicks", async () => {
     const page = open([WAITS, list(saved("pm_1")), PAID]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     expect(page.fields.map((field) => [field.kind, field.options.brand, field.mounted])).toEqual([["cvc", "visa", true]]);
     const pay = page.button("Pay €10.00");
     pay.click();
     pay.click();
     page.fields[0]?.emit("submit");
-    await vi.waitFor(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
+    await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
     expect(page.confirms()).toHaveLength(1);
     expect(page.confirms()[0]).toMatchObject({ payment_token: "token_pm_1", payment_method_data: { card_token: { cvc_token: "cvc_2" } } });
     expect(page.fields[0]?.sealed).toEqual(["pm_1"]);
@@ -139,29 +144,31 @@ describe("paying", () => {
     for (const ticks of [false, true]) {
       document.body.innerHTML = '<div id="pay"></div>';
       const page = open([WAITS, list(), PAID]);
-      await vi.waitFor(() => expect(page.told).toHaveLength(1));
+      await until(() => expect(page.told).toHaveLength(1));
       if (ticks) page.root().querySelector<HTMLInputElement>("input[type=checkbox]")?.click();
       page.button("Pay").click();
-      await vi.waitFor(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
+      await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
       expect((page.confirms()[0] as Record<string, unknown>)["setup_future_usage"]).toBe(ticks ? "on_session" : undefined);
+      // The vault keeps it for this payment; only a payment that went through keeps it for longer.
+      expect(page.fields[0]?.asked).toEqual([{ storage: "short_term" }]);
     }
   });
 
   it("by a guest offers to keep nothing", async () => {
     const page = open([[200, answered("requires_payment_method", { customer_id: null })]]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     expect(page.root().querySelector("input[type=checkbox]")?.closest("[hidden]")).not.toBeNull();
     expect(page.world.seen.map((one) => one.path)).toEqual([`/payments/pay_1?client_secret=${SECRET}`]);
   });
 
   it("with digits that are wrong stores and confirms nothing, and leads back to the field", async () => {
     const page = open([WAITS, list()]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     const [card] = page.fields;
     if (card === undefined) throw new Error("no card fields");
     card.fault = new StrongroomError({ code: "incomplete_number", message: "Your card number is incomplete.", field: "number" });
     page.button("Pay").click();
-    await vi.waitFor(() => expect(card.focused).toBe(1));
+    await until(() => expect(card.focused).toBe(1));
     expect(page.confirms()).toEqual([]);
     expect(page.root().querySelector(".notice")?.textContent).toBe("");
     expect(page.button("Pay").getAttribute("aria-disabled")).toBe("false");
@@ -172,11 +179,11 @@ describe("a lost answer", () => {
   it("is asked for again under the same key, without another card or CVC", async () => {
     const lost: Turn[] = ["lost", "lost", "lost", "lost"];
     const page = open([WAITS, list(saved("pm_1")), ...lost, WAITS, PAID]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     page.button("Pay").click();
-    await vi.waitFor(() => expect(page.root().querySelector(".notice")?.textContent).toContain("will not pay twice"));
+    await until(() => expect(page.root().querySelector(".notice")?.textContent).toContain("will not pay twice"));
     page.button("Pay").click();
-    await vi.waitFor(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
+    await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
     const sent = page.world.seen.filter((one) => one.path.endsWith("/confirm"));
     expect(new Set(sent.map((one) => `${one.key} ${JSON.stringify(one.body)}`)).size).toBe(1);
     expect(page.fields[0]?.sealed).toHaveLength(1);
@@ -185,12 +192,12 @@ describe("a lost answer", () => {
   it("about digits that were changed since is not sent again", async () => {
     const lost: Turn[] = ["lost", "lost", "lost", "lost"];
     const page = open([WAITS, list(), ...lost, WAITS, PAID]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     page.button("Pay").click();
-    await vi.waitFor(() => expect(page.root().querySelector(".notice")?.textContent).not.toBe(""));
+    await until(() => expect(page.root().querySelector(".notice")?.textContent).not.toBe(""));
     page.fields[0]?.emit("change");
     page.button("Pay").click();
-    await vi.waitFor(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
+    await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
     const keys = new Set(page.world.seen.filter((one) => one.path.endsWith("/confirm")).map((one) => one.key));
     expect([keys.size, page.fields[0]?.tokenized]).toEqual([2, 2]);
   });
@@ -200,9 +207,9 @@ describe("what ends", () => {
   it("the short-lived name of a saved card is renewed, with the CVC that was typed", async () => {
     const renewed = saved("pm_1", { payment_token: "token_new" });
     const page = open([WAITS, list(saved("pm_1")), [404, refused("HE_02")], list(renewed), PAID]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     page.button("Pay").click();
-    await vi.waitFor(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
+    await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
     expect(page.confirms().map((body) => (body as Record<string, unknown>)["payment_token"])).toEqual(["token_pm_1", "token_new"]);
     expect(page.fields[0]?.sealed).toHaveLength(1);
   });
@@ -213,11 +220,11 @@ describe("what ends", () => {
     const page = open([WAITS, list(), declined, [200, { client_secret: "ss_new" }], WAITS, list()], {
       newPayment: () => Promise.resolve(other),
     });
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     page.button("Pay").click();
-    await vi.waitFor(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "declined" } }]));
+    await until(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "declined" } }]));
     page.button("Try again").click();
-    await vi.waitFor(() => expect(page.told.at(-1)?.[0]).toBe("ready"));
+    await until(() => expect(page.told.at(-1)?.[0]).toBe("ready"));
     expect([page.set, page.goesOn]).toEqual([["ss_new"], [other]]);
     expect(page.world.seen.at(-1)?.path).toBe(`/customers/payment_methods?client_secret=${other}`);
     expect(page.fields.map((field) => field.mounted)).toEqual([false, true]);
@@ -225,7 +232,7 @@ describe("what ends", () => {
 
   it("a client secret is told, and without the shop's help there is no button that does nothing", async () => {
     const page = open([[400, refused("IR_08", "expired")]]);
-    await vi.waitFor(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "expired" } }]));
+    await until(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "expired" } }]));
     expect(page.root().querySelector(".end:not([hidden]) h2")?.textContent).toContain("too long");
     expect(page.root().querySelector(".end button")).toBeNull();
   });
@@ -235,7 +242,7 @@ describe("a sheet", () => {
   it("that was taken off the page before its answer came makes no fields", async () => {
     const page = open([WAITS, list()]);
     page.sheet.destroy();
-    await vi.waitFor(() => expect(page.world.left).toBe(0));
+    await until(() => expect(page.world.left).toBe(0));
     await Promise.resolve();
     expect([page.fields, page.told]).toEqual([[], []]);
   });
@@ -258,21 +265,21 @@ describe("a sheet", () => {
   it("shows without the list of saved cards, when that cannot be had, the fields for a new one", async () => {
     const down: Turn[] = Array<Turn>(4).fill([503, refused("HE_00")]);
     const page = open([WAITS, ...down]);
-    await vi.waitFor(() => expect(page.told).toEqual([["ready", undefined]]));
-    await vi.waitFor(() => expect(page.fields.map((field) => [field.kind, field.mounted])).toEqual([["card", true]]));
+    await until(() => expect(page.told).toEqual([["ready", undefined]]));
+    await until(() => expect(page.fields.map((field) => [field.kind, field.mounted])).toEqual([["card", true]]));
   });
 
   it("tells the payer nothing that only a developer can mend", async () => {
     const said = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const page = open([[403, refused("IR_22", "Pages of this origin may not act")]]);
-    await vi.waitFor(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "configuration" } }]));
+    await until(() => expect(page.told.at(-1)).toMatchObject(["failed", { error: { type: "configuration" } }]));
     expect(page.root().textContent).not.toContain("origin");
     expect(said.mock.calls[0]?.[0]).toContain("Pages of this origin");
   });
 
   it("says when the network is away and when it is back", async () => {
     const page = open([WAITS, list()]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     dispatchEvent(new Event("offline"));
     expect(page.root().querySelector(".offline")?.textContent).toContain("offline");
     dispatchEvent(new Event("online"));
@@ -283,20 +290,20 @@ describe("a sheet", () => {
 describe("saved cards", () => {
   it("are removed after a question", async () => {
     const page = open([WAITS, list(saved("pm_1"), saved("pm_2")), [200, { deleted: true }]]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     page.button("Manage cards").click();
     page.button("^Remove$").click();
     expect(page.world.seen.filter((one) => one.method === "DELETE")).toEqual([]);
     expect(page.root().querySelector(".ask:not([hidden]) p")?.textContent).toContain("4242");
     page.root().querySelector<HTMLButtonElement>(".ask:not([hidden]) .danger")?.click();
-    await vi.waitFor(() => expect(page.root().querySelectorAll(".option").length).toBe(2));
+    await until(() => expect(page.root().querySelectorAll(".option").length).toBe(2));
     expect(page.world.seen.at(-1)?.path).toContain("/customers/payment_methods/pm_1?");
     expect(page.root().querySelector(".unseen[role=status]:last-child")?.textContent).toContain("was removed");
   });
 
   it("that expired cannot be chosen, and say so", async () => {
     const page = open([WAITS, list(saved("pm_1", { card: { ...CARD, expiry_year: "2020" } }))]);
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     expect(page.root().querySelector<HTMLInputElement>(".stale input")?.disabled).toBe(true);
     expect(page.root().querySelector(".stale .tag")?.textContent).toBe("Expired");
     expect(page.fields.map((field) => field.kind)).toEqual(["card"]);
@@ -312,7 +319,7 @@ describe("options", () => {
 
   it("give the whole sheet the direction of its language", async () => {
     const page = open([WAITS, list()], { locale: "ar" });
-    await vi.waitFor(() => expect(page.told).toHaveLength(1));
+    await until(() => expect(page.told).toHaveLength(1));
     const sheet = page.root().querySelector(".sheet");
     expect([sheet?.getAttribute("dir"), sheet?.getAttribute("lang")]).toEqual(["rtl", "ar"]);
   });
