@@ -72,7 +72,11 @@ describe("components", () => {
   it("mount one element in their place, tell what it tells, and take it away with them", async () => {
     const strongroom = sdk();
     const paid: unknown[] = [];
-    const page = <StrongroomProvider strongroom={strongroom} locale="de"><PaymentElement id="pay" options={{ returnUrl: "https://shop.test/done" }} onPaid={(event) => paid.push(event)} /></StrongroomProvider>;
+    const page = (
+      <StrongroomProvider strongroom={strongroom} locale="de">
+        <PaymentElement id="pay" options={{ returnUrl: "https://shop.test/done" }} onPaid={(event) => paid.push(event)} />
+      </StrongroomProvider>
+    );
     await act(() => root.render(page));
     expect(groups).toEqual([{ locale: "de" }]);
     expect(made.map((one) => [one.kind, one.options, one.place?.id])).toEqual([["payment", { returnUrl: "https://shop.test/done" }, "pay"]]);
@@ -97,7 +101,11 @@ describe("components", () => {
     const Shop = () => {
       const [disabled, set] = useState(false);
       change = set;
-      return <StrongroomProvider strongroom={strongroom} appearance={{ theme: "dark" }}><CardElement options={{ disabled }} onElement={onElement} /></StrongroomProvider>;
+      return (
+        <StrongroomProvider strongroom={strongroom} appearance={{ theme: "dark" }}>
+          <CardElement options={{ disabled }} onElement={onElement} />
+        </StrongroomProvider>
+      );
     };
     await act(() => root.render(<Shop />));
     await act(() => change(true));
