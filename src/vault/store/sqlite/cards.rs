@@ -30,10 +30,14 @@ pub(super) fn insert(
         }
     }
     let (own, rest) = halves(&card.token);
-    if find(desk.conn, &card.token)?.is_some() {
+    // A fresh token comes after all that are there; one from elsewhere may not.
+    let id = if desk.segments.is_after_all(own) {
+        own
+    } else if find(desk.conn, &card.token)?.is_some() {
         return Err(StoreError::Exists);
-    }
-    let id = free_from(desk.conn, own)?;
+    } else {
+        free_from(desk.conn, own)?
+    };
     let head = (id != own).then_some(own);
     let after = signed(card.created_ms)? - time_of(own);
     desk.conn

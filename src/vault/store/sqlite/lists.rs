@@ -1,5 +1,7 @@
 //! Reading cards: one by its token, a page of them, those whose end has come.
 
+use std::sync::LazyLock;
+
 use rusqlite::{Connection, Statement, ToSql, params};
 use strongroom_wire::{TenantId, Token};
 
@@ -26,12 +28,7 @@ pub(super) fn card(
 ) -> Result<Option<CardRow>, StoreError> {
     let (own, rest) = halves(name);
     let now = signed_time(now_ms);
-    let mut home = conn
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM cards WHERE id = ?1 AND rest = ?2 AND head IS NULL AND tenant = ?3 \
-             AND (expires_ms IS NULL OR expires_ms > ?4)"
-        ))
-        .map_err(fault)?;
+    let mut home = conn.prepare_cached(&AT_HOME).map_err(fault)?;
     if let Some(card) = first(&mut home, tenant, params![own, rest, number, now])? {
         return Ok(Some(card));
     }
@@ -134,6 +131,14 @@ fn by_stretches(
     }
     Ok(found)
 }
+
+/// A card in the place of its own token, where nearly all are. Written once: every reveal asks this.
+static AT_HOME: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {COLUMNS} FROM cards WHERE id = ?1 AND rest = ?2 AND head IS NULL AND tenant = ?3 \
+         AND (expires_ms IS NULL OR expires_ms > ?4)"
+    )
+});
 
 fn first(
     statement: &mut Statement<'_>,

@@ -13,6 +13,7 @@ mod lists;
 mod marks;
 mod moving;
 mod open;
+mod queue;
 mod reader;
 mod rotations;
 mod secrets;

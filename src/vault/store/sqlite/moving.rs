@@ -22,7 +22,7 @@ impl SqliteStore {
     /// A write of a move, in the writer's turn; it is done while others are refused, too.
     pub(in crate::store) async fn write_for_move<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        mut write: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.writer.write_always(move |desk| write(desk.conn)).await
     }

@@ -20,6 +20,8 @@ pub(super) struct Segments {
     covered: i64,
     /// Cards after that, at least.
     tail: usize,
+    /// No card's id is above this.
+    newest: i64,
 }
 
 /// A stretch of cards that may hold what is looked for: ids after `after`, up to and with `last`.
@@ -37,7 +39,17 @@ impl Segments {
             .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM cards WHERE id > ?1 LIMIT ?2)")
             .and_then(|mut statement| statement.query_row(params![covered, TAIL as i64], |row| row.get(0)))
             .map_err(fault)?;
-        Ok(Self { covered, tail: usize::try_from(tail).unwrap_or(TAIL) })
+        let newest: Option<i64> = conn
+            .prepare_cached("SELECT max(id) FROM cards")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(fault)?;
+        let tail = usize::try_from(tail).unwrap_or(TAIL);
+        Ok(Self { covered, tail, newest: newest.unwrap_or(i64::MIN) })
+    }
+
+    /// Whether no card can stand at or after this id, nor be displaced from it to a later one.
+    pub(super) fn is_after_all(&self, id: i64) -> bool {
+        id > self.newest
     }
 
     /// Notes a card that was inserted. Nearly always it comes after all that is covered; where it does not, its segment
@@ -49,6 +61,7 @@ impl Segments {
         tenant: i64,
         fingerprint: &[u8; 16],
     ) -> Result<(), StoreError> {
+        self.newest = self.newest.max(card);
         if card > self.covered {
             self.tail += 1;
             return Ok(());

@@ -2,14 +2,14 @@
 //!
 //! Invariants:
 //! - An answer leaves only after the commit that it rests on, refusals too: they were decided on rows of the same group.
-//! - Each job stands in a savepoint of its own, so that one that is refused leaves nothing behind and undoes nobody else.
+//! - A job that is refused leaves nothing behind and undoes nobody else. Since hardly any is, a group is first tried as a
+//!   whole; where one is refused, all of it is undone and done again with a savepoint around each job.
 //! - After a write-back that failed nothing is written any more until the process is started anew: see
 //!   [`leaves_disk_unknown`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::copy::Copies;
 use super::fault::{fault, leaves_disk_unknown};
 use super::open;
+use super::queue::{Queue, Taken};
 use super::segments::Segments;
 use crate::store::StoreError;
 use crate::telemetry::load::Disk;
@@ -27,7 +28,7 @@ use crate::telemetry::log;
 
 /// Hands jobs to the thread.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Order>>,
+    queue: Arc<Queue<Order>>,
     /// Why nothing is written now; 0: it is.
     refuses: AtomicU8,
     thread: Option<JoinHandle<()>>,
@@ -38,7 +39,6 @@ pub(super) struct Writer {
 struct Gauge {
     begun: Instant,
     wal: PathBuf,
-    waiting: AtomicU64,
     /// When the group that runs began, in milliseconds since `begun`, and one more; 0 if none runs.
     busy_since_ms: AtomicU64,
     log_bytes_max: AtomicU64,
@@ -68,12 +68,12 @@ pub(super) struct Desk<'a> {
 impl Writer {
     /// Starts the thread on a connection; `wal` is the path of its write-ahead log.
     pub(super) fn start(conn: Connection, wal: PathBuf, copies: Copies) -> Result<Self, StoreError> {
-        let (queue, jobs) = sync_channel(limits::STORE_QUEUE_MAX);
+        let queue = Arc::new(Queue::new());
+        let orders = Ending(Arc::clone(&queue));
         let segments = Segments::load(&conn)?;
         let gauge = Arc::new(Gauge {
             begun: Instant::now(),
             wal,
-            waiting: AtomicU64::new(0),
             busy_since_ms: AtomicU64::new(0),
             log_bytes_max: AtomicU64::new(LOG_BYTES_MAX),
         });
@@ -82,10 +82,10 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || {
                 let (failed, dirty, shreds_since, tried, is_held) = (false, false, None, None, false);
-                Loop { conn, gauge: seen, copies, segments, failed, dirty, shreds_since, tried, is_held }.run(&jobs);
+                Loop { conn, gauge: seen, copies, segments, failed, dirty, shreds_since, tried, is_held }.run(&orders.0);
             })
             .map_err(|_| StoreError::Unavailable)?;
-        Ok(Self { queue: Some(queue), refuses: AtomicU8::new(0), thread: Some(thread), gauge })
+        Ok(Self { queue, refuses: AtomicU8::new(0), thread: Some(thread), gauge })
     }
 
     /// Refuses what comes from here on, so that it need not be begun to be refused.
@@ -98,11 +98,11 @@ impl Writer {
         self.refuses.store(number, Ordering::Release);
     }
 
-    /// Has a job done and waits until it is durable.
+    /// Has a job done and waits until it is durable. It may be done twice, the first time in a transaction that is undone.
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Desk<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut Desk<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         match self.refuses.load(Ordering::Acquire) {
             0 => self.write_always(job).await,
@@ -115,10 +115,10 @@ impl Writer {
     pub(super) async fn write_always<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Desk<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut Desk<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let done = self.order(Order::Job(Box::new(Write { job: Some(job), result: None, reply })), answer);
+        let done = self.order(Order::Job(Box::new(Write { job, result: None, reply })), answer);
         // A disk that does not answer is as bad as one that refuses: whoever asked is told that nobody knows.
         let patience = Duration::from_secs(limits::DISK_TTL_S);
         tokio::time::timeout(patience, done).await.unwrap_or(Err(StoreError::Unavailable))
@@ -139,7 +139,7 @@ impl Writer {
     pub(super) fn load(&self) -> Disk {
         let since_ms = self.gauge.busy_since_ms.load(Ordering::Relaxed);
         Disk {
-            waiting: self.gauge.waiting.load(Ordering::Relaxed),
+            waiting: self.queue.len(),
             busy_ms: if since_ms == 0 { 0 } else { self.gauge.now_ms().saturating_sub(since_ms) },
             log_bytes: self.gauge.log_bytes(),
             log_bytes_max: self.gauge.log_bytes_max.load(Ordering::Relaxed),
@@ -147,28 +147,29 @@ impl Writer {
     }
 
     async fn order<T>(&self, order: Order, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.gauge.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.queue.as_ref().map(|queue| queue.try_send(order));
-        if !matches!(sent, Some(Ok(()))) {
-            self.gauge.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        match sent {
-            Some(Ok(())) => answer.await.unwrap_or(Err(StoreError::Unavailable)),
-            Some(Err(TrySendError::Full(_))) => Err(StoreError::Busy),
-            Some(Err(TrySendError::Disconnected(_))) | None => Err(StoreError::Unavailable),
-        }
+        self.queue.put(order).await?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Without the sender the thread finishes what waits, empties the log and ends.
-        drop(self.queue.take());
+        // The thread finishes what waits, empties the log and ends.
+        self.queue.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             log::error("the store's writer ended by a panic", &[]);
         }
+    }
+}
+
+/// However the thread ends, nobody may wait for it in vain.
+struct Ending(Arc<Queue<Order>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 
@@ -183,7 +184,7 @@ trait Job: Send {
 }
 
 struct Write<F, T> {
-    job: Option<F>,
+    job: F,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -191,10 +192,10 @@ struct Write<F, T> {
 impl<F, T> Job for Write<F, T>
 where
     T: Send,
-    F: FnOnce(&mut Desk<'_>) -> Result<T, StoreError> + Send,
+    F: FnMut(&mut Desk<'_>) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
-        let result = self.job.take().map_or(Err(StoreError::Unavailable), |job| job(desk));
+        let result = (self.job)(desk);
         let verdict = result.as_ref().map(|_| ()).map_err(|error| *error);
         self.result = Some(result);
         verdict
@@ -226,34 +227,29 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self, orders: &Receiver<Order>) {
+    fn run(mut self, orders: &Queue<Order>) {
         let mut group = Vec::new();
-        let mut settles = Vec::new();
         loop {
             let restless = self.dirty || self.shreds_since.is_some() || self.is_held;
-            match orders.recv_timeout(if restless { IDLE } else { QUIET }) {
-                Ok(order) => {
-                    let mut next = Some(order);
-                    while let Some(order) = next {
+            match orders.take(if restless { IDLE } else { QUIET }, |order| matches!(order, Order::Settle(_))) {
+                Taken::Orders(orders) => {
+                    let mut settles = None;
+                    for order in orders {
                         match order {
                             Order::Job(job) => group.push(job),
-                            Order::Settle(reply) => settles.push(reply),
+                            Order::Settle(reply) => settles = Some(reply),
                         }
-                        let more = group.len() < limits::STORE_GROUP_MAX && settles.is_empty();
-                        next = if more { orders.try_recv().ok() } else { None };
                     }
-                    let taken = (group.len() + settles.len()) as u64;
-                    self.gauge.waiting.fetch_sub(taken, Ordering::Relaxed);
                     self.gauge.busy_since_ms.store(self.gauge.now_ms(), Ordering::Relaxed);
                     self.commit(&mut group);
                     self.gauge.busy_since_ms.store(0, Ordering::Relaxed);
-                    for reply in settles.drain(..) {
+                    if let Some(reply) = settles {
                         let _ = reply.send(self.empty_log());
                     }
                     self.keep_log_short();
                 }
-                Err(RecvTimeoutError::Timeout) => self.rest(),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Taken::Nothing => self.rest(),
+                Taken::Over => break,
             }
         }
         if !self.failed && self.empty_log().is_err() {
@@ -278,10 +274,25 @@ impl Loop {
     }
 
     fn transact(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        if !self.attempt(group, false)? {
+            if group.len() == 1 {
+                // Refused, and alone: there is nothing to commit.
+                return Ok(());
+            }
+            self.attempt(group, true)?;
+        }
+        Ok(())
+    }
+
+    /// Does a group in one transaction. `false` means that one was refused and all of them were undone; with `savepoints`
+    /// that one alone is.
+    fn attempt(&mut self, group: &mut [Box<dyn Job>], savepoints: bool) -> Result<bool, StoreError> {
         let mut shreds = false;
         self.step("BEGIN IMMEDIATE")?;
         for job in group {
-            self.step("SAVEPOINT job")?;
+            if savepoints {
+                self.step("SAVEPOINT job")?;
+            }
             let mut desk = Desk { conn: &self.conn, segments: &mut self.segments, shreds: false };
             let done = job.run(&mut desk);
             shreds |= desk.shreds;
@@ -290,10 +301,15 @@ impl Loop {
                 return Err(StoreError::Unavailable);
             }
             if done.is_err() {
-                self.step("ROLLBACK TO job")?;
+                self.step(if savepoints { "ROLLBACK TO job" } else { "ROLLBACK" })?;
                 self.segments = Segments::load(&self.conn)?;
+                if !savepoints {
+                    return Ok(false);
+                }
             }
-            self.step("RELEASE job")?;
+            if savepoints {
+                self.step("RELEASE job")?;
+            }
         }
         self.segments.extend(&self.conn)?;
         self.conn.prepare_cached("COMMIT").and_then(|mut statement| statement.execute([])).map_err(|error| {
@@ -305,7 +321,7 @@ impl Loop {
         if shreds {
             self.shreds_since.get_or_insert_with(Instant::now);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn undo(&mut self) {
