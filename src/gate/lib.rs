@@ -7,9 +7,11 @@ mod held;
 mod over_tls;
 mod pace;
 mod patient;
+mod queue;
 
 pub use admission::{Counts, Gate, Inside};
 pub use held::{drain, hold, hurry};
 pub use over_tls::{Stream, over_tls};
 pub use pace::{Pace, Patience, Working};
 pub use patient::Patient;
+pub use queue::listen;

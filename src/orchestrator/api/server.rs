@@ -1,6 +1,6 @@
 //! The listener: TLS always, short keep-alive, a graceful end, and the background loop beside it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub fn serve(api: Arc<Api>, settings: ServerSettings) -> Result<Listening, Serve
     let certificate = ServerCertificate::read(settings.certificate, settings.key)?;
     let shared = Data::from(api.clone());
     let (gate, tls) = (api.gate.clone(), certificate.config()?);
-    let socket = TcpListener::bind(settings.listen)?;
+    let socket = strongroom_gate::listen(settings.listen)?;
     let address = socket.local_addr()?;
     let connections = connections_of_each(settings.workers);
     // The library stops accepting at 256 handshakes on a thread: that many silent clients would keep everybody out.

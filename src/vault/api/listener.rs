@@ -68,7 +68,7 @@ impl Bound {
     /// [`ListenError::Bind`] names the address.
     pub fn bind(listen: &Listen) -> Result<Self, ListenError> {
         let bind = |label, at: SocketAddr| {
-            let socket = TcpListener::bind(at).map_err(|why| ListenError::Bind { at, why })?;
+            let socket = strongroom_gate::listen(at).map_err(|why| ListenError::Bind { at, why })?;
             let bound = socket.local_addr()?;
             Ok::<_, ListenError>((label, socket, bound))
         };
