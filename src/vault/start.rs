@@ -10,7 +10,7 @@ use actix_web::rt;
 use strongroom_keys::note;
 use strongroom_keys::root::{self, Descriptor};
 use strongroom_wire::admin::RootKind;
-use strongroom_wire::entry::{Act, Outcome, OwnAct};
+use strongroom_wire::entry::OwnAct;
 use strongroom_wire::hex::hex;
 use strongroom_wire::limits;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -343,11 +343,8 @@ async fn in_force(
 
 /// A restart does not refill a day's quota: what the log says was released counts again.
 fn restore_quotas(policy: &Policy, audit: &AuditLog, now_ms: u64) -> Result<(), AuditError> {
-    audit.walk_back(now_ms.saturating_sub(Policy::RESTORE_MS), |_, entry| {
-        let is_release = matches!(entry.act, Act::Asked(scope) if scope.is_release());
-        if is_release && entry.outcome == Outcome::Allowed {
-            policy.restore(&entry.who, entry.at_ms, now_ms);
-        }
+    audit.releases(now_ms.saturating_sub(Policy::RESTORE_MS), |who, at_ms, count| {
+        policy.restore(who, (at_ms, now_ms), count);
     })
 }
 

@@ -23,9 +23,8 @@ use crate::harness::{Client, Fault, Result, WorldPlan, because, eventually};
 pub(super) async fn measure(plan: &Plan, report: &mut Report, tell: &mut impl FnMut(&str)) -> Result<()> {
     let mut stage = Stage::set(plan, WorldPlan::default()).await?;
     let (security, tenant) = (stage.world.security().await?, stage.world.tenant.clone());
-    let cards = plan.cards() / 2;
-    tell(&format!("storing {cards} cards to rotate"));
-    let tokens = fill(&stage.world, cards, false, tell).await?;
+    tell(&format!("storing {CARDS} cards to rotate"));
+    let tokens = fill(&stage.world, CARDS, false, tell).await?;
     let reveals = of(stage.world.path(), &tokens, 1)?.0;
     let vault = stage.release();
 
@@ -127,6 +126,8 @@ fn per_second(count: u64, took: Duration) -> f64 {
 /// What a rotation should reach of the raw rate, and how much longer the slowest hundredth of reveals may take meanwhile.
 const RATIO: f64 = 0.6;
 const P99_RATIO_MAX: f64 = 2.0;
+/// So many that the rotation's beginning and the question whether it has ended do not count.
+const CARDS: u64 = 200_000;
 /// Records of one transaction of a rotation.
 const BATCH: i64 = 256;
 const CONNECTIONS: usize = 16;

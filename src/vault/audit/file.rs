@@ -10,6 +10,7 @@ use strongroom_keys::note::Checkpoint;
 use strongroom_keys::tlog::{Frontier, Hash, leaf_hash};
 
 use super::AuditError;
+use super::tally::{self, Tally};
 use super::tree::{self, StoredNodes, is_stored};
 
 /// The file, open for writing. There is one for each log in the whole machine: a lock beside it sees to that.
@@ -110,6 +111,11 @@ impl LogFile {
         )?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Stores what a stretch says of releases.
+    pub(super) fn put_tally(&self, number: u64, tally: &Tally) -> Result<(), AuditError> {
+        tally::put(&self.conn, number, tally)
     }
 
     /// The newest root, signed or not, or the newest signed one.
@@ -230,7 +236,7 @@ fn lock_beside(path: &Path) -> Result<fs::File, AuditError> {
 }
 
 /// Never changed once released; a change is a new one at the end.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("tallies.sql")];
 /// `SRal` in ASCII: tells a log from other SQLite files.
 const APPLICATION_ID: i64 = 0x5352_616c;
 const BUSY: Duration = Duration::from_secs(5);

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::batch::{Queue, Recording};
 use super::file::LogFile;
 use super::read::Reader;
+use super::tally::Tallier;
 use super::writer::{Errand, Shared, Writer, lock};
 use super::{AuditError, NotRecorded, Notary, Turn, Warrant, Watch};
 use crate::clock::Clock;
@@ -28,6 +29,7 @@ pub struct AuditLog {
     path: PathBuf,
     origin: String,
     writer: Option<JoinHandle<()>>,
+    tallier: Option<Tallier>,
 }
 
 /// What an act of the vault itself was about.
@@ -84,7 +86,9 @@ impl AuditLog {
         });
         let writer = Writer::new(file, frontier, Arc::clone(&shared))?;
         let writer = std::thread::Builder::new().name("audit-writer".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { shared, reader, path: path.to_owned(), origin: origin.to_owned(), writer: Some(writer) })
+        let tallier = Some(Tallier::start(LogFile::reader(path)?, Arc::clone(&shared))?);
+        let writer = Some(writer);
+        Ok(Self { shared, reader, path: path.to_owned(), origin: origin.to_owned(), writer, tallier })
     }
 
     /// Writes down that an allowed act is about to happen. The Warrant comes only after the entry is durable; this is the
@@ -277,6 +281,7 @@ impl Own {
 
 impl Drop for AuditLog {
     fn drop(&mut self) {
+        drop(self.tallier.take());
         let now_ms = self.shared.clock.now_ms();
         lock(&self.shared.refusals).settle(now_ms, true, |entry| self.shared.push(entry));
         self.shared.queue.close();

@@ -12,6 +12,7 @@ mod read;
 mod refusals;
 #[cfg(test)]
 pub(crate) mod rig;
+mod tally;
 mod tiles;
 mod tree;
 mod warrant;

@@ -13,6 +13,7 @@ use strongroom_wire::admin::{EntryPage, EntryView, InclusionProof};
 use strongroom_wire::{Entry, limits};
 
 use super::file::{LogFile, int, read_head, uint};
+use super::tally;
 use super::tree::{self, StoredNodes};
 use super::writer::lock;
 use super::{AuditError, AuditLog};
@@ -61,6 +62,16 @@ impl AuditLog {
         lock(&self.reader).walk_back(self.size(), since_ms, each)
     }
 
+    /// Hands the releases since `since_ms` to `each`: identity, time in milliseconds since 1970 (of the second's beginning
+    /// where they were counted before), and how many. Entries lie in the order in which they were recorded, which is not
+    /// exactly that of their times, so it looks five minutes further. It blocks: call it before serving.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the file cannot be read or holds what is no entry.
+    pub fn releases(&self, since_ms: u64, each: impl FnMut(&str, u64, u32)) -> Result<(), AuditError> {
+        tally::releases(lock(&self.reader).conn(), self.size(), (since_ms, OUT_OF_ORDER_MS), each)
+    }
+
     /// Recomputes the whole tree, compares it with every stored root and checks the signature of every stored checkpoint
     /// by the term of the Sign key that counts for it. It reads the whole file on a connection of its own, beside the writer,
     /// and blocks: about a second for a million entries.
@@ -77,7 +88,9 @@ impl AuditLog {
                 return Err(AuditError::ForeignCheckpoint);
             }
         }
-        tree::check_all(&conn)
+        let frontier = tree::check_all(&conn)?;
+        tally::check_all(&conn)?;
+        Ok(frontier)
     }
 
     pub(super) async fn read<T: Send + 'static>(

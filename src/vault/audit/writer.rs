@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::batch::{Queue, Recording, Work};
 use super::file::{Head, LogFile};
 use super::refusals::Refusals;
+use super::tally::Tally;
 use super::{AuditError, NotRecorded, Notary, Turn, Watch};
 use crate::clock::Clock;
 
@@ -42,6 +43,8 @@ pub(super) struct Shared {
 pub(super) enum Errand {
     /// Sign a checkpoint over everything that is durable by now.
     Sign(oneshot::Sender<Result<String, AuditError>>),
+    /// Store what a stretch says of releases.
+    Tally(u64, Tally),
     /// Let the disk be full after so many more pages, or have room again.
     #[cfg(test)]
     LimitPages(Option<i64>, oneshot::Sender<()>),
@@ -99,6 +102,8 @@ impl Writer {
                 match errand {
                     // Whoever asked may have gone away; the checkpoint is stored all the same.
                     Errand::Sign(answer) => drop(answer.send(self.sign())),
+                    // Where that fails it is counted again; the entries are safe without it.
+                    Errand::Tally(number, tally) => drop(self.file.put_tally(number, &tally)),
                     #[cfg(test)]
                     Errand::LimitPages(pages, done) => {
                         self.file.limit_pages(pages);

@@ -147,11 +147,11 @@ impl Policy {
         self.seats.load().get(who).is_none_or(|seat| seat.grant.admits(key))
     }
 
-    /// Counts a release that an earlier process recorded, so that a restart does not refill the day's quota. `who` is
+    /// Counts releases that an earlier process recorded, so that a restart does not refill the day's quota. `who` is
     /// the audit entry's text; whoever is not in the rules is passed over.
-    pub fn restore(&self, who: &str, at_ms: u64, now_ms: u64) {
+    pub fn restore(&self, who: &str, (at_ms, now_ms): (u64, u64), count: u32) {
         if let Some(seat) = self.seats.load().get(who) {
-            seat.used.restore(at_ms, now_ms);
+            seat.used.restore((at_ms, now_ms), count);
         }
     }
 

@@ -239,10 +239,10 @@ fn a_reload_changes_rules_and_refills_nothing() {
 #[test]
 fn a_restart_counts_what_the_log_says_was_released() {
     let policy = Policy::new(rules(2, 2));
-    policy.restore(RELEASE, T0 - 3_600_000, T0);
-    policy.restore(RELEASE, T0 - 7_200_000, T0);
-    policy.restore("spiffe://strongroom/orchestrator/unknown", T0, T0);
-    policy.restore("session:0", T0, T0);
+    policy.restore(RELEASE, (T0 - 3_600_000, T0), 1);
+    policy.restore(RELEASE, (T0 - 7_200_000, T0), 1);
+    policy.restore("spiffe://strongroom/orchestrator/unknown", (T0, T0), 1);
+    policy.restore("session:0", (T0, T0), 1);
     let denied = policy.decide::<Reveal>(&request(identity(RELEASE), None), Token::fresh(), T0).err().unwrap();
     assert_eq!(denied.spent().unwrap().quota, Quota::RevealsPerDay);
 }

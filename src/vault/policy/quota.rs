@@ -90,8 +90,8 @@ impl Use {
             let waits = used.parts.as_ref().is_none_or(|parts| !parts.day.leaves(quota.per_day, sum));
             return Err(Spent { quota: Quota::RevealsPerDay, retry_after_s: if waits { wait_s } else { 1 } });
         }
-        used.minute.add(now_ms, now_ms);
-        used.day.add(now_ms, now_ms);
+        used.minute.add((now_ms, now_ms), 1);
+        used.day.add((now_ms, now_ms), 1);
         Ok(())
     }
 
@@ -124,11 +124,11 @@ impl Use {
         }
     }
 
-    /// Counts a release that happened before the process started.
-    pub(super) fn restore(&self, at_ms: u64, now_ms: u64) {
+    /// Counts releases that happened before the process started.
+    pub(super) fn restore(&self, (at_ms, now_ms): (u64, u64), count: u32) {
         let mut used = lock(&self.used);
-        used.minute.add(at_ms, now_ms);
-        used.day.add(at_ms, now_ms);
+        used.minute.add((at_ms, now_ms), count);
+        used.day.add((at_ms, now_ms), count);
     }
 
     /// Releases in the last minute and the last day.
@@ -177,13 +177,13 @@ impl<const N: usize> Window<N> {
         }
     }
 
-    /// Counts one event of the time `at_ms`; one that is too old is left out.
-    fn add(&mut self, at_ms: u64, now_ms: u64) {
+    /// Counts events of the time `at_ms`; what is too old is left out.
+    fn add(&mut self, (at_ms, now_ms): (u64, u64), many: u32) {
         self.advance(now_ms);
         let bucket = if at_ms >= now_ms { self.newest } else { (at_ms / self.bucket_ms).min(self.newest) };
         if self.newest - bucket < N as u64 {
             let slot = self.slot(bucket);
-            let count = self.counts[slot].saturating_add(1);
+            let count = self.counts[slot].saturating_add(many);
             self.sum += u64::from(count - self.counts[slot]);
             self.counts[slot] = count;
         }
@@ -283,7 +283,7 @@ mod tests {
         let (used, quota) = (Use::new(false), at_most(2, 3));
         // Newest first, as the audit log is read, one of them too old, one from a clock that ran ahead.
         for at in [T0 + 5_000_000, T0 - 10, T0 - 3_600_000, T0 - 25 * 3_600_000] {
-            used.restore(at, T0);
+            used.restore((at, T0), 1);
         }
         assert_eq!(used.reveals(T0), (2, 3));
         assert_eq!(used.count_reveal(quota, T0).unwrap_err().quota, Quota::RevealsPerMinute);

@@ -82,7 +82,8 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || {
                 let (failed, dirty, shreds_since, tried, is_held) = (false, false, None, None, false);
-                Loop { conn, gauge: seen, copies, segments, failed, dirty, shreds_since, tried, is_held }.run(&orders.0);
+                Loop { conn, gauge: seen, copies, segments, failed, dirty, shreds_since, tried, is_held }
+                    .run(&orders.0);
             })
             .map_err(|_| StoreError::Unavailable)?;
         Ok(Self { queue, refuses: AtomicU8::new(0), thread: Some(thread), gauge })
