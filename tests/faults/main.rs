@@ -6,6 +6,7 @@ mod changes;
 mod columns;
 mod disk;
 mod disk_changes;
+mod disk_payments;
 mod failover;
 mod forward;
 mod intake;

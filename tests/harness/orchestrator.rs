@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::process::surviving;
 use super::psp::API_KEY;
 use super::{Binary, Client, Credentials, Fault, Pki, Postgres, Process, Result, because, binary_path};
 
@@ -22,6 +23,9 @@ pub struct OrchestratorPlan {
     pub psp_ca: Option<PathBuf>,
     /// Whether the vault fills cards into requests and sends them, so that the orchestrator never holds one.
     pub forwards: bool,
+    /// Whether a write beyond [`Process::limit_file_size`] is an error to orchestratord, as on a full disk, and not a signal
+    /// that ends it.
+    pub survives_file_size_limit: bool,
     /// More tables of the configuration.
     pub more: String,
     /// A PostgreSQL database that it shares with others, instead of a file of its own.
@@ -62,6 +66,7 @@ impl Default for OrchestratorPlan {
             psp_base: None,
             psp_ca: None,
             forwards: false,
+            survives_file_size_limit: false,
             more: String::new(),
             shared: None,
             merchant: None,
@@ -73,6 +78,7 @@ impl Default for OrchestratorPlan {
 pub struct Orchestrator {
     process: Process,
     folder: PathBuf,
+    survives_file_size_limit: bool,
     at: SocketAddr,
     anyone: Client,
     /// The merchant's keys.
@@ -107,13 +113,21 @@ impl Orchestrator {
         let place = Place { plan: &plan, pki, server, vault_client, vault, psp };
         let write = |at| fs::write(folder.join(CONFIG), place.configuration(at)).map_err(because(CONFIG));
         write(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let (first, at) = launch(folder).await?;
+        let survives = plan.survives_file_size_limit;
+        let (first, at) = launch(folder, survives).await?;
         // Its own address is part of the configuration, and is known only now.
         drop(first);
         write(at)?;
-        let (process, at) = launch(folder).await?;
+        let (process, at) = launch(folder, survives).await?;
         let anyone = Client::new(pki, at, None)?;
-        let mut started = Self { process, folder: folder.to_owned(), at, anyone, merchant: Merchant::default() };
+        let mut started = Self {
+            process,
+            folder: folder.to_owned(),
+            survives_file_size_limit: survives,
+            at,
+            anyone,
+            merchant: Merchant::default(),
+        };
         started.merchant = match plan.merchant {
             Some(merchant) => merchant,
             None => started.set_up(super::world::TENANT).await?,
@@ -126,7 +140,7 @@ impl Orchestrator {
     /// # Errors
     /// When it does not become ready.
     pub async fn restart(&mut self) -> Result<()> {
-        (self.process, self.at) = launch(&self.folder).await?;
+        (self.process, self.at) = launch(&self.folder, self.survives_file_size_limit).await?;
         Ok(())
     }
 
@@ -250,11 +264,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn launch(folder: &Path) -> Result<(Process, SocketAddr)> {
+async fn launch(folder: &Path, survives_file_size_limit: bool) -> Result<(Process, SocketAddr)> {
     let ready = folder.join(READY);
     // A ready file of an earlier run would speak of a process that is gone.
     let _ = fs::remove_file(&ready);
-    let mut command = Command::new(binary_path(Binary::Orchestratord)?);
+    let orchestratord = binary_path(Binary::Orchestratord)?;
+    let mut command = if survives_file_size_limit { surviving(&orchestratord) } else { Command::new(orchestratord) };
     command.arg("--config").arg(folder.join(CONFIG));
     let mut process = Process::start("orchestratord", &mut command, &folder.join("orchestratord.log"))?;
     let at = process.ready(&ready).await?.trim().parse().map_err(because("orchestratord's ready file"))?;

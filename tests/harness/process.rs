@@ -184,6 +184,14 @@ pub async fn eventually<T, F: Future<Output = Result<Option<T>>>>(
     }
 }
 
+/// A program to which a write beyond [`Process::limit_file_size`] is an error, as on a full disk, and not a signal that ends it.
+pub(super) fn surviving(program: &Path) -> Command {
+    // An ignored signal stays ignored in the program that takes the shell's place.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
+    shell
+}
+
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const STOP_WITHIN: Duration = Duration::from_secs(90);
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -13,6 +13,7 @@ use strongroom_wire::Scope;
 
 use super::elsewhere::Environment;
 use super::pki::identity;
+use super::process::surviving;
 use super::{Binary, Client, Credentials, Pki, Process, Result, SharedDatabase, because, binary_path};
 
 /// How a vault is configured.
@@ -387,14 +388,7 @@ async fn launch(folder: &Path, plan: &VaultPlan) -> Result<(Process, Listening)>
     // A ready file of an earlier run would speak of a process that is gone.
     let _ = fs::remove_file(&ready);
     let vaultd = binary_path(Binary::Vaultd)?;
-    let mut command = if plan.survives_file_size_limit {
-        // An ignored signal stays ignored in the program that takes the shell's place.
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(vaultd);
-        shell
-    } else {
-        Command::new(vaultd)
-    };
+    let mut command = if plan.survives_file_size_limit { surviving(&vaultd) } else { Command::new(vaultd) };
     command.arg("--config").arg(folder.join(CONFIG)).envs(plan.environment.iter().cloned());
     let mut process = Process::start("vaultd", &mut command, &folder.join("vaultd.log"))?;
     let at = serde_json::from_str(&process.ready(&ready).await?).map_err(because("vaultd's ready file"))?;

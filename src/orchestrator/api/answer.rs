@@ -1,7 +1,7 @@
 //! Answers and errors of the API, in the native dialect's envelope.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::intent::{Fault, Flow};
@@ -106,9 +106,16 @@ impl From<StoreError> for Refusal {
 
 impl From<Refusal> for HttpResponse {
     fn from(refusal: Refusal) -> Self {
-        refusal.answer().into()
+        let mut answer = HttpResponse::from(refusal.answer());
+        if refusal.status == 503 {
+            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(RETRY_AFTER_S));
+        }
+        answer
     }
 }
+
+/// When what is not available now is worth another try, in seconds.
+const RETRY_AFTER_S: u64 = 1;
 
 #[cfg(test)]
 mod tests {

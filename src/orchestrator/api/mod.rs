@@ -105,7 +105,7 @@ impl Api {
 
 impl actix_web::ResponseError for Refusal {
     fn error_response(&self) -> HttpResponse {
-        self.answer().into()
+        self.clone().into()
     }
 
     fn status_code(&self) -> actix_web::http::StatusCode {

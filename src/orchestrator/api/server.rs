@@ -137,10 +137,15 @@ fn connections_of_each(threads: usize) -> usize {
 
 async fn background(api: Arc<Api>) {
     // What an earlier run left is taken up at once where no other run can live; else when its lease ends.
-    api.engine.round(api.engine.store().is_exclusive()).await;
+    let mut everything = api.engine.store().is_exclusive();
     loop {
+        let engine = api.engine.clone();
+        // A task of its own, so that a panic ends this round and not all that would follow.
+        if tokio::spawn(async move { engine.round(everything).await }).await.is_err() {
+            tracing::error!("a round of the background loop ended by a panic; the next one follows");
+        }
+        everything = false;
         tokio::time::sleep(ROUND).await;
-        api.engine.round(false).await;
     }
 }
 

@@ -197,6 +197,7 @@ impl Engine {
             flight: Flight::begin(ids::fresh("key_", now)?, &self.run, now, self.lease_ms),
             back_to,
         });
+        let _hold = self.hold(&payment, None);
         let version = self.save(&mut payment, version, &Effects::default()).await?;
         self.drive(payment, version, CvcInput::None, Making::First).await
     }

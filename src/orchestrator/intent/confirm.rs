@@ -102,6 +102,7 @@ impl Engine {
         };
         payment.terms.check(self.now_ms())?;
         let typed = matches!(method, Some(MethodInput::Card(_) | MethodInput::Foreign(_)));
+        let _hold = self.hold(&payment, None);
         let prepared = async {
             let cvc = self.prepare(&mut payment, method, confirm, Asker::Merchant).await?;
             self.ensure_customer(&payment).await?;
@@ -147,6 +148,7 @@ impl Engine {
         payment.modified_ms = self.now_ms();
         let typed = matches!(method, Some(MethodInput::Card(_) | MethodInput::Foreign(_)));
         let before = payment.method.as_ref().filter(|method| method.fresh).map(|method| method.token);
+        let _hold = self.hold(&payment, None);
         let prepared = async {
             let cvc = self.prepare(&mut payment, method, confirm, asker).await?;
             self.ensure_customer(&payment).await?;

@@ -27,8 +27,20 @@ pub(crate) enum Making {
 }
 
 impl Engine {
-    /// Makes the pending call. It is stored, with its idempotency key, before this begins.
+    /// Makes the pending call. It is stored, with its idempotency key, before this begins, and the caller holds it.
     pub(crate) async fn drive(
+        &self,
+        payment: Payment,
+        version: Version,
+        cvc: CvcInput,
+        making: Making,
+    ) -> Result<Payment, Fault> {
+        let (merchant, id) = (payment.merchant_id.clone(), payment.payment_id.clone());
+        let ended = self.drive_on(payment, version, cvc, making).await;
+        self.or_let_go(&merchant, &id, ended)
+    }
+
+    async fn drive_on(
         &self,
         mut payment: Payment,
         mut version: Version,

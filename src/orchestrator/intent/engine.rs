@@ -6,7 +6,7 @@ use strongroom_wire::{TenantId, limits};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use super::call::Flight;
+use super::at_work::AtWork;
 use super::claim;
 use super::credentials::CredentialCache;
 use super::fault::Fault;
@@ -31,6 +31,7 @@ pub struct Engine {
     pub(crate) connectors: &'static [&'static dyn Connector],
     pub(crate) credentials: CredentialCache,
     pub(crate) breakers: Breakers,
+    pub(crate) at_work: AtWork,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) run: String,
     pub(crate) lease_ms: i64,
@@ -128,6 +129,7 @@ impl Engine {
             connectors: parts.connectors,
             credentials: CredentialCache::default(),
             breakers: Breakers::default(),
+            at_work: AtWork::default(),
             metrics: parts.metrics,
             run,
             lease_ms: parts.exchange_ms_max + LEASE_MARGIN_MS,
@@ -146,12 +148,6 @@ impl Engine {
     #[must_use]
     pub fn run(&self) -> &str {
         &self.run
-    }
-
-    /// Whether somebody works on a call right now. Where other processes may use the store, a call of another run is
-    /// theirs until its lease ends; where none can, another run has ended.
-    pub(crate) fn is_busy(&self, flight: &Flight) -> bool {
-        flight.is_leased(self.now_ms()) && (flight.run == self.run || !self.store.is_exclusive())
     }
 
     /// Where payments live.
@@ -223,7 +219,13 @@ impl Engine {
         };
         match stored {
             Ok(_) => *payment = told,
-            Err(_) => claim::put_back(&effects),
+            Err(error) => {
+                claim::put_back(&effects);
+                if error == StoreError::Unavailable {
+                    // It may be stored all the same, with a call that nobody makes now.
+                    self.at_work.let_go(&payment.merchant_id, &payment.payment_id);
+                }
+            }
         }
         if stored.is_ok() && !effects.events.is_empty() {
             self.news.notify_one();

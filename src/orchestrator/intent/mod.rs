@@ -1,6 +1,7 @@
 //! Payments: the state machine, attempts, idempotency, recovery.
 
 mod accounts;
+mod at_work;
 mod call;
 mod change;
 mod chores;
@@ -51,6 +52,9 @@ pub use terms::{CapturePlan, FutureUsage, PaymentKind, Terms};
 
 #[cfg(test)]
 pub(crate) mod rig;
+
+#[cfg(test)]
+mod at_work_tests;
 
 #[cfg(test)]
 mod capture_tests;

@@ -73,6 +73,7 @@ impl Engine {
             created_ms: now,
             modified_ms: now,
         });
+        let _hold = self.hold(&payment, Some(&refund_id));
         let version = self.save(&mut payment, version, &Effects::default()).await.map_err(|error| match error {
             StoreError::Duplicate => Fault::Duplicate("refund"),
             other => other.into(),
@@ -89,7 +90,20 @@ impl Engine {
         self.store.payment_of_refund(merchant, id).await?.ok_or(Fault::NotFound("Refund"))
     }
 
+    /// Makes the refund's call, which the caller holds.
     pub(crate) async fn drive_refund(
+        &self,
+        payment: Payment,
+        version: Version,
+        refund_id: &str,
+        making: Making,
+    ) -> Result<Payment, Fault> {
+        let (merchant, id) = (payment.merchant_id.clone(), payment.payment_id.clone());
+        let ended = self.drive_refund_on(payment, version, refund_id, making).await;
+        self.or_let_go(&merchant, &id, ended)
+    }
+
+    async fn drive_refund_on(
         &self,
         mut payment: Payment,
         mut version: Version,

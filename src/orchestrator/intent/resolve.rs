@@ -7,6 +7,9 @@
 //! Some providers cannot be asked. There the call is made again with the same key while the promise lasts, and after that
 //! only the provider's own word (a webhook) ends the doubt.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use strongroom_wire::TenantId;
 
 use super::call::{Call, Watch};
@@ -23,24 +26,56 @@ use crate::ids;
 use crate::store::{Effects, StoreError, Version};
 
 impl Engine {
-    /// One round of the background loop: payments and chores that are due. With `everything`, also what other runs left.
+    /// One round of the background loop: payments whose result could not be stored, payments and chores that are due. With
+    /// `everything`, also what other runs left.
     pub async fn round(&self, everything: bool) {
         let now = self.now_ms();
         self.credentials.forget_old(now);
         self.breakers.forget_old(now);
+        self.look_at_let_go().await;
         let until = if everything { i64::MAX } else { now };
         match self.store.due_payments(until, ROUND_MAX).await {
             Ok(due) => {
-                for (merchant, id) in due {
-                    let why = if everything { Why::Restarted } else { Why::Due };
-                    if let Err(fault) = self.resolve_for(&merchant, &id, why).await {
-                        tracing::warn!(payment_id = id.as_str(), %fault, "a payment could not be resolved yet");
-                    }
-                }
+                let why = if everything { Why::Restarted } else { Why::Due };
+                // Several at once, so that a provider that does not answer keeps nobody else's payments waiting.
+                stream::iter(due)
+                    .map(|(merchant, id)| async move { self.resolve_in_round(&merchant, &id, why).await })
+                    .buffer_unordered(AT_ONCE)
+                    .for_each(|_| std::future::ready(()))
+                    .await;
             }
             Err(error) => tracing::error!(%error, "due payments cannot be read"),
         }
         self.do_due_chores().await;
+    }
+
+    /// What this run let go because the store took no result is looked at without waiting for its lease to end: the
+    /// provider is asked first, as always. While the store still refuses, one payment is tried in each round.
+    async fn look_at_let_go(&self) {
+        let mut left = self.at_work.take_let_go().into_iter();
+        for (merchant, id) in left.by_ref() {
+            if !self.resolve_in_round(&merchant, &id, Why::LetGo).await {
+                break;
+            }
+        }
+        for (merchant, id) in left {
+            self.at_work.let_go(&merchant, &id);
+        }
+    }
+
+    /// Whether the store answered. A panic over one payment is that payment's alone.
+    async fn resolve_in_round(&self, merchant: &TenantId, id: &str, why: Why) -> bool {
+        match AssertUnwindSafe(self.resolve_for(merchant, id, why)).catch_unwind().await {
+            Ok(Ok(_)) => true,
+            Ok(Err(fault)) => {
+                tracing::warn!(payment_id = id, %fault, "a payment could not be resolved yet");
+                !matches!(fault, Fault::Store)
+            }
+            Err(_panic) => {
+                tracing::error!(payment_id = id, "looking at a payment ended by a panic");
+                true
+            }
+        }
     }
 
     /// Asks the provider about whatever is open on this payment. `force`: now, whatever the back-off says.
@@ -52,18 +87,24 @@ impl Engine {
     }
 
     async fn resolve_for(&self, merchant: &TenantId, payment_id: &str, why: Why) -> Result<Payment, Fault> {
+        let ended = self.resolve_now(merchant, payment_id, why).await;
+        self.or_let_go(merchant, payment_id, ended)
+    }
+
+    async fn resolve_now(&self, merchant: &TenantId, payment_id: &str, why: Why) -> Result<Payment, Fault> {
         let (mut payment, mut version) = self.payment(merchant, payment_id).await?;
         let now = self.now_ms();
         let force = match why {
             Why::Due => false,
-            Why::Restarted => true,
+            Why::Restarted | Why::LetGo => true,
             // Where nothing can be asked, nothing is found sooner.
             Why::Asked => payment.attempts.is_empty() || self.can_be_asked(&self.account_of(&payment).await?)?,
         };
         if let Some(pending) = &payment.pending {
-            if self.is_busy(&pending.flight) || !force && pending.flight.lease_ms > now {
+            if self.is_busy(&payment, None, &pending.flight) || !force && pending.flight.lease_ms > now {
                 return Ok(payment);
             }
+            let _hold = self.hold(&payment, None);
             let Some(claimed) = self.claim_payment(payment, version).await? else {
                 return Ok(self.payment(merchant, payment_id).await?.0);
             };
@@ -79,7 +120,11 @@ impl Engine {
         let open: Vec<String> = payment
             .refunds
             .iter()
-            .filter(|r| r.flight.as_ref().is_some_and(|f| !self.is_busy(f) && (force || f.lease_ms <= now)))
+            .filter(|refund| {
+                refund.flight.as_ref().is_some_and(|flight| {
+                    !self.is_busy(&payment, Some(&refund.refund_id), flight) && (force || flight.lease_ms <= now)
+                })
+            })
             .map(|r| r.refund_id.clone())
             .collect();
         for refund_id in open {
@@ -222,6 +267,7 @@ impl Engine {
         if find(&payment, refund_id)?.status != RefundStatus::Pending {
             return Ok(payment);
         }
+        let _hold = self.hold(&payment, Some(refund_id));
         let Some(flight) = flight_of(&mut payment, refund_id) else {
             return Ok(payment);
         };
@@ -269,6 +315,8 @@ enum Why {
     Due,
     /// The process began; what other runs left is looked at now.
     Restarted,
+    /// This run could not store what came of its call.
+    LetGo,
     /// Somebody wants to know now.
     Asked,
 }
@@ -325,3 +373,5 @@ const SETTLE_MS: i64 = 3_000;
 const ABSENCE_MS_MIN: i64 = 3_600_000;
 /// Most payments and chores of one round.
 const ROUND_MAX: u32 = 200;
+/// Due payments that are looked at at the same time.
+const AT_ONCE: usize = 8;

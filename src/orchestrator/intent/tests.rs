@@ -156,15 +156,6 @@ async fn interrupt(rig: &Rig) {
 }
 
 #[tokio::test]
-async fn payment_that_another_task_works_on_is_left_alone() {
-    let rig = Rig::new().await;
-    rig.trouble("/pay", Trouble::Hang);
-    interrupt(&rig).await;
-    rig.engine.round(true).await;
-    assert_eq!(rig.psp.state.lock().unwrap().arrived, ["/card"], "the lease of this run has not ended");
-}
-
-#[tokio::test]
 async fn unreachable_provider_fails_the_payment_and_charges_nothing() {
     let rig = Rig::new().await;
     rig.trouble("/pay", Trouble::Unreachable);

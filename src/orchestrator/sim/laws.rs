@@ -37,6 +37,16 @@ pub(super) async fn always(world: &World) {
     }
 }
 
+/// Nothing runs now, so no payment may say that this run of the process works on it.
+pub(super) async fn nobody_pretends(world: &World) {
+    for payment in world.payments().await {
+        let refunds = payment.refunds.iter().filter_map(|refund| refund.flight.as_ref());
+        let calls = payment.pending.iter().map(|pending| &pending.flight).chain(refunds);
+        let pretended = calls.into_iter().find(|flight| flight.busy && flight.run == world.engine.run());
+        assert_eq!(pretended, None, "{}: stored as busy, and nobody works on it", payment.payment_id);
+    }
+}
+
 /// What a payment without a call under way says is what the provider did.
 fn agrees(payment: &Payment, moved: Moved) {
     let id = &payment.payment_id;

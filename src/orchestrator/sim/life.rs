@@ -20,7 +20,7 @@ use crate::intent::rig::{FakeVault, card, new_payment};
 use crate::intent::{
     Asker, CapturePlan, Engine, Fault, FutureUsage, NewIncrement, NewPayment, NewRefund, Parts, Payment,
 };
-use crate::store::{SqliteStore, Store};
+use crate::store::{SqliteStore, Store, StoreTrouble};
 use crate::telemetry::Metrics;
 use crate::vault::Vault as _;
 use crate::webhook::{Courier, Door};
@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) vault: Arc<FakeVault>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<dyn Store>,
+    /// The same.
+    disk: Arc<SqliteStore>,
     pub(super) merchant: TenantId,
     /// The most that was ever agreed, captured and refunded of each payment, as its merchant was told.
     pub(super) told: BTreeMap<String, Told>,
@@ -66,7 +68,8 @@ pub(super) async fn live(provider: &'static str, steps: &[Step]) {
 impl World {
     async fn new(provider: &'static str) -> Self {
         let folder = tempfile::tempdir_in(memory()).unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
+        let disk = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
+        let store: Arc<dyn Store> = disk.clone();
         let clock = Arc::new(ManualClock::at(START_MS));
         let ticking = clock.clone();
         let inside =
@@ -80,6 +83,7 @@ impl World {
             vault,
             clock,
             store,
+            disk,
             merchant,
             told: BTreeMap::new(),
             provider,
@@ -138,6 +142,7 @@ impl World {
     async fn step(&mut self, step: &Step) {
         self.road.plan(&step.faults);
         self.vault.state.lock().unwrap().down = step.vault_down;
+        self.disk.set_trouble_after(step.store.0, step.store.1);
         let answers = {
             let all = join_all(step.ops.iter().map(|op| self.act(*op)));
             tokio::select! {
@@ -146,6 +151,7 @@ impl World {
             }
         };
         self.vault.state.lock().unwrap().down = false;
+        self.disk.set_trouble(StoreTrouble::None);
         self.road.plan(&[]);
         match answers {
             Some(answers) => {
@@ -167,6 +173,10 @@ impl World {
                 _ => {}
             }
         }
+        if step.store.0 != StoreTrouble::None {
+            self.engine.round(false).await;
+        }
+        laws::nobody_pretends(self).await;
         if step.wait_ms > 0 {
             self.clock.advance(step.wait_ms);
             self.engine.round(false).await;

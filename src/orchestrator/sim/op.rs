@@ -3,12 +3,16 @@
 
 use fastrand::Rng;
 
+use crate::store::StoreTrouble;
+
 /// One step of a life: calls that run at the same time, what goes wrong meanwhile, and how long nothing happens afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) ops: Vec<Op>,
     pub(crate) faults: Vec<Planned>,
     pub(crate) vault_down: bool,
+    /// What befalls the store, after how many writes of the step.
+    pub(crate) store: (StoreTrouble, usize),
     pub(crate) wait_ms: i64,
 }
 
@@ -194,7 +198,13 @@ fn around(rng: &mut Rng, ops: Vec<Op>) -> Step {
         7 | 8 => rng.i64(0..3_600_000),
         _ => rng.i64(0..3 * 86_400_000),
     };
-    Step { ops, faults, vault_down: rng.u8(0..25) == 0, wait_ms }
+    let store = match rng.u8(0..24) {
+        0 => StoreTrouble::Full,
+        1 => StoreTrouble::Silent,
+        _ => StoreTrouble::None,
+    };
+    let store = (store, rng.usize(0..6));
+    Step { ops, faults, vault_down: rng.u8(0..25) == 0, store, wait_ms }
 }
 
 fn op(rng: &mut Rng, pays: u8) -> Op {

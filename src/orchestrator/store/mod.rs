@@ -11,6 +11,8 @@ pub use filter::PaymentFilter;
 pub use postgres::{BadSettings, OpenError, PostgresSettings, PostgresStore};
 pub use rows::{Chore, ChoreKind, Claim, Effects, Kept, KeptState, NewChore, PaymentToken, Record, SavedUse};
 pub use sqlite::SqliteStore;
+#[cfg(test)]
+pub(crate) use sqlite::Trouble as StoreTrouble;
 
 use async_trait::async_trait;
 use strongroom_wire::{CustomerId, TenantId, Token};

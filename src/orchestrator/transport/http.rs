@@ -158,5 +158,6 @@ async fn read_limited(mut response: reqwest::Response) -> Sent {
     }
 }
 
-/// Short, because a request on a connection that the provider is just closing is in doubt for nothing.
-const POOL_IDLE: Duration = Duration::from_secs(5);
+/// Shorter than the five seconds after which many servers close an idle connection: a request on a connection that the
+/// provider is just closing is in doubt for nothing.
+const POOL_IDLE: Duration = Duration::from_secs(3);

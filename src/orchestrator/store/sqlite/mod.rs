@@ -14,17 +14,31 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Store, StoreError};
 use writer::Writer;
 
+/// What befalls a write in a test.
+#[cfg(test)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    #[default]
+    None,
+    /// It is refused, as by a full disk.
+    Full,
+    /// It is done, and whoever asked is told that nobody knows, as by a database that goes away with the answer.
+    Silent,
+}
+
 /// The embedded store.
 pub struct SqliteStore {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
+    #[cfg(test)]
+    trouble: Mutex<(Trouble, usize)>,
     /// Held for as long as the store is open, so that no second process works on the same payments.
     _lock: File,
 }
@@ -63,7 +77,13 @@ impl SqliteStore {
         let reader = Connection::open(path)?;
         reader.pragma_update(None, "query_only", "ON")?;
         reader.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Self { writer: Writer::start(connection)?, reader: Arc::new(Mutex::new(reader)), _lock: lock })
+        Ok(Self {
+            writer: Writer::start(connection)?,
+            reader: Arc::new(Mutex::new(reader)),
+            #[cfg(test)]
+            trouble: Mutex::default(),
+            _lock: lock,
+        })
     }
 
     /// Runs `work` in a transaction; answers when it is durable.
@@ -71,7 +91,35 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        #[cfg(test)]
+        match self.trouble() {
+            Trouble::None => {}
+            Trouble::Full => return Err(StoreError::Unavailable),
+            Trouble::Silent => return self.writer.write(work).await.and(Err(StoreError::Unavailable)),
+        }
         self.writer.write(work).await
+    }
+
+    /// From now on this befalls whoever writes.
+    #[cfg(test)]
+    pub(crate) fn set_trouble(&self, trouble: Trouble) {
+        self.set_trouble_after(trouble, 0);
+    }
+
+    /// The same after so many more writes.
+    #[cfg(test)]
+    pub(crate) fn set_trouble_after(&self, trouble: Trouble, writes: usize) {
+        *self.trouble.lock().unwrap() = (trouble, writes);
+    }
+
+    #[cfg(test)]
+    fn trouble(&self) -> Trouble {
+        let mut planned = self.trouble.lock().unwrap();
+        if planned.1 == 0 {
+            return planned.0;
+        }
+        planned.1 -= 1;
+        Trouble::None
     }
 
     async fn read<T: Send + 'static>(
@@ -111,6 +159,17 @@ impl Store for SqliteStore {
     }
 }
 
+/// Whether a failed write leaves it open what is on the disk. After a failed write-back the system may call the same pages
+/// clean, so a later success would prove nothing. A write that the disk or a limit refused is known not to have been made.
+fn leaves_disk_unknown(error: &rusqlite::Error) -> bool {
+    let Some(failure) = error.sqlite_error() else { return false };
+    match failure.code {
+        ErrorCode::DatabaseCorrupt => true,
+        ErrorCode::SystemIoFailure => !REFUSED_WRITES.contains(&failure.extended_code),
+        _ => false,
+    }
+}
+
 /// Runs a statement that was prepared once.
 fn execute(c: &Connection, sql: &str, p: impl rusqlite::Params) -> rusqlite::Result<usize> {
     c.prepare_cached(sql)?.execute(p)
@@ -147,6 +206,10 @@ impl From<rusqlite::Error> for StoreError {
         }
     }
 }
+
+/// What a full disk or a limit of a file's size does, where SQLite does not call it full: to the log, and to the table of
+/// the log's pages beside it.
+const REFUSED_WRITES: [i32; 3] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE, ffi::SQLITE_IOERR_SHMSIZE];
 
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 128;

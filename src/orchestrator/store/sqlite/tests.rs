@@ -168,3 +168,15 @@ async fn store_of_the_first_version_opens_and_its_payments_are_found_by_everythi
     assert_eq!(store.due_payments(70, 10).await.unwrap(), [(shop(), "pay_2".to_owned())]);
     store.save_payment(&second, version, &Effects::default()).await.unwrap();
 }
+
+#[test]
+fn a_write_that_was_refused_is_known_not_to_have_been_made_and_a_failed_write_back_is_not() {
+    use rusqlite::{Error, ffi};
+    let unknown = |code| super::leaves_disk_unknown(&Error::SqliteFailure(ffi::Error::new(code), None));
+    for refused in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_BUSY] {
+        assert!(!unknown(refused), "{refused}");
+    }
+    for lost in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC, ffi::SQLITE_IOERR_READ, ffi::SQLITE_CORRUPT] {
+        assert!(unknown(lost), "{lost}");
+    }
+}

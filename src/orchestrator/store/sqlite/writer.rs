@@ -10,11 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::super::StoreError;
-use super::execute;
+use super::{execute, leaves_disk_unknown};
 
 /// Hands jobs to the thread. Dropping it waits until all of them are done.
 pub(super) struct Writer {
@@ -135,8 +135,7 @@ impl Loop {
 
     fn step(&mut self, sql: &str) -> Result<(), StoreError> {
         execute(&self.connection, sql, []).map(drop).map_err(|error| {
-            let code = error.sqlite_error_code();
-            self.failed |= matches!(code, Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt));
+            self.failed |= leaves_disk_unknown(&error);
             error.into()
         })
     }
