@@ -1,7 +1,7 @@
 //! Allowances belong to the vault and not to its nodes: three of them give no more than one.
 
 use serde_json::json;
-use strongroom_tests::harness::{Client, Rule, WorldPlan, card, standard_policy, word};
+use strongroom_tests::harness::{Client, Rule, WorldPlan, card, eventually, standard_policy, word};
 use strongroom_wire::Scope;
 use strongroom_wire::limits::SESSION_CARDS_MAX;
 
@@ -61,6 +61,37 @@ async fn a_client_session_stores_no_more_cards_at_three_nodes_than_at_one() {
         stored += u32::from(one.await.unwrap() == 201);
     }
     assert!(stored > 0 && stored <= SESSION_CARDS_MAX, "{stored} of {SESSION_CARDS_MAX} were stored");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_session_that_stays_at_one_of_two_nodes_gets_its_cards_there() {
+    let site = Site::start(2).await;
+    let session = json!({ "allowed_origins": ["https://shop.example"] });
+    let session = site.cluster.release(0).unwrap().post("/v1/sessions", &session).await.unwrap().expect(201).unwrap();
+    let bearer = format!("Bearer {}", word(&session, "client_secret").unwrap());
+    let body = json!({ "type": "card", "card": { "number": card::VISA, "exp_month": 12, "exp_year": 2031 } });
+    let (mut stored, began) = (0, std::time::Instant::now());
+    while stored < SESSION_CARDS_MAX {
+        assert!(began.elapsed().as_secs() < 90, "only {stored} of {SESSION_CARDS_MAX} were stored");
+        let intake = site.cluster.node(0).intake(&site.cluster.world.pki).unwrap();
+        let intake = intake.with("Authorization", &bearer).with("Origin", "https://shop.example");
+        let answer = intake.post("/v1/payment_methods", &body).await.unwrap();
+        if answer.status == 201 {
+            stored += 1;
+        } else if !is_busy(&answer) {
+            // Its part is used up for a moment: the others hear that it wants more, and leave it.
+            assert_eq!((answer.status, answer.header("retry-after").as_deref()), (429, Some("1")), "{}", answer.text());
+        }
+    }
+    for node in [0, 1] {
+        let intake = site.cluster.node(node).intake(&site.cluster.world.pki).unwrap();
+        let intake = intake.with("Authorization", &bearer).with("Origin", "https://shop.example");
+        let answer = eventually("an answer", std::time::Duration::from_secs(90), || async {
+            let answer = intake.post("/v1/payment_methods", &body).await?;
+            Ok((!is_busy(&answer)).then_some(answer))
+        });
+        assert_eq!(answer.await.unwrap().status, 429, "node {node} gave one more");
+    }
 }
 
 /// How many of so many reveals were given; all others were refused because of the quota, or by a node that had not heard of

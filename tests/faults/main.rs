@@ -15,6 +15,8 @@ mod kills;
 mod log_columns;
 mod log_tamper;
 mod migrate;
+mod migrate_full;
+mod migrate_quota;
 mod moving;
 mod nodes;
 mod orchestrator;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use strongroom_tests::harness::{Answer, Client, Postgres, Result, SharedDatabase, World, eventually, word};
+use strongroom_tests::harness::{Answer, Client, Postgres, Result, SharedDatabase, World, WorldPlan, eventually, word};
 use strongroom_wire::ActId;
 use tokio::task::JoinHandle;
 
@@ -19,9 +19,13 @@ pub(crate) struct Moving {
 
 impl Moving {
     pub(crate) async fn new() -> Self {
+        Self::planned(WorldPlan::default()).await
+    }
+
+    pub(crate) async fn planned(plan: WorldPlan) -> Self {
         let server = Postgres::start();
         server.add_database(DATABASE);
-        let mut world = World::vault_only().await.unwrap();
+        let mut world = World::start(plan).await.unwrap();
         world.vault.process().stop().await.unwrap();
         let SharedDatabase { url, ca, password_file } = SharedDatabase::of(&server, DATABASE);
         let to = format!(

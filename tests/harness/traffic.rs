@@ -1,6 +1,7 @@
 //! Load that remembers what it was told: every card that a vault acknowledged, under its token, and how it was refused
 //! meanwhile. Each card has a number of its own, so that a token that reveals another's is noticed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,8 +24,10 @@ pub struct Acknowledged {
     pub cards: Vec<(String, String)>,
     /// How many reveals were answered.
     pub reveals: usize,
-    /// How many requests were answered 503, or 429 by a node that was away, all of them with `Retry-After`.
+    /// How many requests were answered 503, all of them with `Retry-After`.
     pub refused: usize,
+    /// What they were told, and how often.
+    pub why: BTreeMap<String, usize>,
     /// Everything that a client may not meet: other answers, answers without what they need, connections that broke.
     pub unclean: Vec<String>,
 }
@@ -156,9 +159,12 @@ impl Shared {
                 self.done.fetch_add(1, Ordering::Relaxed);
                 return Some(answer);
             }
-            // 429: a node that was away gives nothing of a common allowance until it knows what the others gave.
-            Ok(answer) if [429, 503].contains(&answer.status) && answer.header("retry-after").is_some() => {
+            // Never 429: nobody here uses up an allowance.
+            Ok(answer) if answer.status == 503 && answer.header("retry-after").is_some() => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
+                let said = answer.json().unwrap_or_default();
+                let why = format!("{}: {}", answer.problem(), said["detail"].as_str().unwrap_or_default());
+                *self.told().why.entry(why).or_default() += 1;
             }
             Ok(answer) => self.note(answer.must_be(good[0]).err().map_or_else(String::new, |fault| fault.to_string())),
             Err(fault) => self.note(fault.to_string()),

@@ -12,8 +12,8 @@ pub(super) async fn live() -> Answer {
     json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
 }
 
-/// `GET /health/ready`: unsealed, the audit log takes entries, the store that several nodes share is reached, and nobody asked
-/// the process to stop. 503 otherwise, with what is missing. `root` says how the HSM or KMS is, where one holds the Root.
+/// `GET /health/ready`: unsealed, the audit log takes entries, the store that several nodes share is reached, what the others
+/// use of the quotas is known, and nobody asked the process to stop. 503 otherwise, with what is missing. `root` says how the HSM or KMS is, where one holds the Root.
 pub(super) async fn ready(state: web::Data<State>) -> Answer {
     let vault = &state.vault;
     let missing = if state.is_leaving() {
@@ -28,6 +28,8 @@ pub(super) async fn ready(state: web::Data<State>) -> Answer {
         Some("audit log stalled")
     } else if vault.is_behind() {
         Some("store")
+    } else if vault.knows_no_quotas() {
+        Some("quotas of the other nodes")
     } else {
         None
     };

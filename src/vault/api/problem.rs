@@ -114,6 +114,10 @@ impl From<FlowError> for Refusal {
                         "this identity's reveals_per_day are used up; the security team can raise them in the policy",
                     ),
                     Quota::SessionCards => (Kind::QuotaExceeded, "this client session stored as many cards as it may"),
+                    Quota::Unknown => (
+                        Kind::Unavailable,
+                        "this node has not heard for a moment what the other nodes use of the quotas; ask another node, or again",
+                    ),
                 };
                 Refusal::new(kind, detail).retry_after(retry_after_s)
             }

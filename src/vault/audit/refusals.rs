@@ -34,7 +34,7 @@ impl Refusals {
     pub(super) fn admit(&mut self, refusal: &Refusal, now_ms: u64) -> bool {
         let who = match (&refusal.trace.who, refusal.trace.act) {
             (Principal::Session(_), _) | (_, Act::Own(OwnAct::Unidentified)) => String::new(),
-            (who, _) if refusal.spent.is_some_and(|spent| spent.quota == Quota::RequestsPerSecond) => who.who(),
+            (who, _) if refusal.spent.is_some_and(|spent| is_of_a_moment(spent.quota)) => who.who(),
             _ => return true,
         };
         let minute = self.minutes.entry(who).or_insert_with(|| Minute { since_ms: now_ms, ..Minute::default() });
@@ -102,3 +102,7 @@ fn summary(who: &str, counted: u64, now_ms: u64) -> Entry {
 }
 
 const MINUTE_MS: u64 = 60_000;
+/// Whether the very next request may be allowed again.
+fn is_of_a_moment(quota: Quota) -> bool {
+    matches!(quota, Quota::RequestsPerSecond | Quota::Unknown)
+}

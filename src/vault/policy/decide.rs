@@ -19,18 +19,18 @@ use super::{
 /// The rules that are in force and what has been used of their quotas.
 #[derive(Debug)]
 pub struct Policy {
-    seats: ArcSwap<HashMap<Identity, Seat>>,
-    sessions: SessionCards,
+    pub(super) seats: ArcSwap<HashMap<Identity, Seat>>,
+    pub(super) sessions: SessionCards,
     /// What every identity has used, also of those that a reload took out of the file: taking one out and in again must
     /// not refill its quota.
-    uses: Mutex<HashMap<Identity, Arc<Use>>>,
+    pub(super) uses: Mutex<HashMap<Identity, Arc<Use>>>,
     /// Whether quotas are shared with other nodes.
     is_shared: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Seat {
-    grant: Grant,
+pub(super) struct Seat {
+    pub(super) grant: Grant,
     used: Arc<Use>,
 }
 
@@ -209,6 +209,12 @@ impl Policy {
         self.sessions.share();
     }
 
+    /// Whether this node allows nothing that counts, because it has not heard for too long what the others use.
+    #[must_use]
+    pub fn is_unheard(&self, now_ms: u64) -> bool {
+        self.sessions.are_unknown(now_ms)
+    }
+
     /// What this node tells the others of its quotas; the busy ones first, where there are too many.
     #[must_use]
     pub fn tell(&self, now_ms: u64) -> Vec<u8> {
@@ -218,8 +224,7 @@ impl Policy {
         told.retain(|(is_busy, identity, _)| *is_busy || whole(identity).is_some());
         told.sort_unstable_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));
         told.truncate(nodes::LINES_MAX);
-        let mut said = vec![nodes::VERSION];
-        said.extend_from_slice(&u16::try_from(told.len()).unwrap_or(u16::MAX).to_be_bytes());
+        let mut said = nodes::head(told.len());
         for (_, identity, used) in told {
             used.tell(nodes::short(identity), whole(identity), now_ms, &mut said);
         }
@@ -230,8 +235,7 @@ impl Policy {
     /// What was told last is known to the others, and this is what they said before that.
     pub fn heard(&self, others: &[Heard<'_>], now_ms: u64) {
         let reports: Vec<Report> = others.iter().filter_map(Report::read).collect();
-        let alive = reports.iter().filter(|report| report.is_alive()).count();
-        self.sessions.heard(alive + 1, reports.iter().map(Report::sessions));
+        self.sessions.heard(&reports.iter().map(Report::sessions).collect::<Vec<_>>(), now_ms);
         let (uses, seats) = (self.uses.lock().unwrap_or_else(PoisonError::into_inner), self.seats.load());
         for (identity, used) in uses.iter() {
             let whole = Whole::of(seats.get(identity).map(|seat| &seat.grant));
@@ -243,12 +247,14 @@ impl Policy {
     pub fn unheard(&self) {
         let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         uses.values().for_each(|used| used.parts(Parts::unheard));
+        self.sessions.unheard();
     }
 
     /// Gives up what this node has not used: it is on its way out. What it tells next says so.
     pub fn give_up(&self) {
         let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         uses.values().for_each(|used| used.parts(Parts::give_up));
+        self.sessions.give_up();
     }
 
     fn identity_may(

@@ -3,6 +3,7 @@
 //! This room knows neither keys, cards nor storage.
 
 mod action;
+mod carry;
 mod changes;
 mod decide;
 mod identity;
@@ -22,6 +23,7 @@ pub use action::{
     ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Tries, Unseal, Update,
     WriteSecret,
 };
+pub use carry::Carried;
 pub use changes::changes;
 pub use decide::{Policy, QuotaUse};
 pub use identity::{BadIdentity, Identity};

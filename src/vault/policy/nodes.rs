@@ -1,6 +1,6 @@
 //! What a node tells the others of its quotas, and what it hears: one report for all identities, several times a second.
 //!
-//! `1 | identities u16 | for each identity: name 16 | minute claim, minute used, day claim, day used, rate claim u32 | releases,
+//! `2 | identities u16 | for each identity: name 16 | minute claim, minute used, day claim, day used, rate claim u32 | releases,
 //! requests u32 | sessions`, big-endian (see `session_cards.rs`).
 //! The name is the first half of the SHA-256 of the identity's URI. Reports go through the store. Whoever writes there can take
 //! an allowance away from a node, but never give it more than the whole: each node keeps to that by itself.
@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use strongroom_wire::limits;
 
 use super::rules::Grant;
-use super::session_cards::{SESSION_BYTES, SESSIONS_TOLD_MAX};
+use super::session_cards::{Elsewhere, SESSION_BYTES, SESSIONS_TOLD_MAX};
 use super::share::{Other, Part, Said};
-use super::{Digest, Identity};
+use super::{Digest, Identity, Quota, Spent};
 
 /// What another node said.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +81,14 @@ impl Whole {
 }
 
 impl Parts {
+    /// Whether this node may use anything.
+    ///
+    /// # Errors
+    /// [`Quota::Unknown`]: it has not heard of the others for too long.
+    pub(super) fn are_known(&self, now_ms: u64) -> Result<(), Spent> {
+        if now_ms < self.until_ms { Ok(()) } else { Err(Spent { quota: Quota::Unknown, retry_after_s: 1 }) }
+    }
+
     /// Adds this node's line to a report.
     pub(super) fn tell(&mut self, name: Short, whole: Whole, (minute_used, day_used): (u32, u32), to: &mut Vec<u8>) {
         let minute = self.minute.tell(whole.minute, minute_used, self.releases, u32::MAX);
@@ -136,14 +144,11 @@ impl Report {
         Some(Self { is_before: heard.is_before, age_ms: heard.age_ms, lines, sessions: sessions.to_vec() })
     }
 
-    /// Whether the node told it lately.
-    pub(super) fn is_alive(&self) -> bool {
-        self.age_ms < ALIVE_MS
-    }
-
     /// Its part about sessions, as long as one of them may live.
-    pub(super) fn sessions(&self) -> &[u8] {
-        if self.age_ms < limits::SESSION_TTL_MAX_S * 1000 { &self.sessions } else { &[] }
+    pub(super) fn sessions(&self) -> Elsewhere<'_> {
+        let may_live = self.age_ms < limits::SESSION_TTL_MAX_S * 1000;
+        let said = if may_live { &*self.sessions } else { &[] };
+        Elsewhere { is_alive: self.age_ms < ALIVE_MS, is_before: self.is_before, said }
     }
 }
 
@@ -156,12 +161,25 @@ fn line(bytes: &[u8; LINE_BYTES]) -> Option<(Short, Line)> {
     Some((*name, Line { minute, day, rate, releases, requests }))
 }
 
+/// What stands before so many lines.
+pub(super) fn head(lines: usize) -> Vec<u8> {
+    let mut said = vec![VERSION];
+    said.extend_from_slice(&u16::try_from(lines).unwrap_or(u16::MAX).to_be_bytes());
+    said
+}
+
+/// Adds the line of a node that is gone and used so much of the minute and of the day.
+pub(super) fn write_gone(name: Short, minute: u32, day: u32, to: &mut Vec<u8>) {
+    to.extend_from_slice(&name);
+    [minute, minute, day, day, 0, 0, 0].into_iter().for_each(|number| to.extend_from_slice(&number.to_be_bytes()));
+}
+
 /// See the top.
 pub(super) fn short(identity: &Identity) -> Short {
     Digest::of(identity.as_str().as_bytes()).half()
 }
 
-pub(super) const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Length of what stands before the lines.
 pub(super) const HEAD_BYTES: usize = 3;
 /// Most identities in one report.
@@ -171,12 +189,12 @@ const _: () = assert!(LINES_MAX <= u16::MAX as usize);
 /// Length of one line.
 pub(super) const LINE_BYTES: usize = 16 + 7 * 4;
 /// A node that said nothing for so long uses nothing any more, by itself.
-const STALE_MS: u64 = 8_000;
+pub(super) const STALE_MS: u64 = 8_000;
 /// What a node claimed counts for as long as it may have used it and that stays in a window of its own.
 const RATE_MS: u64 = STALE_MS + 2_000;
 const MINUTE_MS: u64 = STALE_MS + 62_000;
 const DAY_MS: u64 = STALE_MS + (24 * 3_600 + 301) * 1_000;
-const ALIVE_MS: u64 = 5_000;
+pub(super) const ALIVE_MS: u64 = 5_000;
 
 #[cfg(test)]
 #[path = "nodes_tests.rs"]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use strongroom_wire::{RequestId, Token};
 
 use super::*;
-use crate::policy::{Note, Policy, Principal, Request, Reveal, Rules, Spent};
+use crate::policy::{Note, Policy, Principal, Quota, Request, Reveal, Rules, Spent};
 
 const T0: u64 = 1_764_000_000_000;
 
@@ -70,13 +70,14 @@ fn nothing_is_allowed_before_the_others_were_heard_and_when_they_were_not_for_lo
     let alone = Policy::new(rules(10, 100, None));
     alone.share();
     let mut nodes = Nodes { policies: vec![alone], said: vec![None], now_ms: T0 };
-    assert!(nodes.reveal(0).is_err());
+    assert_eq!(nodes.reveal(0).unwrap_err(), Spent { quota: Quota::Unknown, retry_after_s: 1 });
     nodes.exchange();
     assert!(nodes.reveal(0).is_err(), "a claim counts when it was told, not when it is made");
     nodes.exchange();
     assert!(nodes.reveal(0).is_ok());
     nodes.now_ms += STALE_MS;
-    assert_eq!(nodes.reveal(0).unwrap_err().retry_after_s, 1);
+    // That nobody knows what is left is no word about what was used.
+    assert_eq!(nodes.reveal(0).unwrap_err(), Spent { quota: Quota::Unknown, retry_after_s: 1 });
     nodes.policies[0].unheard();
     assert!(nodes.reveal(0).is_err());
     nodes.exchange();
@@ -189,7 +190,7 @@ fn a_report_of_another_form_says_nothing_and_one_over_its_limit_is_never_made() 
     let nodes = Nodes::new(1, || rules(10, 100, None));
     let report = nodes.policies[0].tell(T0);
     assert_eq!(report.len(), HEAD_BYTES + LINE_BYTES);
-    for wrong in [&report[1..], &report[..report.len() - 1], &[][..], &[2], &[9; 46], &[1, 255, 255]] {
+    for wrong in [&report[1..], &report[..report.len() - 1], &[][..], &[1], &[9; 46], &[2, 255, 255]] {
         assert!(Report::read(&Heard { is_before: true, age_ms: 0, said: wrong }).is_none());
     }
     let row = |n: usize| {

@@ -94,6 +94,9 @@ pub enum Quota {
     RevealsPerDay,
     /// Cards of one client session.
     SessionCards,
+    /// None is used up: this node does not know what the others have used lately, and allows nothing that counts until it
+    /// does.
+    Unknown,
 }
 
 impl<A: Action> Permit<A> {

@@ -6,6 +6,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::carry::HOURS;
 use super::nodes::{Parts, Short, Whole};
 use super::rules::{Grant, RevealQuota};
 use super::share::Part;
@@ -47,8 +48,9 @@ impl Use {
             None => rate,
             Some(parts) => {
                 parts.requests = parts.requests.saturating_add(1);
+                parts.are_known(now_ms)?;
                 // One a second is anybody's, so that a node of which nothing was asked answers at once.
-                if now_ms < parts.until_ms { parts.rate.may().clamp(1, rate) } else { 0 }
+                parts.rate.may().clamp(1, rate.max(1))
             }
         };
         if rate == 0 {
@@ -72,14 +74,21 @@ impl Use {
             None => quota,
             Some(parts) => {
                 parts.releases = parts.releases.saturating_add(1);
-                let is_known = now_ms < parts.until_ms;
-                let part = |part: &Part, whole: u32| if is_known { part.may().min(whole) } else { 0 };
+                parts.are_known(now_ms)?;
+                let part = |part: &Part, whole: u32| part.may().min(whole);
                 RevealQuota {
                     per_minute: part(&parts.minute, quota.per_minute),
                     per_day: part(&parts.day, quota.per_day),
                 }
             }
         };
+        if mine.per_minute == 0
+            && used.minute.sum == 0
+            && used.parts.as_ref().is_some_and(|parts| parts.minute.leaves(quota.per_minute, 0))
+        {
+            // Nobody has used it up: this node came a moment ago and has no part of it yet.
+            return Err(Spent { quota: Quota::Unknown, retry_after_s: 1 });
+        }
         if let Some(wait_s) = used.minute.wait_s(mine.per_minute, now_ms) {
             let sum = short(used.minute.sum);
             let waits = used.parts.as_ref().is_none_or(|parts| !parts.minute.leaves(quota.per_minute, sum));
@@ -131,6 +140,19 @@ impl Use {
         used.day.add((at_ms, now_ms), count);
     }
 
+    /// Releases in the last minute, and in each hour of the last day, the newest first.
+    pub(super) fn hours(&self, now_ms: u64) -> (u32, [u32; HOURS as usize]) {
+        let mut used = lock(&self.used);
+        used.minute.advance(now_ms);
+        used.day.advance(now_ms);
+        let mut hours = [0u32; HOURS as usize];
+        for (age, count) in (0..).zip(used.day.newest_first()) {
+            let hour: usize = age / BUCKETS_OF_HOUR;
+            hours[hour] = hours[hour].saturating_add(count);
+        }
+        (short(used.minute.sum), hours)
+    }
+
     /// Releases in the last minute and the last day.
     pub(super) fn reveals(&self, now_ms: u64) -> (u64, u64) {
         let mut used = lock(&self.used);
@@ -153,6 +175,11 @@ struct Window<const N: usize> {
 impl<const N: usize> Window<N> {
     fn new(bucket_ms: u64) -> Self {
         Self { bucket_ms, newest: 0, counts: vec![0; N].into_boxed_slice(), sum: 0 }
+    }
+
+    /// The count of each bucket.
+    fn newest_first(&self) -> impl Iterator<Item = u32> {
+        (0..N as u64).map(|age| self.newest.checked_sub(age).map_or(0, |bucket| self.counts[self.slot(bucket)]))
     }
 
     /// Forgets what has become too old.
@@ -226,7 +253,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const MINUTE_BUCKET_MS: u64 = 1_000;
 const MINUTE_BUCKETS: usize = 61;
 const DAY_BUCKET_MS: u64 = 5 * 60 * 1_000;
-const DAY_BUCKETS: usize = 24 * 12 + 1;
+const BUCKETS_OF_HOUR: usize = 12;
+const DAY_BUCKETS: usize = 24 * BUCKETS_OF_HOUR + 1;
+const _: () = assert!(DAY_BUCKETS <= HOURS as usize * BUCKETS_OF_HOUR);
 const SECOND_NS: u64 = 1_000_000_000;
 
 #[cfg(test)]

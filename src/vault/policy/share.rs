@@ -44,6 +44,13 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// The part of a node that all others know to claim `claim`, though it told them nothing, and whose claims are these.
+    pub(super) fn holding(claim: u32, whole: u32, others: Vec<Other>) -> Self {
+        let mut part = Self { may: 0, told: claim, telling: claim, others, gives_up: false };
+        part.may = claim.min(part.free(whole));
+        part
+    }
+
     /// What may be used.
     pub(super) fn may(&self) -> u32 {
         self.may

@@ -10,7 +10,9 @@
 //! leaves the file marked; whoever starts vaultd on it opens the database and is told to use that.
 //!
 //! Invariants:
-//! - Writes are held only in step 4, and are taken again whatever ends it, unless the file is marked.
+//! - Writes are held only in step 4, and are taken again whatever ends it, unless the file is marked; by the next attempt, if a
+//!   full disk keeps this one from it.
+//! - What was used of the quotas goes over with the last step, so that a move gives nobody a fresh allowance.
 //! - From the mark on this process answers nothing of the store any more, reads neither.
 
 mod show;
@@ -195,7 +197,12 @@ pub async fn abandon(vault: &Arc<Vault>, asker: &Asker) -> Result<Migration, Flo
             let over = FlowError::Conflict("the store was moved at this moment; start vaultd on the database");
             return Err(failed(vault, warrant.trace(), over).await);
         }
-        Err(error) => return Err(failed(vault, warrant.trace(), error.into()).await),
+        Err(error) => {
+            // Nothing was given up, so it goes on.
+            let trace = warrant.trace();
+            *worker = Some(spawn(vault, started.run, warrant));
+            return Err(failed(vault, trace, error.into()).await);
+        }
     }
     let emptied = empty(plan, started.run).await;
     let words = if emptied.is_ok() { "given up" } else { "given up; the database was not emptied" };

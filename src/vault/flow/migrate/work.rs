@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::Aim;
 use crate::audit::{Own, Warrant};
 use crate::flow::{FlowError, StoreFault, Vault, row};
-use crate::policy::{Digest, Migrate, Note};
-use crate::store::moving::{CHANGES, Filling, Target, Trouble, Verdict};
+use crate::policy::{Carried, Digest, Migrate, Note};
+use crate::store::moving::{CHANGES, Filling, Left, Target, Trouble, Verdict};
 use crate::store::postgres::{OpenError, Refused};
 use crate::store::{CardRow, Shredded, StoreError};
 use crate::telemetry::log;
@@ -60,6 +60,9 @@ async fn attempt(vault: &Arc<Vault>, run: Uuid, warrant: &Warrant<Migrate>) -> R
         let why = "vaultd was updated since the move began, and its tables are others now: give it up and begin anew";
         return Err(Ended::Stops(why.to_owned()));
     }
+    if plan.source.is_held().await? {
+        plan.source.let_go().await?;
+    }
     let target = open(aim).await?;
     let mut filling = Filling::take_up(plan.source.clone(), target.clone(), run).await?;
     copy(vault, &mut filling).await?;
@@ -79,7 +82,7 @@ async fn attempt(vault: &Arc<Vault>, run: Uuid, warrant: &Warrant<Migrate>) -> R
         }
         Err(other) => return Err(other.into()),
     }
-    let digest = match switch(vault, warrant, &mut filling, &aim.words, began).await {
+    let digest = match switch(vault, warrant, &mut filling, (&target, run, &aim.words), began).await {
         Ok(digest) => digest,
         Err(ended) => {
             // Whether the file was marked is looked at in the same write that takes the hold away.
@@ -92,6 +95,12 @@ async fn attempt(vault: &Arc<Vault>, run: Uuid, warrant: &Warrant<Migrate>) -> R
     };
     let held_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     finish(vault, warrant, &target, run, (&digest, held_ms)).await
+}
+
+/// What is used of the quotas, for the nodes that come.
+fn uses(vault: &Vault) -> Vec<Left> {
+    let carried = vault.policy.carried(vault.now_ms());
+    carried.into_iter().map(|Carried { hour, age_ms, said }| Left { part: hour, age_ms, said }).collect()
 }
 
 async fn open(aim: &Aim) -> Result<Target, Ended> {
@@ -111,6 +120,8 @@ async fn finish(
     let source = &vault.moves.here()?.source;
     loop {
         let released = async {
+            // Again, with what was used until this process answered nothing more.
+            target.leave_uses(run, &uses(vault)).await?;
             target.release(run).await?;
             Ok::<(), Trouble>(source.mark_released().await?)
         };
@@ -211,7 +222,7 @@ async fn switch(
     vault: &Vault,
     warrant: &Warrant<Migrate>,
     filling: &mut Filling,
-    target: &str,
+    (target, run, words): (&Target, Uuid, &str),
     began: Instant,
 ) -> Result<String, Ended> {
     loop {
@@ -231,7 +242,9 @@ async fn switch(
     let note = Note::words("copied and compared: rows").and(&rows);
     let about = Own { tenant: None, subject: Subject::None, note: with_digest(note, &digest) };
     vault.audit.record_own(OwnAct::StoreMoved, about).await.map_err(FlowError::from)?;
-    filling.source().mark_moved(digest.clone(), target.to_owned()).await?;
+    // Before the mark, because whoever finds the file marked after a crash knows nothing of what was used.
+    target.leave_uses(run, &uses(vault)).await?;
+    filling.source().mark_moved(digest.clone(), words.to_owned()).await?;
     Ok(digest)
 }
 

@@ -32,6 +32,12 @@ impl Vault {
         self.barrier.fence().is_up()
     }
 
+    /// Whether this node allows nothing that counts against a quota, because it does not know what the others use.
+    #[must_use]
+    pub fn knows_no_quotas(&self) -> bool {
+        self.policy.is_unheard(self.now_ms())
+    }
+
     /// What an operator should know of the nodes.
     pub(in crate::flow) fn nodes_warnings(&self) -> Vec<String> {
         let fenced = self.barrier.fence().is_up().then(|| {

@@ -29,4 +29,4 @@ pub use filling::{CHANGES, Filling, Verdict};
 pub use mark::Mark;
 pub use source::{Moved, Source, Started};
 pub use tables::TABLES;
-pub use target::{Refusal, Target, Trouble};
+pub use target::{Left, Refusal, Target, Trouble};

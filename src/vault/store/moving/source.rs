@@ -165,6 +165,14 @@ impl Source {
         held
     }
 
+    /// Whether writes are held: also by an attempt that could not take its hold away, because the disk was full.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_held(&self) -> Result<bool, StoreError> {
+        self.store.read_for_move(|conn| capture::are_there(conn, &capture::refusing(HELD)).map_err(fault)).await
+    }
+
     /// Takes writes again, unless the file is not the store any more.
     ///
     /// # Errors

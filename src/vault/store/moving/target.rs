@@ -12,8 +12,8 @@ use super::digest::Tally;
 use super::mark::Mark;
 use super::tables::{Cell, Record, TABLES};
 use super::upsert;
-use crate::store::postgres::fault::{Failure, column};
-use crate::store::postgres::run::{bytes, transact};
+use crate::store::postgres::fault::{Failure, column, signed_time};
+use crate::store::postgres::run::{big, bytes, text, transact, uuid};
 use crate::store::postgres::{OpenError, PostgresOptions, PostgresStore, touch};
 use crate::store::{CardRow, Store as _, StoreError};
 
@@ -52,6 +52,26 @@ pub enum Refusal {
     /// The mark of this move is gone.
     #[error("the database does not know this move any more: give it up and begin anew")]
     Lost,
+}
+
+/// What was used of quotas in a part of the last day. The store does not look into it.
+#[derive(Debug, Clone)]
+pub struct Left {
+    /// Which part.
+    pub part: u8,
+    /// How long ago it ended, in milliseconds.
+    pub age_ms: u64,
+    /// What. At most [`strongroom_wire::limits::USES_BYTES_MAX`].
+    pub said: Vec<u8>,
+}
+
+impl Left {
+    /// A name for a node that never was: of the move, in letters, so that it looks like no number of a card.
+    fn name(&self, run: Uuid) -> String {
+        let letters = run.as_bytes().iter().take(NAME_BYTES).flat_map(|byte| [byte >> 4, byte & 15]);
+        let letters: String = letters.map(|half| char::from(b'a' + half)).collect();
+        format!("moved-{letters}-{}", self.part)
+    }
 }
 
 /// Rows of the database before and after a change.
@@ -195,6 +215,32 @@ impl Target {
         self.store.sample(places).await
     }
 
+    /// Leaves to the nodes that come what the vault used of its quotas, in the place of what was left before. A database that
+    /// was opened for vaults already is left alone.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherMove`], and the others.
+    pub async fn leave_uses(&self, run: Uuid, uses: &[Left]) -> Result<(), Trouble> {
+        let left: Ended<()> = transact!(in self.turns(STEP_TIMEOUT), tx => {
+            match mark(tx).await? {
+                Some(mark) if mark.run == run => {
+                    tx.execute_typed("DELETE FROM uses", &[]).await?;
+                    for row in uses {
+                        // Only nodes write here, and none may open the database yet.
+                        let sql = "INSERT INTO uses (node, run, turn, said, seen) \
+                                   VALUES ($1, $2, 0, $3, clock_timestamp() - $4 * INTERVAL '1 millisecond')";
+                        let (name, age) = (row.name(run), signed_time(row.age_ms));
+                        tx.execute_typed(sql, &[text(&name.as_str()), uuid(&run), bytes(&row.said.as_slice()), big(&age)]).await?;
+                    }
+                    Ok(Some(Ok(())))
+                }
+                Some(_) => Ok(Some(Err(Refusal::OtherMove))),
+                None => Ok(Some(Ok(()))),
+            }
+        })?;
+        done(left)
+    }
+
     /// Opens the database for vaults. Doing it twice is the same as once: it keeps which move filled it, so that no other
     /// database is taken for it.
     ///
@@ -231,7 +277,7 @@ impl Target {
             match mark(tx).await? {
                 Some(mark) if mark.run == run => {
                     let tables: Vec<&str> = TABLES.iter().map(|table| table.name).filter(|name| *name != "settings").collect();
-                    tx.batch_execute(&format!("TRUNCATE {}, claims", tables.join(", "))).await?;
+                    tx.batch_execute(&format!("TRUNCATE {}, claims, uses", tables.join(", "))).await?;
                     tx.execute_typed("DELETE FROM settings WHERE name <> 'vault'", &[]).await?;
                     Ok(Some(Ok(())))
                 }
@@ -286,6 +332,8 @@ async fn is_empty(tx: &Client) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// As many as fit into the name of a node.
+const NAME_BYTES: usize = 11;
 const TALLY_PAGE: i64 = 4096;
 /// For one page with all its tries.
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);

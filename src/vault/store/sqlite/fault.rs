@@ -1,6 +1,6 @@
 //! From SQLite's errors to the store's: whether asking again can help.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::store::StoreError;
 use crate::telemetry::log;
@@ -46,10 +46,20 @@ fn refused(words: Option<&str>) -> StoreError {
 const SQLITE_CONSTRAINT_TRIGGER: i32 = 1811;
 
 /// Whether a failed commit leaves it open what is on the disk. After a failed write-back the system may call the same
-/// pages clean, so a later success would prove nothing: only a full disk is a fault that one can go on after.
+/// pages clean, so a later success would prove nothing: only a disk, or a limit, that refuses to take a write at all is a
+/// fault that one can go on after.
 pub(super) fn leaves_disk_unknown(error: &Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt))
+    let Some(failure) = error.sqlite_error() else { return false };
+    match failure.code {
+        ErrorCode::DatabaseCorrupt => true,
+        ErrorCode::SystemIoFailure => !REFUSED_WRITES.contains(&failure.extended_code),
+        _ => false,
+    }
 }
+
+/// What a full disk or a limit of a file's size does, where SQLite does not call it full: to the log, and to the table of
+/// the log's pages beside it.
+const REFUSED_WRITES: [i32; 3] = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE, ffi::SQLITE_IOERR_SHMSIZE];
 
 /// Number in a row as `u64`. Times and counts are never negative.
 pub(super) fn unsigned(number: i64) -> Result<u64, StoreError> {
@@ -59,4 +69,21 @@ pub(super) fn unsigned(number: i64) -> Result<u64, StoreError> {
 /// Bytes of a fixed length.
 pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], StoreError> {
     bytes.try_into().map_err(|_| StoreError::Corrupt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_was_refused_is_known_not_to_have_been_made_and_a_failed_write_back_is_not() {
+        let unknown = |code| leaves_disk_unknown(&Error::SqliteFailure(ffi::Error::new(code), None));
+        for refused in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_BUSY] {
+            assert!(!unknown(refused), "{refused}");
+        }
+        for lost in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC, ffi::SQLITE_IOERR_READ, ffi::SQLITE_CORRUPT]
+        {
+            assert!(unknown(lost), "{lost}");
+        }
+    }
 }
