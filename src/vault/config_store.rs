@@ -22,6 +22,9 @@ pub struct StoreAt {
     pub postgres_password_file: Option<PathBuf>,
     /// Most connections to the server.
     pub postgres_connections: Option<usize>,
+    /// Only a server is used whose commits wait for a synchronous standby, so that a failover loses nothing.
+    #[serde(default)]
+    pub require_synchronous_standby: bool,
     /// Seconds between two sweeps for records that reached their end.
     #[serde(default = "sweep_default")]
     pub sweep_seconds: u64,
@@ -45,6 +48,9 @@ pub struct MoveTo {
     pub postgres_ca: Option<PathBuf>,
     /// As `store.postgres_password_file`.
     pub postgres_password_file: Option<PathBuf>,
+    /// As `store.require_synchronous_standby`.
+    #[serde(default)]
+    pub require_synchronous_standby: bool,
 }
 
 impl MoveTo {
@@ -56,6 +62,7 @@ impl MoveTo {
             ca: self.postgres_ca.as_deref(),
             password_file: self.postgres_password_file.as_deref(),
             connections: CONNECTIONS_LEAST,
+            needs_standby: self.require_synchronous_standby,
         }
     }
 }
@@ -89,6 +96,7 @@ impl StoreAt {
                 ca: self.postgres_ca.as_deref(),
                 password_file: self.postgres_password_file.as_deref(),
                 connections: self.postgres_connections.unwrap_or(CONNECTIONS_DEFAULT),
+                needs_standby: self.require_synchronous_standby,
             })),
             (Some(_), Some(_)) => {
                 refuse("store.postgres", "store.path is there as well: a store is in one place, leave one of them away")
@@ -114,6 +122,7 @@ impl StoreAt {
                     ("store.postgres_ca", self.postgres_ca.is_some()),
                     ("store.postgres_password_file", self.postgres_password_file.is_some()),
                     ("store.postgres_connections", self.postgres_connections.is_some()),
+                    ("store.require_synchronous_standby", self.require_synchronous_standby),
                 ];
                 if let Some((key, _)) = of_databases.into_iter().find(|(_, is_set)| *is_set) {
                     return refuse(key, "it is about store.postgres, which is not set: leave it away");

@@ -38,6 +38,7 @@ fn a_store_is_in_exactly_one_place() {
             "store.move_to:",
         ),
         ("path = \"vault.db\"\npostgres_connections = 9", "", "store.postgres_connections:"),
+        ("path = \"vault.db\"\nrequire_synchronous_standby = true", "", "store.require_synchronous_standby:"),
         ("path = \"vault.db\"", NODE, "node:"),
         (database, "", "node.name:"),
         ("postgres = \"postgresql://vault:word@127.0.0.1/vault\"", NODE, "store.postgres:"),

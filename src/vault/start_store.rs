@@ -84,7 +84,12 @@ mod tests {
             ("postgresql://vault@db1.internal,db2.internal:6432/vault", "db1.internal,db2.internal:6432/vault"),
             ("postgres://vault@%2Frun%2Fpostgresql/vault?connect_timeout=3", "%2Frun%2Fpostgresql/vault"),
         ] {
-            let to = MoveTo { postgres: url.to_owned(), postgres_ca: None, postgres_password_file: None };
+            let to = MoveTo {
+                postgres: url.to_owned(),
+                postgres_ca: None,
+                postgres_password_file: None,
+                require_synchronous_standby: false,
+            };
             assert_eq!(words(&to), said);
         }
     }

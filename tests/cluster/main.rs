@@ -14,6 +14,7 @@ mod rotation;
 mod seal;
 mod shared;
 mod stall;
+mod standby;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -34,6 +34,12 @@ pub enum Refused {
     /// None takes writes.
     #[error("every server that answers is a standby: name the primary too, or promote one")]
     Standby,
+    /// What it confirms is nowhere else.
+    #[error(
+        "the server confirms commits before a synchronous standby has them, and store.require_synchronous_standby is set: give \
+         it a standby, name that in synchronous_standby_names, and set synchronous_commit to on"
+    )]
+    Alone,
     /// It is older than what is tested.
     #[error("the server is older than PostgreSQL 13: move to a version that is looked after")]
     Old,
@@ -75,6 +81,7 @@ impl Refused {
             Self::Silent => "no answer",
             Self::Occupied => "occupied",
             Self::Standby => "standby",
+            Self::Alone => "no synchronous standby",
             Self::Old => "too old",
             Self::Forgetful => "confirms what it can lose",
             Self::Other => "refused",
@@ -94,6 +101,8 @@ pub(super) struct Connector {
     tls: Option<MakeRustlsConnect>,
     /// The server that answered last is asked first.
     first: AtomicUsize,
+    /// Whether it was said that the server has no synchronous standby.
+    is_said: AtomicBool,
     /// Sockets and the tasks that move their bytes belong to this runtime, which outlives who asked for them.
     handle: Handle,
 }
@@ -101,7 +110,7 @@ pub(super) struct Connector {
 impl Connector {
     pub(super) fn new(options: PostgresOptions, handle: Handle) -> Self {
         let tls = options.tls().map(MakeRustlsConnect::new);
-        Self { options, tls, first: AtomicUsize::new(0), handle }
+        Self { options, tls, first: AtomicUsize::new(0), is_said: AtomicBool::new(false), handle }
     }
 
     /// A connection to a server that takes writes and keeps them.
@@ -163,7 +172,20 @@ impl Connector {
                 client
             }
         };
-        look(&client).await?;
+        let is_synchronous = look(&client).await?;
+        if !is_synchronous && self.options.needs_standby {
+            return Err(Refused::Alone);
+        }
+        // Once, and again if it had one in between: a failover loses what no standby has.
+        if !is_synchronous && !self.is_said.swap(true, Ordering::Relaxed) {
+            log::warn(
+                "the database confirms commits that no synchronous standby has: a failover would lose cards that were \
+                 acknowledged (store.require_synchronous_standby)",
+                &[],
+            );
+        } else if is_synchronous {
+            self.is_said.store(false, Ordering::Relaxed);
+        }
         Ok(Session::between(client, here, there).await)
     }
 }
@@ -183,8 +205,8 @@ fn silent() -> Refused {
     Refused::Silent
 }
 
-/// Whether the server takes writes and has on its disk what it confirms.
-async fn look(client: &Client) -> Result<(), Refused> {
+/// Whether the server takes writes and has on its disk what it confirms; and, as the answer, whether a standby has it, too.
+async fn look(client: &Client) -> Result<bool, Refused> {
     // An engine that speaks the same protocol may not know every setting.
     let sql = "SELECT coalesce(current_setting('server_version_num', true), '0'), \
                coalesce(current_setting('transaction_read_only', true), 'off'), \
@@ -204,7 +226,8 @@ async fn look(client: &Client) -> Result<(), Refused> {
     if said(2)? == "off" || commit == "off" || (commit == "local" && has_standby) {
         return Err(Refused::Forgetful);
     }
-    Ok(())
+    // With remote_write a standby confirms what is not on its disk yet.
+    Ok(has_standby && (commit == "on" || commit == "remote_apply"))
 }
 
 fn reason(error: &Error) -> Refused {

@@ -181,7 +181,7 @@ async fn a_pooler_may_give_each_transaction_another_connection() {
     let pooler = Pooler::start(server);
     let fresh = async || -> Arc<dyn Store> {
         let url = pooler.url(&server.fresh_database());
-        let at = PostgresUrl { url: &url, ca: None, password_file: None, connections: 8 };
+        let at = PostgresUrl { url: &url, ca: None, password_file: None, connections: 8, needs_standby: false };
         let store = PostgresStore::open(PostgresOptions::new(&at, "vault-a").unwrap()).await.unwrap();
         Arc::new(store) as Arc<dyn Store>
     };

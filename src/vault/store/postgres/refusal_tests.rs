@@ -9,7 +9,7 @@ use crate::store::postgres::{OpenError, PostgresOptions, PostgresStore, Postgres
 
 /// What is said about a URL, with the server's own CA and password unless others are given.
 async fn said(server: &Postgres, url: &str, ca: Option<&std::path::Path>, password: &std::path::Path) -> OpenError {
-    let at = PostgresUrl { url, ca, password_file: Some(password), connections: 8 };
+    let at = PostgresUrl { url, ca, password_file: Some(password), connections: 8, needs_standby: false };
     let options = || PostgresOptions::new(&at, "vault-a").unwrap();
     let checked = PostgresStore::check(options()).await.unwrap_err();
     assert_eq!(PostgresStore::open(options()).await.err(), Some(checked), "a start says what a check says");
@@ -49,10 +49,48 @@ async fn each_reason_for_no_connection_has_its_own_words() {
         server.sql("postgres", &format!("ALTER DATABASE \"{database}\" RESET ALL"));
     }
     server.sql(&database, "REVOKE ALL ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO admin");
-    let at = PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8 };
+    let at =
+        PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8, needs_standby: false };
     let refused = PostgresStore::open(PostgresOptions::new(&at, "vault-a").unwrap()).await.err();
     assert_eq!(refused, Some(OpenError::Tables));
 }
+
+#[tokio::test]
+async fn a_server_whose_commits_wait_for_no_standby_is_refused_where_one_is_required() {
+    let server = Postgres::start();
+    server.add_database("one");
+    let (url, ca, password) = (server.url("one"), server.ca(), server.password_file());
+    let checked = async |needs_standby| {
+        let at =
+            PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8, needs_standby };
+        PostgresStore::check(PostgresOptions::new(&at, "vault-a").unwrap()).await.err()
+    };
+    let alone = Some(OpenError::Refused(Refused::Alone));
+    assert_eq!((checked(true).await, checked(false).await), (alone, None));
+    // From here on a commit would wait for ever; a check only looks.
+    server.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'somebody'");
+    server.sql("postgres", "SELECT pg_reload_conf()");
+    let began = std::time::Instant::now();
+    while checked(true).await.is_some() {
+        assert!(began.elapsed().as_secs() < 60, "the server does not read its settings");
+    }
+    for (commit, refused) in [("remote_write", alone), ("remote_apply", None), ("local", FORGETFUL), ("off", FORGETFUL)]
+    {
+        // Not by a commit in this database, which would wait.
+        let at = format!("{url}{}options=-csynchronous_commit%3D{commit}", if url.contains('?') { '&' } else { '?' });
+        let at = PostgresUrl {
+            url: &at,
+            ca: Some(&ca),
+            password_file: Some(&password),
+            connections: 8,
+            needs_standby: true,
+        };
+        let checked = PostgresStore::check(PostgresOptions::new(&at, "vault-a").unwrap()).await.err();
+        assert_eq!(checked, refused, "{commit}");
+    }
+}
+
+const FORGETFUL: Option<OpenError> = Some(OpenError::Refused(Refused::Forgetful));
 
 #[tokio::test]
 async fn a_certificate_whose_time_is_over_is_refused() {
@@ -84,6 +122,7 @@ async fn a_server_that_stands_still_does_not_hide_the_one_that_answers() {
     let port = silent.local_addr().unwrap().port();
     let url = server.url(&database).replace("@127.0.0.1:", &format!("@127.0.0.1:{port},127.0.0.1:"));
     let (ca, password) = (server.ca(), server.password_file());
-    let at = PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8 };
+    let at =
+        PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8, needs_standby: false };
     PostgresStore::open(PostgresOptions::new(&at, "vault-a").unwrap()).await.unwrap();
 }

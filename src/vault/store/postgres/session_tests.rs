@@ -95,7 +95,8 @@ async fn nothing_is_prepared_behind_a_pooler_a_proxy_or_a_unix_socket() {
 fn at(server: &Postgres, url: &str, over_tls: bool) -> PostgresOptions {
     let (ca, password) = (server.ca(), server.password_file());
     let ca = over_tls.then_some(ca.as_path());
-    PostgresOptions::new(&PostgresUrl { url, ca, password_file: Some(&password), connections: 8 }, "vault-a").unwrap()
+    let at = PostgresUrl { url, ca, password_file: Some(&password), connections: 8, needs_standby: false };
+    PostgresOptions::new(&at, "vault-a").unwrap()
 }
 
 async fn prepares(store: &PostgresStore) -> bool {

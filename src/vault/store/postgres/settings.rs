@@ -20,6 +20,8 @@ pub struct PostgresOptions {
     tls: Option<rustls::ClientConfig>,
     /// Most connections at a time.
     pub(super) connections: usize,
+    /// Whether a server is used that confirms a commit before a standby has it.
+    pub(super) needs_standby: bool,
     /// The vault's id. A new store is marked with it, a store with another mark is refused.
     pub(super) vault: String,
 }
@@ -54,6 +56,8 @@ pub struct PostgresUrl<'a> {
     pub password_file: Option<&'a Path>,
     /// Most connections at a time.
     pub connections: usize,
+    /// Only a server is used that confirms a commit when a synchronous standby has it on its disk.
+    pub needs_standby: bool,
 }
 
 /// Why a server cannot be used as the configuration says. The words name keys, never values.
@@ -81,6 +85,7 @@ impl PostgresOptions {
             password,
             tls,
             connections: at.connections,
+            needs_standby: at.needs_standby,
             vault: vault.to_owned(),
         })
     }
@@ -229,7 +234,7 @@ mod tests {
     use super::*;
 
     fn said(url: &str, ca: Option<&str>) -> Result<(), String> {
-        let at = PostgresUrl { url, ca: ca.map(Path::new), password_file: None, connections: 4 };
+        let at = PostgresUrl { url, ca: ca.map(Path::new), password_file: None, connections: 4, needs_standby: false };
         check_url(&at).map_err(|error| error.to_string())
     }
 

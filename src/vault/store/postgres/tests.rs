@@ -33,7 +33,8 @@ async fn fresh() -> (Arc<dyn Store>, ()) {
 
 pub(in crate::store) fn options(server: &Postgres, database: &str) -> PostgresOptions {
     let (url, ca, password) = (server.url(database), server.ca(), server.password_file());
-    let at = PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8 };
+    let at =
+        PostgresUrl { url: &url, ca: Some(&ca), password_file: Some(&password), connections: 8, needs_standby: false };
     PostgresOptions::new(&at, "vault-a").unwrap()
 }
 
