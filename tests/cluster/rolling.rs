@@ -1,6 +1,6 @@
 //! Nodes come and go as operators have them: a rolling restart, a join and a leave fail no request.
 
-use strongroom_tests::harness::{Balancer, Client, Traffic, VaultPlan, WorldPlan};
+use strongroom_tests::harness::{Acknowledged, Balancer, Client, Traffic, VaultPlan, WorldPlan};
 
 use crate::Site;
 
@@ -8,10 +8,7 @@ use crate::Site;
 async fn a_rolling_restart_behind_a_balancer_fails_no_request() {
     let mut site = site(3).await;
     let (balancer, client) = balanced(&site);
-    let mut refused = Vec::new();
-    // A machine that is so busy that a node is not heard of for seconds has it refuse by itself; that is not meant here, so
-    // one whole turn of several is enough.
-    for _ in 0..TURNS {
+    for turn in 0..TURNS {
         let traffic = Traffic::begin(vec![client.clone()], 6);
         traffic.more(60).await.unwrap();
         for nth in 0..3 {
@@ -24,12 +21,8 @@ async fn a_rolling_restart_behind_a_balancer_fails_no_request() {
         let told = traffic.end().await.unwrap();
         assert!(told.unclean.is_empty(), "{:#?}", told.unclean);
         told.hold_at(&site.cluster.releases().unwrap()).await.unwrap();
-        refused.push(told.refused);
-        if told.refused == 0 {
-            break;
-        }
+        refused_by_none_that_leaves(&told, turn);
     }
-    assert!(refused.contains(&0), "requests were refused in every turn: {refused:?}");
     drop(balancer);
 }
 
@@ -50,7 +43,19 @@ async fn a_node_that_joins_and_leaves_under_load_disturbs_nobody() {
     traffic.more(60).await.unwrap();
     let told = traffic.end().await.unwrap();
     assert!(told.unclean.is_empty(), "{:#?}", told.unclean);
+    refused_by_none_that_leaves(&told, 0);
     told.hold_at(&site.cluster.releases().unwrap()[1..2]).await.unwrap();
+}
+
+/// That a node leaves or comes refuses nothing. On a machine that is so busy that a node does not run for two seconds, that
+/// node refuses by itself, because it cannot know whether a key was destroyed meanwhile: it says so in these words, whoever
+/// leaves or comes, and that is not meant here.
+fn refused_by_none_that_leaves(told: &Acknowledged, turn: usize) {
+    let is_of_the_machine = |why: &str| {
+        why.contains("has not reached the store for too long") || why.contains("has not heard for a moment")
+    };
+    let others: Vec<_> = told.why.iter().filter(|(why, _)| !is_of_the_machine(why)).collect();
+    assert!(others.is_empty(), "turn {turn}: {others:?}");
 }
 
 /// Nodes that give the balancer a moment to notice that they leave.

@@ -69,15 +69,16 @@ impl Member {
 async fn check(members: Arc<Mutex<Vec<Member>>>, relay: Relay) {
     loop {
         let all = members.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut ready = Vec::new();
-        for member in all {
-            if member.asks.get("/health/ready").await.is_ok_and(|answer| answer.status == 200) {
-                ready.push(member.at);
-            }
-        }
-        relay.aim(ready);
+        // All at once, so that one that does not answer keeps nobody from hearing of the others.
+        let asked = all.iter().map(|member| async move {
+            let asked = tokio::time::timeout(ANSWER_WITHIN, member.asks.get("/health/ready")).await;
+            matches!(asked, Ok(Ok(answer)) if answer.status == 200).then_some(member.at)
+        });
+        relay.aim(futures_util::future::join_all(asked).await.into_iter().flatten().collect());
         tokio::time::sleep(CHECK_EVERY).await;
     }
 }
 
 const CHECK_EVERY: Duration = Duration::from_millis(50);
+/// A node that does not say so soon gets no new connections for a moment.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
