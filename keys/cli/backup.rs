@@ -2,11 +2,10 @@
 //! restored one open a sample.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Read as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use rusqlite::{Connection as Db, OpenFlags};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +19,7 @@ use crate::audit::trust::{self, Named};
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::file;
+use crate::progress;
 use crate::say::Say;
 
 #[derive(Subcommand)]
@@ -96,7 +96,7 @@ impl Backup {
 impl Make {
     fn run(self, say: &Say) -> Result<(), Failure> {
         let client = self.connection.open()?;
-        let bar = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let bar = progress::spinner();
         bar.enable_steady_tick(std::time::Duration::from_millis(200));
         bar.set_message("the vault copies its store and its log");
         let made: Result<BackupMade, Failure> = converse(client.post_patiently("/v1/backups", "{}"));
@@ -164,9 +164,7 @@ fn check_file(folder: &Path, file: &BackupFile) -> Result<(), Failure> {
     let path = folder.join(&file.name);
     let absent = |e: io::Error| broken(&format!("{} cannot be read ({})", file.name, e.kind()), "copy it again");
     let mut open = File::open(&path).map_err(absent)?;
-    let bar = if io::stderr().is_terminal() { ProgressBar::new(file.bytes) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress::bar(Some(file.bytes), progress::BYTES);
     let (mut hash, mut bytes) = (Sha256::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];
     loop {

@@ -2,12 +2,11 @@
 //! alone.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use strongroom_wire::TenantId;
 use strongroom_wire::acts::{ActKind, ActList, ActState, PendingAct};
@@ -16,6 +15,7 @@ use strongroom_wire::export::{ExportOrder, ExportRecipient};
 use crate::acts::say_act;
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
+use crate::progress;
 use crate::say::Say;
 
 /// Export cards to another party, under the eyes of two people
@@ -72,7 +72,8 @@ impl Export {
             if let Some(act) = acts.acts.iter().find(is_it) {
                 let path = format!("/v1/exports/{}", act.act_id);
                 let part = part(&self.out);
-                match client.download(&path, &mut create(&part)?, &bar()).await {
+                let bar = progress::bar(None, "{spinner} {bytes} received, {bytes_per_sec}, {elapsed}");
+                match client.download(&path, &mut create(&part)?, &bar).await {
                     Ok(bytes) => {
                         keep(&part, &self.out)?;
                         let file = self.out.display().to_string();
@@ -132,11 +133,4 @@ fn keep(part: &Path, out: &Path) -> Result<(), Failure> {
             "the whole export is in the .part file",
         )
     })
-}
-
-fn bar() -> ProgressBar {
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{spinner} {bytes} received, {bytes_per_sec}, {elapsed}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar
 }

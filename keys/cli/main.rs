@@ -20,6 +20,7 @@ mod keys;
 mod note_file;
 mod passphrase;
 mod pki;
+mod progress;
 mod proof;
 mod retention;
 mod root;

@@ -1,7 +1,6 @@
 //! `vaultctl keys rotate`: a new term for one key, or for the same key of every tenant, watched until it is in force.
 
 use std::collections::VecDeque;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::client::{Client, Connection, converse};
 use crate::failure::Failure;
 use crate::note_file;
+use crate::progress;
 use crate::say::{Say, table};
 use crate::tenants::TenantList;
 use crate::watch::Watch;
@@ -147,7 +147,7 @@ impl Rotate {
             emergency: self.emergency,
         };
         if let (Purposes::One(key), false) = (self.purpose, self.all) {
-            let bars = bars();
+            let bars = progress::bars();
             let rotation = converse(one(&client, &request(key, tenant), self.detach, &bars))?;
             say.result(&rotation, &describe(&rotation));
             if let Some(failure) = stopped(&rotation) {
@@ -201,7 +201,7 @@ async fn several(
     detach: bool,
     outcome: &mut Outcome,
 ) -> Result<(), Failure> {
-    let bars = bars();
+    let bars = progress::bars();
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < AT_ONCE
@@ -281,14 +281,6 @@ async fn now(client: &Client, rotation: &Rotation) -> Result<Rotation, Failure> 
     let list: RotationList = client.get("/v1/rotations").await?;
     let mine = list.rotations.into_iter().find(|known| (known.key, &known.tenant) == (key, tenant));
     mine.ok_or_else(|| Failure::of("the vault does not know this rotation any more"))
-}
-
-fn bars() -> MultiProgress {
-    let bars = MultiProgress::new();
-    if !std::io::stderr().is_terminal() {
-        bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
-    }
-    bars
 }
 
 fn describe(rotation: &Rotation) -> String {

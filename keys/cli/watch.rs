@@ -1,13 +1,13 @@
 //! Watch: asks the vault again and again how far something is that runs there, with a bar for people.
 
 use std::future::Future;
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use strongroom_wire::Kind;
 
 use crate::failure::Failure;
+use crate::progress;
 
 /// One thing that is watched.
 pub(crate) struct Watch {
@@ -20,14 +20,12 @@ pub(crate) struct Watch {
 impl Watch {
     /// With a bar of its own, which is hidden where nobody looks. `what` names it in a message, and the template is indicatif's.
     pub(crate) fn alone(what: &'static str, template: &str) -> Self {
-        let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        Self::on(bar, what, template)
+        Self::on(progress::bar(Some(0), template), what, template)
     }
 
     /// With a bar that stands among others.
     pub(crate) fn on(bar: ProgressBar, what: &'static str, template: &str) -> Self {
-        let style = ProgressStyle::with_template(template);
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(progress::style(template));
         Self { bar, what, ends_if_sealed: false, faults: 0 }
     }
 

@@ -1,12 +1,11 @@
 //! `vaultctl audit stream` and `export`: the log off the machine, promptly and whole (PCI DSS 10.3.3, 10.4.1.1).
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use strongroom_keys::tlog::Frontier;
 
@@ -17,6 +16,7 @@ use super::trust::Trust;
 use crate::client::{Connection, converse};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
+use crate::progress;
 use crate::say::Say;
 
 /// Send the audit log to another machine, entry by entry, and check it on the way
@@ -156,10 +156,8 @@ impl Export {
             let trust = Trust::new(&client, &self.public_key, say).await?;
             let mut follower = Follower::new(&client, trust, Frontier::new());
             let (checkpoint, note) = follower.checkpoint().await.map_err(Trouble::into_failure)?;
-            let bar =
-                if io::stderr().is_terminal() { ProgressBar::new(checkpoint.size) } else { ProgressBar::hidden() };
-            let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} entries, {per_sec}, {eta} left");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            let template = "{bar:40} {human_pos}/{human_len} entries, {per_sec}, {eta} left";
+            let bar = progress::bar(Some(checkpoint.size), template);
             let mut out = BufWriter::new(File::create(&half).map_err(|e| unwritten(&half, &e))?);
             loop {
                 let entries = follower.next(&checkpoint).await.map_err(Trouble::into_failure)?;

@@ -1,11 +1,9 @@
 //! `vaultctl audit tiles`: the log as a folder of tiles (C2SP tlog-tiles), which tools of others read and verify.
 
 use std::fs;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use strongroom_keys::lineage::Lineage;
@@ -16,6 +14,7 @@ use super::log::{self, FaultKind};
 use super::trust::{self, Named};
 use crate::failure::Failure;
 use crate::file::{self, Mode};
+use crate::progress;
 use crate::say::Say;
 
 /// Write the audit log as tiles that any web server can serve and tools of others verify
@@ -85,9 +84,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn all(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         let tiles = checkpoint.size / 128;
-        let bar = if io::stderr().is_terminal() { ProgressBar::new(tiles) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} tiles, {per_sec}, {eta} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = progress::bar(Some(tiles), "{bar:40} {human_pos}/{human_len} tiles, {per_sec}, {eta} left");
         for tile in Tile::all(checkpoint.size) {
             let bytes = match tile.kind {
                 TileKind::Entries => self.entries(&tile)?,

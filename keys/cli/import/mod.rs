@@ -9,17 +9,17 @@ mod line;
 mod read;
 mod send;
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use strongroom_wire::TenantId;
 
 use crate::client::{Client, Connection, converse};
 use crate::failure::Failure;
+use crate::progress;
 use crate::say::Say;
 use journal::{Journal, Plan};
 use line::{Columns, Refused};
@@ -218,9 +218,7 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 }
 
 fn bar(bytes: u64) -> ProgressBar {
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(bytes) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:40} {percent}%, {msg} cards, {elapsed} gone, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress::bar(Some(bytes), "{bar:40} {percent}%, {msg} cards, {elapsed} gone, {eta} left");
     bar.set_message("0");
     bar
 }

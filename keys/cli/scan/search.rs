@@ -1,16 +1,17 @@
 //! Walks files and folders and reads every byte once.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, IsTerminal, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use strongroom_wire::published::is_published;
 use walkdir::WalkDir;
 
 use super::finder::Finder;
 use super::{Finding, Report, Unsearched};
+use crate::progress;
 
 /// A search in progress.
 pub(super) struct Search {
@@ -27,13 +28,11 @@ impl Search {
     }
 
     pub(super) fn run(&mut self, paths: &[PathBuf]) {
-        if io::stderr().is_terminal() {
+        if progress::is_seen() {
             // A first walk without reading, so that the bar knows how far it is.
             let files = paths.iter().flat_map(WalkDir::new).filter_map(Result::ok);
             let sizes = files.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file);
-            self.bar = ProgressBar::new(sizes.map(|about| about.len()).sum());
-            let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left");
-            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar = progress::bar(Some(sizes.map(|about| about.len()).sum()), progress::BYTES);
         }
         for path in paths {
             // Sorted, so that two reports of the same files can be compared.
