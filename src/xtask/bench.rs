@@ -19,7 +19,7 @@ pub(crate) struct Bench {
     /// Few cards and few seconds: whether it works and about how fast it is
     #[arg(long)]
     quick: bool,
-    /// Only these parts: requests, handshakes, storage, cipher, rotation, growth, postgres, payments
+    /// Only these parts: requests, handshakes, storage, cipher, rotation, growth, unseal, postgres, payments
     #[arg(long, value_delimiter = ',', value_parser = section)]
     only: Vec<Section>,
     /// Cards in the large store that is held against one of 10,000 [default: 1000000, or 50000 with --quick]

@@ -18,6 +18,7 @@ mod requests;
 mod rotation;
 mod run;
 mod storage;
+mod unseal;
 mod usage;
 
 pub use client::Generator;

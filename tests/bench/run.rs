@@ -7,7 +7,7 @@ use super::load::Measured;
 use super::machine::Machine;
 use super::oha::Oha;
 use super::report::{Report, Row};
-use super::{growth, handshakes, payments, postgres, raw, requests, rotation, storage};
+use super::{growth, handshakes, payments, postgres, raw, requests, rotation, storage, unseal};
 use crate::harness::{Result, World, WorldPlan};
 
 /// What to measure, and for how long.
@@ -38,6 +38,8 @@ pub enum Section {
     Rotation,
     /// Ten thousand cards against many.
     Growth,
+    /// A start with a thousand tenants.
+    Unseal,
     /// The same requests with the store on PostgreSQL.
     Postgres,
     /// Payments through the orchestrator, beside a bare proxy.
@@ -46,13 +48,14 @@ pub enum Section {
 
 impl Section {
     /// Every part, with its name, in the order of a run.
-    pub const ALL: [(&'static str, Section); 8] = [
+    pub const ALL: [(&'static str, Section); 9] = [
         ("requests", Section::Requests),
         ("handshakes", Section::Handshakes),
         ("storage", Section::Storage),
         ("cipher", Section::Cipher),
         ("rotation", Section::Rotation),
         ("growth", Section::Growth),
+        ("unseal", Section::Unseal),
         ("postgres", Section::Postgres),
         ("payments", Section::Payments),
     ];
@@ -93,6 +96,9 @@ pub async fn run(plan: &Plan, mut tell: impl FnMut(&str)) -> Result<Report> {
     }
     if wants(Section::Growth) {
         growth::measure(plan, &mut report, &mut tell).await?;
+    }
+    if wants(Section::Unseal) {
+        unseal::measure(plan, &mut report, &mut tell).await?;
     }
     if wants(Section::Postgres) {
         postgres::measure(plan, &mut report, &mut tell).await?;

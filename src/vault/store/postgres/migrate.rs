@@ -110,3 +110,20 @@ const MIGRATE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Each file is one migration; its place is its number less one.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_shared.sql")];
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    /// A released migration never changes. If this fails, write a new migration in place of the change.
+    #[test]
+    fn released_migrations_are_as_they_were_released() {
+        let sums: Vec<String> = MIGRATIONS
+            .iter()
+            .map(|sql| Sha256::digest(sql).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+            .collect();
+        assert_eq!(sums, ["299adf9df81a584a", "32a215be075d9f5b"]);
+    }
+}
