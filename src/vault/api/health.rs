@@ -13,7 +13,8 @@ pub(super) async fn live() -> Answer {
 }
 
 /// `GET /health/ready`: unsealed, the audit log takes entries, the store that several nodes share is reached, what the others
-/// use of the quotas is known, and nobody asked the process to stop. 503 otherwise, with what is missing. `root` says how the HSM or KMS is, where one holds the Root.
+/// use of the quotas is known, and nobody asked the process to stop. 503 otherwise, with what is missing. `root` says how the
+/// HSM or KMS is, where one holds the Root.
 pub(super) async fn ready(state: web::Data<State>) -> Answer {
     let vault = &state.vault;
     let missing = if state.is_leaving() {
