@@ -11,6 +11,7 @@ pub mod epoch;
 pub mod export;
 pub mod intake;
 pub mod inventory;
+pub mod jose;
 pub mod key;
 pub mod lineage;
 pub mod mac;

@@ -22,6 +22,10 @@ pub enum Use {
     Frame,
     /// The columns of a stored row that no ciphertext binds.
     Binding,
+    /// A caller's own fingerprint key: the key that stands for it in here.
+    CallerKey,
+    /// What a caller wants a fingerprint of under its own key.
+    CallerFingerprint,
 }
 
 /// `HMAC-SHA-256(key, len(label) || label || len(part) || part ...)`, lengths as 4 bytes big-endian, where the label is
@@ -35,6 +39,8 @@ pub fn mac(key: &Key<Mac>, for_use: Use, parts: &[&[u8]]) -> [u8; 32] {
         Use::Session => b"strongroom/session/2",
         Use::Frame => b"strongroom/frame/1",
         Use::Binding => b"strongroom/binding/1",
+        Use::CallerKey => b"strongroom/caller-key/1",
+        Use::CallerFingerprint => b"strongroom/caller-fingerprint/1",
     };
     // HMAC moves its state while it works, with up to a block of the message in it, and a card number is shorter.
     wiped(|| compute(key, label, parts))
@@ -48,6 +54,14 @@ fn compute(key: &Key<Mac>, label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         hmac.update(part);
     }
     hmac.finalize().into_bytes().into()
+}
+
+/// `mac(derived, CallerFingerprint, what)`, where `derived = mac(key, CallerKey, caller_key)`: it cannot be made without our
+/// key nor without the caller's.
+#[must_use]
+pub fn caller_fingerprint(key: &Key<Mac>, caller_key: &[u8], what: &[u8]) -> [u8; 32] {
+    let derived = Key::<Mac>::init_with(|bytes| *bytes = mac(key, Use::CallerKey, &[caller_key]));
+    mac(&derived, Use::CallerFingerprint, &[what])
 }
 
 /// Whether a MAC is right, in time that does not depend on where it differs.
@@ -69,5 +83,15 @@ mod tests {
         assert_ne!(one, mac(&Key::generate().unwrap(), Use::Fingerprint, &[b"ab", b"c"]));
         assert!(verify(&key, Use::Fingerprint, &[b"ab", b"c"], &one));
         assert!(!verify(&key, Use::Fingerprint, &[b"ab", b"c"], &one[..31]));
+    }
+    #[test]
+    fn a_callers_fingerprint_needs_our_key_and_the_callers() {
+        let (ours, other) = (Key::generate().unwrap(), Key::generate().unwrap());
+        let one = caller_fingerprint(&ours, b"key of the caller", b"4242424242424242");
+        assert_eq!(one, caller_fingerprint(&ours, b"key of the caller", b"4242424242424242"));
+        assert_ne!(one, caller_fingerprint(&other, b"key of the caller", b"4242424242424242"));
+        assert_ne!(one, caller_fingerprint(&ours, b"key of another", b"4242424242424242"));
+        assert_ne!(one, caller_fingerprint(&ours, b"key of the caller", b"5555555555554444"));
+        assert_ne!(one, mac(&ours, Use::Fingerprint, &[b"4242424242424242"]));
     }
 }

@@ -359,5 +359,23 @@ pub const CLIENTS_SEEN_MAX: usize = 1_000;
 pub const CERTIFICATE_WARN_DAYS_MAX: u32 = 365;
 /// Most records that `POST /v1/store/verify` tries.
 pub const VERIFY_SAMPLE_MAX: u32 = 10_000;
+/// Largest PEM file of a key of the card-vault dialect, in bytes.
+pub const LOCKER_KEY_BYTES_MAX: usize = 16 * 1024;
+/// Shortest RSA key of the card-vault dialect, in bits.
+pub const LOCKER_KEY_BITS_MIN: usize = 2048;
+/// Longest RSA key of the card-vault dialect, in bits.
+pub const LOCKER_KEY_BITS_MAX: usize = 4096;
+/// Longest id of a key and of a tenant in the card-vault dialect, in characters.
+pub const LOCKER_NAME_CHARS_MAX: usize = 64;
+/// Most callers of the card-vault dialect.
+pub const LOCKER_CALLERS_MAX: usize = 64;
+/// Most messages of the card-vault dialect that are remembered, so that none is taken twice.
+pub const LOCKER_MESSAGES_MAX: usize = 65_536;
+/// Longest `ttl` of the card-vault dialect, in seconds (twenty years).
+pub const LOCKER_TTL_MAX_S: u64 = 20 * 365 * 24 * 3600;
+/// Longest `data` that the card-vault dialect makes a fingerprint of, in bytes.
+pub const LOCKER_FINGERPRINT_BYTES_MAX: usize = 2048;
+/// Longest fingerprint key of a caller of the card-vault dialect, in bytes.
+pub const LOCKER_FINGERPRINT_KEY_BYTES_MAX: usize = 256;
 /// Most backups that are kept.
 pub const BACKUPS_KEPT_MAX: u32 = 1_000;
