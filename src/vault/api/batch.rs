@@ -68,6 +68,7 @@ mod tests {
             audit_index: 3,
             is_new: true,
             is_replay: false,
+            is_changed: false,
         };
         let written = json(vec![Ok(done), Err(FlowError::SealedTwice), Err(FlowError::NotFound)]);
         let read: Value = serde_json::from_slice(&written).unwrap();

@@ -4,14 +4,15 @@
 //! While that key rotates two terms of it or more are known. What is new is made under the active one; whoever looks for
 //! something made earlier, or by a request that began earlier, looks under all of them.
 
-use strongroom_keys::mac::{Use, mac};
+use strongroom_keys::mac::{self, Use, mac};
 use strongroom_keys::{Key, Mac};
 use strongroom_wire::TenantId;
 use strongroom_wire::admin::KeyPurpose;
 
 use super::{Barrier, BarrierError};
+use crate::audit::Warrant;
 use crate::card::Pan;
-use crate::policy::{Permit, Tokenize};
+use crate::policy::{Fingerprint, Permit, Tokenize};
 
 /// The fingerprints of one card number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,24 @@ impl Barrier {
         self.in_period(KeyPurpose::Fingerprint, facts)?;
         let others = terms.others().map(|(_, key)| fingerprint(key, pan)).collect();
         Ok(Fingerprints { term: facts.term, active: fingerprint(key, pan), others })
+    }
+
+    /// What stands for `what` under a key of the caller's own, within the Warrant's tenant. It is made under a key derived
+    /// from the tenant's active fingerprint key and the caller's, so it is none of our fingerprints, and whoever knows the
+    /// caller's key alone cannot make it. A new term of the fingerprint key makes it another one.
+    ///
+    /// # Errors
+    /// [`BarrierError::Sealed`], [`BarrierError::NoSuchTenant`], [`BarrierError::Expired`].
+    pub fn caller_fingerprint(
+        &self,
+        warrant: Warrant<Fingerprint>,
+        caller_key: &[u8],
+        what: &[u8],
+    ) -> Result<[u8; 32], BarrierError> {
+        let ring = self.unsealed()?;
+        let (facts, key) = ring.tenant(warrant.tenant())?.fingerprint().active();
+        self.in_period(KeyPurpose::Fingerprint, facts)?;
+        Ok(mac::caller_fingerprint(key, caller_key, what))
     }
 
     /// The name of an idempotency key and the digest of its request under every term that is known, the active one first.

@@ -99,7 +99,7 @@ impl<'a> Batch<'a> {
         }
         let permit = self.spend(permit, sealing.as_ref(), slot.as_ref()).await?;
         let prints = vault.barrier.fingerprints(&permit, &body.card.pan)?;
-        let story = Story { vault, tenant: self.tenant.clone(), prints, body, slot };
+        let story = Story { vault, tenant: self.tenant.clone(), prints, body, slot, wanted: None };
         Ok(Step::Ready(permit, Box::new(story)))
     }
 

@@ -1,12 +1,12 @@
 //! Reveal: the card goes out, once its audit entry is durable.
 
-use strongroom_wire::Token;
-use strongroom_wire::payment_method::RevealRequest;
+use strongroom_wire::payment_method::{Metadata, RevealRequest};
+use strongroom_wire::{CustomerId, Token};
 use zeroize::Zeroizing;
 
 use super::idempotency::{Slot, tenant_of};
 use super::{Asker, FlowError, IdempotencyKey, Vault, epochs, row};
-use crate::card::reveal_json;
+use crate::card::{Card, Cvc, reveal_json};
 use crate::policy::{Note, Reveal, Trace};
 
 /// A released card.
@@ -17,14 +17,24 @@ pub struct Revealed {
     pub audit_index: u64,
 }
 
+/// How a card is released.
+pub struct Release<'a> {
+    /// What for.
+    pub note: Note,
+    /// An idempotency key and the raw body that comes with it.
+    pub keyed: Option<(&'a IdempotencyKey, &'a [u8])>,
+    /// The CVC that goes with it.
+    pub cvc_token: Option<&'a str>,
+    /// Whose card it must be; a card of another customer is as good as none.
+    pub customer: Option<&'a CustomerId>,
+    /// Whether the caller's notes go with it.
+    pub with_notes: bool,
+}
+
 /// Releases a card for a purpose.
 ///
-/// The entry comes first and the row is read after it, so that a card whose deletion was answered is never released by a
-/// request that was on its way. A release that then fails gets a second entry that says so. An idempotency key with the
-/// raw body ties the two together; each release is an entry of its own all the same.
-///
 /// # Errors
-/// Every [`FlowError`]; then no card left.
+/// As [`release`].
 pub async fn reveal(
     vault: &Vault,
     asker: &Asker,
@@ -32,10 +42,34 @@ pub async fn reveal(
     keyed: Option<(&IdempotencyKey, &[u8])>,
     request: &RevealRequest,
 ) -> Result<Revealed, FlowError> {
-    let note = Note::release(request.purpose, &request.reference);
-    let permit = vault.permit_unsealed::<Reveal>(asker, token, note).await?;
+    let how = Release {
+        note: Note::release(request.purpose, &request.reference),
+        keyed,
+        cvc_token: request.cvc_token.as_deref(),
+        customer: None,
+        with_notes: false,
+    };
+    release(vault, asker, token, how, |card, cvc, _| reveal_json(&token, card, cvc)).await
+}
+
+/// Releases a card in the form that `write` gives it: the card, its CVC, the caller's notes.
+///
+/// The entry comes first and the row is read after it, so that a card whose deletion was answered is never released by a
+/// request that was on its way. A release that then fails gets a second entry that says so. An idempotency key with the
+/// raw body ties the two together; each release is an entry of its own all the same.
+///
+/// # Errors
+/// Every [`FlowError`]; then no card left.
+pub async fn release(
+    vault: &Vault,
+    asker: &Asker,
+    token: Token,
+    how: Release<'_>,
+    write: impl FnOnce(&Card, Option<&Cvc>, &Metadata) -> Zeroizing<Vec<u8>>,
+) -> Result<Revealed, FlowError> {
+    let permit = vault.permit_unsealed::<Reveal>(asker, token, how.note).await?;
     let tenant = tenant_of(&permit)?;
-    if let Some((key, raw)) = keyed {
+    if let Some((key, raw)) = how.keyed {
         Slot::of(vault, asker, &tenant, "reveal", key, &[token.uuid().as_bytes(), raw])?.claim(vault).await?;
     }
     let warrant = vault.warrant(permit).await?;
@@ -45,12 +79,16 @@ pub async fn reveal(
     };
     let opened = async {
         row::check_binding(&vault.barrier, &row)?;
+        if how.customer.is_some() && row.customer.as_ref() != how.customer {
+            return Err(FlowError::NotFound);
+        }
+        let notes = if how.with_notes { row::metadata(&vault.barrier, &row)? } else { Metadata::new() };
         let envelope = row::envelope(&row)?;
-        let cvc = match &request.cvc_token {
+        let cvc = match how.cvc_token {
             Some(text) => Some(epochs::open_cvc(vault, &warrant, text).await?),
             None => None,
         };
-        Ok(vault.barrier.open(warrant, &envelope, |card| reveal_json(&token, card, cvc.as_ref()))?)
+        Ok(vault.barrier.open(warrant, &envelope, |card| write(card, cvc.as_ref(), &notes))?)
     };
     match opened.await {
         Ok(json) => Ok(Revealed { json, audit_index }),

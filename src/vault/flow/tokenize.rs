@@ -13,9 +13,9 @@ use super::idempotency::{Kept, Slot, tenant_of};
 use super::{Asker, FlowError, IdempotencyKey, Vault, epochs, intake, row};
 use crate::audit::Warrant;
 use crate::barrier::Fingerprints;
-use crate::card::{Cvc, Glance, Incoming, Lifetime, TokenizeBody};
+use crate::card::{Card, Cvc, Glance, Incoming, Lifetime, TokenizeBody};
 use crate::policy::{Fresh, Note, Permit, Principal, Tokenize};
-use crate::store::{AnswerRow, CardContent, CardRow, Inserted};
+use crate::store::{AnswerRow, CardContent, CardRow, Inserted, StoreError};
 
 /// The answer to a tokenize request.
 pub struct Tokenized {
@@ -27,6 +27,8 @@ pub struct Tokenized {
     pub is_new: bool,
     /// Whether the answer was kept from an earlier request with the same idempotency key.
     pub is_replay: bool,
+    /// Whether the card was there with another expiry, holder name or other notes.
+    pub is_changed: bool,
 }
 
 /// Stores a card, or finds the token that the same card of the same customer has already.
@@ -38,6 +40,20 @@ pub async fn tokenize(
     asker: &Asker,
     key: Option<&IdempotencyKey>,
     incoming: Incoming,
+) -> Result<Tokenized, FlowError> {
+    tokenize_as(vault, asker, key, incoming, None).await
+}
+
+/// The same under a token that the caller had for this card before and deleted; a fresh one if it names none.
+///
+/// # Errors
+/// As [`tokenize`]; [`FlowError::Conflict`] if a card lives under that token.
+pub async fn tokenize_as(
+    vault: &Vault,
+    asker: &Asker,
+    key: Option<&IdempotencyKey>,
+    incoming: Incoming,
+    wanted: Option<Token>,
 ) -> Result<Tokenized, FlowError> {
     let permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::none()).await?;
     let tenant = tenant_of(&permit)?;
@@ -63,7 +79,7 @@ pub async fn tokenize(
         permit = intake::spend(vault, permit, sealing, slot.as_ref()).await?;
     }
     let prints = vault.barrier.fingerprints(&permit, &body.card.pan)?;
-    Story { vault, tenant, prints, body, slot }.run(asker, permit).await
+    Story { vault, tenant, prints, body, slot, wanted }.run(asker, permit).await
 }
 
 /// A session's cards belong to the session's customer.
@@ -122,6 +138,8 @@ pub(super) struct Story<'a> {
     pub(super) prints: Fingerprints,
     pub(super) body: TokenizeBody,
     pub(super) slot: Option<Slot>,
+    /// The token that it had before.
+    pub(super) wanted: Option<Token>,
 }
 
 /// A card that is sealed and recorded and not stored yet.
@@ -164,7 +182,7 @@ impl Story<'_> {
         let about = permit.about(answered.payment_method_id).noting(Note::words("replayed"));
         let warrant = vault.warrant(about).await?;
         let json = with_cvc(vault, &tenant, answered, cvc)?;
-        Ok(Tokenized { json, audit_index: warrant.index(), is_new: false, is_replay: true })
+        Ok(Tokenized { json, audit_index: warrant.index(), is_new: false, is_replay: true, is_changed: false })
     }
 
     pub(super) async fn duplicate(&self) -> Result<Option<Token>, FlowError> {
@@ -181,11 +199,15 @@ impl Story<'_> {
     async fn store_new(&self, permit: Permit<Tokenize>) -> Result<Option<Tokenized>, FlowError> {
         let vault = self.vault;
         let now = vault.now_ms();
-        let token = vault.mint.token(now);
+        let token = self.wanted.unwrap_or_else(|| vault.mint.token(now));
         let _leave = vault.wraps.reserve(vault, &self.tenant).await?;
         let warrant = vault.warrant(permit.about(token)).await?;
         let Prepared { row, answer, shown, audit_index } = self.prepared(warrant, token, now)?;
-        match vault.store.insert_card(row, answer).await? {
+        let stored = vault.store.insert_card(row, answer).await;
+        if self.wanted.is_some() && stored == Err(StoreError::Exists) {
+            return Err(FlowError::Conflict("a card lives under this token; delete it before"));
+        }
+        match stored? {
             Inserted::Stored => self.stored(shown, audit_index).map(Some),
             Inserted::Duplicate(_) => Ok(None),
             Inserted::Replayed(earlier) => self.replay_of(&earlier, audit_index).map(Some),
@@ -210,7 +232,7 @@ impl Story<'_> {
     /// The answer to a card that was stored just now.
     pub(super) fn stored(&self, shown: PaymentMethod, audit_index: u64) -> Result<Tokenized, FlowError> {
         let json = with_cvc(self.vault, &self.tenant, shown, self.body.cvc.as_ref())?;
-        Ok(Tokenized { json, audit_index, is_new: true, is_replay: false })
+        Ok(Tokenized { json, audit_index, is_new: true, is_replay: false, is_changed: false })
     }
 
     /// The answer to a request that was answered before.
@@ -236,7 +258,10 @@ impl Story<'_> {
         };
         // What the customer typed now is newer; a name that was left out this time stays.
         let body = &mut self.body;
+        let mut is_changed = row::metadata(&vault.barrier, &before)? != body.metadata;
         let (envelope, glance) = vault.barrier.reseal(warrant, &row::envelope(&before)?, |mut card| {
+            let name = |card: &Card| card.holder_name.as_ref().map(|name| Zeroizing::new(name.as_str().to_owned()));
+            is_changed |= card.expiry != body.card.expiry || name(&card) != name(&body.card);
             card.expiry = body.card.expiry;
             card.holder_name = body.card.holder_name.take().or(card.holder_name);
             card
@@ -249,7 +274,9 @@ impl Story<'_> {
         }
         after.content.binding = row::binding(&vault.barrier, &after)?;
         let shown = row::masked(&vault.barrier, &after, &glance)?;
-        if !vault.store.swap_card(&self.tenant, &token, before.content, after.content).await? {
+        // What is the same in every part is not written again, so that many who say the same do not get into each other's way.
+        let is_same = !is_changed && after.content.expires_ms == before.content.expires_ms;
+        if !is_same && !vault.store.swap_card(&self.tenant, &token, before.content, after.content).await? {
             return Ok(None);
         }
         if let Some(slot) = &self.slot
@@ -258,13 +285,13 @@ impl Story<'_> {
             return self.answer_of_then(&earlier, audit_index).map(Some);
         }
         let json = with_cvc(vault, &self.tenant, shown, self.body.cvc.as_ref())?;
-        Ok(Some(Tokenized { json, audit_index, is_new: false, is_replay: false }))
+        Ok(Some(Tokenized { json, audit_index, is_new: false, is_replay: false, is_changed }))
     }
 
     fn answer_of_then(&self, kept: &Kept, audit_index: u64) -> Result<Tokenized, FlowError> {
         let answered = serde_json::from_slice(kept).map_err(|_| FlowError::Tampered)?;
         let json = with_cvc(self.vault, &self.tenant, answered, self.body.cvc.as_ref())?;
-        Ok(Tokenized { json, audit_index, is_new: false, is_replay: true })
+        Ok(Tokenized { json, audit_index, is_new: false, is_replay: true, is_changed: false })
     }
 
     fn sealed_row(

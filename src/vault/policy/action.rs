@@ -91,6 +91,8 @@ macro_rules! actions {
 actions! {
     /// Store a card.
     Tokenize(Fresh) = Tokenize;
+    /// A fingerprint under a key of the caller's; nothing is stored.
+    Fingerprint(()) = Tokenize;
     /// The masked view of one card, or of a page of them.
     ReadMasked(Option<Token>) = ReadMasked;
     /// The whole card, for a purpose.

@@ -219,6 +219,22 @@ pub(in crate::store) async fn a_swap_needs_every_part_to_be_as_it_was(store: Arc
     assert_eq!(store.swap_card(&tenant, &card.token, new, too_large).await, Err(StoreError::TooLarge));
 }
 
+/// A caller whose references are chosen by itself deletes a card and stores it again under the same one.
+pub(in crate::store) async fn a_token_whose_card_was_deleted_may_be_used_again(store: Arc<dyn Store>) {
+    let tenant = acme(&*store).await;
+    let first = card(&tenant, customer("cus_1"));
+    let again = CardRow { content: content(9), created_ms: first.created_ms + 5, ..first.clone() };
+    assert_eq!(store.insert_card(first.clone(), None).await, Ok(Inserted::Stored));
+    let other = CardRow { customer: customer("cus_2"), ..again.clone() };
+    assert_eq!(store.insert_card(other, None).await, Err(StoreError::Exists));
+    assert_eq!(store.card(&tenant, &first.token, NOW).await, Ok(Some(first.clone())));
+    assert_eq!(store.delete_card(&tenant, &first.token).await, Ok(true));
+    assert_eq!(store.insert_card(again.clone(), None).await, Ok(Inserted::Stored));
+    assert_eq!(store.card(&tenant, &first.token, NOW).await, Ok(Some(again.clone())));
+    let filter = CardFilter { customer: customer("cus_1"), fingerprint: None };
+    assert_eq!(store.cards(&tenant, &filter, None, 10, NOW).await, Ok(vec![again]));
+}
+
 pub(in crate::store) async fn a_deleted_card_stays_gone(store: Arc<dyn Store>) {
     let tenant = acme(&*store).await;
     let card = card(&tenant, customer("cus_1"));

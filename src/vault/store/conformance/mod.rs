@@ -23,7 +23,8 @@ macro_rules! conformance {
             tokens_that_share_their_first_half_are_told_apart, a_taken_token_is_refused_and_nothing_changes,
             one_customer_has_one_row_for_one_card, an_expired_card_is_no_duplicate, many_cards_go_in_together_or_not_at_all,
             a_list_has_every_card_once_in_order, a_list_goes_on_after_a_card_that_was_deleted,
-            a_swap_needs_every_part_to_be_as_it_was, a_deleted_card_stays_gone, the_sweep_sees_the_earliest_end_first,
+            a_swap_needs_every_part_to_be_as_it_was, a_deleted_card_stays_gone,
+            a_token_whose_card_was_deleted_may_be_used_again, the_sweep_sees_the_earliest_end_first,
             a_card_that_was_retained_meanwhile_is_not_swept,
             an_unregistered_tenant_is_refused, envelopes_over_the_limit_are_refused,
             two_racing_swaps_have_one_winner, racing_inserts_of_one_card_make_one_row);
