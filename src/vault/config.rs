@@ -17,11 +17,14 @@ use crate::egress::Plan;
 mod keys;
 #[path = "config_listen.rs"]
 mod listen;
+#[path = "config_locker.rs"]
+mod locker;
 #[path = "config_store.rs"]
 mod store;
 
 pub use keys::{Keys, Period};
 pub use listen::Listen;
+pub use locker::{AnswerWrapping, Caller, Locker, Messages};
 pub use store::{MoveTo, NodeAt, StoreAt, StorePlace};
 
 /// The whole file. It holds paths and numbers, never a secret, and is still never logged.
@@ -50,6 +53,8 @@ pub struct Config {
     pub intake: Intake,
     /// Where backups go; none can be made when absent.
     pub backup: Option<BackupTo>,
+    /// Who speaks the card-vault dialect; nobody when absent.
+    pub locker: Option<Locker>,
     /// Where the vault may send cards itself.
     #[serde(default)]
     pub destination: BTreeMap<DestinationName, Plan>,
@@ -330,8 +335,14 @@ impl Config {
         ];
         let hsm = self.root.pkcs11.as_mut().map(|at| [&mut at.module, &mut at.pin_file]);
         let authorities = self.destination.values_mut().map(|plan| plan.ca.as_mut());
-        for path in
-            paths.into_iter().chain(self.store.paths()).chain(authorities).flatten().chain(hsm.into_iter().flatten())
+        let of_locker = self.locker.iter_mut().flat_map(Locker::paths).map(Some);
+        for path in paths
+            .into_iter()
+            .chain(self.store.paths())
+            .chain(authorities)
+            .chain(of_locker)
+            .flatten()
+            .chain(hsm.into_iter().flatten())
         {
             *path = folder.join(&*path);
         }
@@ -342,6 +353,7 @@ impl Config {
             if (least..=most).contains(&value) { Ok(()) } else { Err(ConfigError::Value { key, why }) }
         };
         self.listen.check()?;
+        locker::check(&self.listen, self.locker.as_ref())?;
         let keep = u64::from(self.backup.as_ref().map_or(1, |backup| backup.keep));
         range("backup.keep", keep, 1, u64::from(limits::BACKUPS_KEPT_MAX), "give 1 to 1000")?;
         let most = u64::from(limits::CERTIFICATE_WARN_DAYS_MAX);
@@ -388,7 +400,8 @@ impl Config {
     /// Whether every listener is on loopback, which a dev Root demands.
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
-        [self.listen.intake, self.listen.release, self.listen.admin].iter().all(|at| at.ip().is_loopback())
+        let all = [self.listen.intake, self.listen.release, self.listen.admin];
+        all.iter().chain(&self.listen.locker).all(|at| at.ip().is_loopback())
     }
 }
 

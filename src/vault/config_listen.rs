@@ -1,4 +1,4 @@
-//! `[listen]`: where the three listeners are, how long they wait, and how much each of them takes.
+//! `[listen]`: where the listeners are, how long they wait, and how much each of them takes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +18,9 @@ pub struct Listen {
     pub release: SocketAddr,
     /// The security team, mutual TLS.
     pub admin: SocketAddr,
-    /// Where to write the bound addresses as JSON once all three listen.
+    /// Payment switches that speak the card-vault dialect; nobody listens when absent, and `[locker]` says who they are.
+    pub locker: Option<SocketAddr>,
+    /// Where to write the bound addresses as JSON once all of them listen.
     pub ready_file: Option<PathBuf>,
     /// How long an idle connection stays open, in seconds. Short, because a connection's buffers hold what was last
     /// sent over it.
@@ -42,6 +44,9 @@ pub struct Listen {
     /// The same of the admin listener.
     #[serde(default = "admin_requests_default")]
     pub admin_requests_max: usize,
+    /// The same of the card-vault dialect's listener.
+    #[serde(default = "locker_requests_default")]
+    pub locker_requests_max: usize,
     /// Worker threads of each listener; the number of cores when absent.
     pub workers: Option<usize>,
     /// How long connections are still taken after a stop signal, while health says that this vaultd leaves, in seconds:
@@ -68,6 +73,7 @@ impl Listen {
             ("listen.intake_requests_max", self.intake_requests_max),
             ("listen.release_requests_max", self.release_requests_max),
             ("listen.admin_requests_max", self.admin_requests_max),
+            ("listen.locker_requests_max", self.locker_requests_max),
         ] {
             range(key, requests as u64, 1, limits::REQUESTS_AT_WORK_MAX as u64, "give 1 to 65536")?;
         }
@@ -93,6 +99,9 @@ fn release_requests_default() -> usize {
 }
 fn admin_requests_default() -> usize {
     64
+}
+fn locker_requests_default() -> usize {
+    256
 }
 fn answer_default() -> u64 {
     30

@@ -6,6 +6,7 @@ pub mod barrier;
 pub mod card;
 pub mod clock;
 pub mod config;
+pub mod dialect;
 pub mod egress;
 pub mod flow;
 pub mod harden;

@@ -20,6 +20,7 @@ use crate::audit::{AuditError, AuditLog, NotRecorded, Own, Turn};
 use crate::barrier::{Barrier, Cryptoperiods};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, ConfigError, NodeAt, StorePlace};
+use crate::dialect::locker::{self, Door, DoorError};
 use crate::egress::{Egress, PlanError};
 use crate::flow::auto::Reach;
 use crate::flow::nodes::{self, Bounds};
@@ -50,6 +51,9 @@ pub enum StartError {
     /// See [`PlanError`].
     #[error(transparent)]
     Destination(#[from] PlanError),
+    /// See [`DoorError`].
+    #[error(transparent)]
+    Locker(#[from] DoorError),
     /// See [`ListenError`].
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -138,6 +142,7 @@ pub struct Checked {
     config: Config,
     certificates: Certificates,
     egress: Egress,
+    door: Option<Door>,
     policy: String,
     root: (Descriptor, RootPlace),
     next: Option<(Descriptor, RootPlace)>,
@@ -151,6 +156,7 @@ impl Checked {
     pub fn read(config: Config) -> Result<Self, StartError> {
         let certificates = Certificates::load(&config)?;
         let egress = Egress::load(&config.destination)?;
+        let door = config.locker.as_ref().map(Door::load).transpose()?;
         let (policy, _) = admin::read_policy_text(&config.policy.path).map_err(StartError::Policy)?;
         let (place, next_place) = places(&config.root);
         let refuse = |place: &RootPlace, why: String| StartError::Root { path: place.file.clone(), why };
@@ -168,7 +174,7 @@ impl Checked {
         if (is_dev(&root, &place) || next_is_dev) && !config.is_loopback_only() {
             return Err(StartError::DevRootBeyondLoopback);
         }
-        Ok(Self { config, certificates, egress, policy, root: (root, place), next })
+        Ok(Self { config, certificates, egress, door, policy, root: (root, place), next })
     }
 
     /// Whether the database, where the store is in one, can be reached and is this vault's or empty. Changes nothing.
@@ -189,7 +195,7 @@ impl Checked {
 /// # Errors
 /// [`StartError`] if it cannot start.
 pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError> {
-    let Checked { config, certificates, egress, policy, root, next } = checked;
+    let Checked { config, certificates, egress, door, policy, root, next } = checked;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let vault_id = root.0.vault_id().to_string();
     let (store, move_plan) = store::open(&config.store, &vault_id).await?;
@@ -266,6 +272,7 @@ pub async fn run(checked: Checked, hardened: Hardened) -> Result<(), StartError>
         public_origin: config.intake.public_origin.clone(),
         leaving: AtomicBool::new(false),
         gates: Gates::new(&config.listen),
+        dialect: door.map(locker::dialect),
     });
     let bound = Bound::bind(&config.listen)?;
     let addresses = bound.addresses();
@@ -394,10 +401,10 @@ fn is_readable_by_all(file: &Path) -> bool {
 }
 
 fn announce(config: &Config, addresses: Addresses) -> Result<(), StartError> {
-    log::info(
-        "listening",
-        &[("intake", &addresses.intake), ("release", &addresses.release), ("admin", &addresses.admin)],
-    );
+    let mut all: Vec<(&str, &dyn log::LogSafe)> =
+        vec![("intake", &addresses.intake), ("release", &addresses.release), ("admin", &addresses.admin)];
+    all.extend(addresses.locker.iter().map(|at| ("locker", at as &dyn log::LogSafe)));
+    log::info("listening", &all);
     if let Some(path) = &config.listen.ready_file {
         // Written aside and moved, so that whoever waits for the file never reads half of it.
         let half = path.with_extension("half");

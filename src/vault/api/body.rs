@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::problem::Refusal;
 
 /// The bytes of a JSON body.
-pub(super) struct Body(pub(super) Zeroizing<Vec<u8>>);
+pub(crate) struct Body(pub(crate) Zeroizing<Vec<u8>>);
 
 /// The same, as large as a request to forward may be.
 pub(super) struct ForwardBytes(pub(super) Body);

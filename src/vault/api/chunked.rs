@@ -5,19 +5,19 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::HttpMessage as _;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::{HttpMessage as _, HttpResponse};
 use bytes::Bytes;
-use strongroom_wire::{Kind, RequestId};
+use strongroom_wire::Kind;
 
 use super::problem::Refusal;
 
 /// The answer to a request whose body comes in chunks.
-pub(super) fn refuse(mut request: ServiceRequest, id: RequestId) -> ServiceResponse {
+pub(super) fn refuse(mut request: ServiceRequest, told: impl FnOnce(&Refusal) -> HttpResponse) -> ServiceResponse {
     let unread = request.take_payload();
     let refusal = Refusal::new(Kind::Malformed, "send the body in one piece, with Content-Length");
-    let answer = refusal.answer_to(id).map_body(|_, body| {
+    let answer = told(&refusal).map_body(|_, body| {
         let text = body.try_into_bytes().unwrap_or_default();
         BoxBody::new(Held { size: text.len() as u64, text: Some(text), _unread: unread })
     });

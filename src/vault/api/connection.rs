@@ -14,7 +14,7 @@ use super::clients::Clients;
 use super::head::forget_kept_heads;
 
 /// What is known about the other end of a connection.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     address: SocketAddr,
     certificate: Option<Certificate>,
 }
@@ -43,20 +43,20 @@ impl Peer {
 
     /// The other end's address.
     #[must_use]
-    pub(super) fn ip(&self) -> IpAddr {
+    pub(crate) fn ip(&self) -> IpAddr {
         self.address.ip()
     }
 
     /// SHA-256 of the public key of the client certificate: who has the same one is the same person.
     #[must_use]
-    pub(super) fn key(&self) -> Option<[u8; 32]> {
+    pub(crate) fn key(&self) -> Option<[u8; 32]> {
         self.certificate.as_ref().map(|certificate| certificate.key)
     }
 
     /// The URI SAN of a certificate that is valid at this moment (in its time, and signed and not revoked as the CA files
     /// say that were read last), and the SHA-256 of its public key.
     #[must_use]
-    pub(super) fn identity(&self, clients: &Clients, now_ms: u64) -> Option<(&str, &[u8; 32])> {
+    pub(crate) fn identity(&self, clients: &Clients, now_ms: u64) -> Option<(&str, &[u8; 32])> {
         let certificate = self.certificate.as_ref()?;
         let now_s = i64::try_from(now_ms / 1000).ok()?;
         let generation = clients.generation();

@@ -25,12 +25,11 @@ use super::admission::{is_free, shed};
 use super::chunked;
 use super::problem::Refusal;
 use super::state::State;
-use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ListenerLabel;
 
 /// The pattern of the route that answers, for metrics; put into each resource's `app_data`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RouteLabel(pub(super) &'static str);
+pub(crate) struct RouteLabel(pub(crate) &'static str);
 
 /// Runs one request; see the module's text.
 pub(super) fn around<S>(
@@ -62,10 +61,12 @@ where
     async move {
         let answer = match called {
             Called::Runs(answer) => answer.await?,
-            Called::InChunks(request) => chunked::refuse(request, id),
-            Called::TurnedAway(request) => shed(request, id, !closes && !is_chunked).await,
+            Called::InChunks(request) => chunked::refuse(request, |refusal| state.told(listener, refusal, id)),
+            Called::TurnedAway(request) => {
+                shed(request, !closes && !is_chunked, |refusal| state.told(listener, refusal, id)).await
+            }
         };
-        let mut answer = finish(answer, id, listener, began, &state.vault.metrics);
+        let mut answer = finish(answer, id, listener, began, &state);
         if closes || state.is_leaving() {
             // A browser sends one card. Its connection's buffers hold the number until it is closed, so it is closed now,
             // also after a refusal. And whoever leaves has its clients find another.
@@ -87,17 +88,17 @@ fn finish(
     id: RequestId,
     listener: ListenerLabel,
     began: Instant,
-    metrics: &Metrics,
+    state: &State,
 ) -> ServiceResponse {
     if let Some(refusal) = answer.response().error().and_then(Error::as_error::<Refusal>) {
-        let named = refusal.answer_to(id);
+        let named = state.told(listener, refusal, id);
         answer = answer.into_response(named);
     }
     let label = answer.request().app_data::<RouteLabel>().map_or("unmatched", |route| route.0);
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         answer.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
-    metrics.answered(listener, label, answer.status().as_u16(), began.elapsed());
+    state.vault.metrics.answered(listener, label, answer.status().as_u16(), began.elapsed());
     let (request, response) = answer.into_parts();
     let mut request = ServiceRequest::from_request(request);
     empty(&mut request);
@@ -147,7 +148,7 @@ const HEADS_KEPT: usize = 128;
 
 const REQUEST_ID: &str = "x-request-id";
 
-const KEPT: [HeaderName; 8] = [
+const KEPT: [HeaderName; 9] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::AUTHORIZATION,
@@ -156,6 +157,7 @@ const KEPT: [HeaderName; 8] = [
     header::ACCESS_CONTROL_REQUEST_HEADERS,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("strongroom-tenant"),
+    HeaderName::from_static("x-tenant-id"),
 ];
 
 #[cfg(test)]

@@ -17,7 +17,23 @@ pub(super) async fn live() -> Answer {
 /// HSM or KMS is, where one holds the Root.
 pub(super) async fn ready(state: web::Data<State>) -> Answer {
     let vault = &state.vault;
-    let missing = if state.is_leaving() {
+    let missing = missing(&state);
+    let mut said = match missing {
+        None => serde_json::json!({ "status": "ready" }),
+        Some(missing) => serde_json::json!({ "status": "not ready", "missing": missing }),
+    };
+    // Said beside and not instead: keys in memory do not need the Root.
+    if let Some(word) = vault.root_word() {
+        said["root"] = word.into();
+    }
+    let status = StatusCode::from_u16(if missing.is_none() { 200 } else { 503 });
+    json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &said)
+}
+
+/// What this process lacks to do its work.
+pub(crate) fn missing(state: &State) -> Option<&'static str> {
+    let vault = &state.vault;
+    if state.is_leaving() {
         Some("leaving")
     } else if vault.store_is_elsewhere() {
         Some("store moved")
@@ -33,17 +49,7 @@ pub(super) async fn ready(state: web::Data<State>) -> Answer {
         Some("quotas of the other nodes")
     } else {
         None
-    };
-    let mut said = match missing {
-        None => serde_json::json!({ "status": "ready" }),
-        Some(missing) => serde_json::json!({ "status": "not ready", "missing": missing }),
-    };
-    // Said beside and not instead: keys in memory do not need the Root.
-    if let Some(word) = vault.root_word() {
-        said["root"] = word.into();
     }
-    let status = StatusCode::from_u16(if missing.is_none() { 200 } else { 503 });
-    json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &said)
 }
 
 /// The OpenAPI document of vaultd.

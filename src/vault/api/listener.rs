@@ -1,5 +1,5 @@
-//! The three listeners: HTTP/1.1 over TLS, one application and one server with threads of its own each, so that whoever
-//! floods the one that browsers reach takes neither threads nor connections from the other two.
+//! The listeners: HTTP/1.1 over TLS, one application and one server with threads of its own each, so that whoever
+//! floods the one that browsers reach takes neither threads nor connections from the others.
 //!
 //! HTTP/2 is left out: on a listener that carries card numbers, one request at a time on a connection is what can be
 //! reasoned about, and what the release listener's clients gain from multiplexing they have from keep-alive.
@@ -26,9 +26,10 @@ use super::tls::{Certificates, TlsError};
 use crate::config::Listen;
 use crate::telemetry::metrics::ListenerLabel;
 
-/// Three bound sockets that do not answer yet.
+/// Bound sockets that do not answer yet.
 pub struct Bound {
-    sockets: [(ListenerLabel, TcpListener, SocketAddr); 3],
+    sockets: Vec<(ListenerLabel, TcpListener)>,
+    addresses: Addresses,
 }
 
 /// Where the listeners are.
@@ -40,6 +41,9 @@ pub struct Addresses {
     pub release: SocketAddr,
     /// The security team.
     pub admin: SocketAddr,
+    /// Payment switches that speak the card-vault dialect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locker: Option<SocketAddr>,
 }
 
 /// Why the listeners cannot start.
@@ -62,30 +66,31 @@ pub enum ListenError {
 }
 
 impl Bound {
-    /// Binds all three, or none.
+    /// Binds all of them, or none.
     ///
     /// # Errors
     /// [`ListenError::Bind`] names the address.
     pub fn bind(listen: &Listen) -> Result<Self, ListenError> {
-        let bind = |label, at: SocketAddr| {
+        let mut sockets = Vec::new();
+        let mut bind = |label, at: SocketAddr| {
             let socket = strongroom_gate::listen(at).map_err(|why| ListenError::Bind { at, why })?;
             let bound = socket.local_addr()?;
-            Ok::<_, ListenError>((label, socket, bound))
+            sockets.push((label, socket));
+            Ok::<_, ListenError>(bound)
         };
-        Ok(Self {
-            sockets: [
-                bind(ListenerLabel::Intake, listen.intake)?,
-                bind(ListenerLabel::Release, listen.release)?,
-                bind(ListenerLabel::Admin, listen.admin)?,
-            ],
-        })
+        let addresses = Addresses {
+            intake: bind(ListenerLabel::Intake, listen.intake)?,
+            release: bind(ListenerLabel::Release, listen.release)?,
+            admin: bind(ListenerLabel::Admin, listen.admin)?,
+            locker: listen.locker.map(|at| bind(ListenerLabel::Locker, at)).transpose()?,
+        };
+        Ok(Self { sockets, addresses })
     }
 
     /// Where they are; a port of 0 in the configuration has become a real one.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
-        let [intake, release, admin] = &self.sockets;
-        Addresses { intake: intake.2, release: release.2, admin: admin.2 }
+        self.addresses
     }
 
     /// Starts to answer.
@@ -108,15 +113,20 @@ impl Bound {
             head_bytes_max: limits::HEAD_BYTES_MAX,
         };
         let mut servers = Vec::with_capacity(self.sockets.len());
-        for (label, socket, _) in self.sockets {
+        let has_locker = self.addresses.locker.is_some();
+        for (label, socket) in self.sockets {
             let server = Server::build()
                 .workers(workers)
-                .max_concurrent_connections(listen.connections_max.min(files_for_each(label, workers)))
+                .max_concurrent_connections(listen.connections_max.min(files_for_each(label, has_locker, workers)))
                 .shutdown_timeout(listen.drain_seconds)
                 .disable_signals();
             let tls = match label {
                 ListenerLabel::Intake => certificates.intake()?,
                 ListenerLabel::Release | ListenerLabel::Admin => certificates.internal()?,
+                ListenerLabel::Locker if state.dialect.as_ref().is_none_or(|dialect| dialect.client_certificates) => {
+                    certificates.internal()?
+                }
+                ListenerLabel::Locker => certificates.locker()?,
             };
             let (state, clients) = (Arc::clone(state), certificates.clients());
             let gate = Arc::clone(state.gates.of(label));
@@ -125,7 +135,10 @@ impl Bound {
                 let (state, clients) = (Arc::clone(&state), Arc::clone(&clients));
                 let app = App::new()
                     .app_data(web::Data::from(Arc::clone(&state)))
-                    .configure(|routes| routes::of(label, routes))
+                    .configure(|routes| match &state.dialect {
+                        Some(dialect) if label == ListenerLabel::Locker => (dialect.routes)(routes),
+                        _ => routes::of(label, routes),
+                    })
                     .wrap_fn(move |request, inner| {
                         let state = Arc::clone(&state);
                         around(request, inner, label, state)
@@ -180,13 +193,13 @@ impl Stop {
 
 /// How many connections each of a listener's threads may hold: a part of the files that the process may open, less what
 /// it needs itself, so that the disk is never out of reach because of clients, nor one listener because of another.
-fn files_for_each(listener: ListenerLabel, threads: usize) -> usize {
+fn files_for_each(listener: ListenerLabel, has_locker: bool, threads: usize) -> usize {
     let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OUR_OWN);
     let eighths = match listener {
-        ListenerLabel::Intake => 5,
+        ListenerLabel::Intake => 5 - usize::from(has_locker),
         ListenerLabel::Release => 2,
-        ListenerLabel::Admin => 1,
+        ListenerLabel::Admin | ListenerLabel::Locker => 1,
     };
     (left / 8 * eighths / threads.max(1)).max(1)
 }

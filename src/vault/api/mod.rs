@@ -30,7 +30,12 @@ pub mod tls;
 mod whole;
 
 pub use admission::Gates;
+pub(crate) use body::Body;
+pub(crate) use connection::Peer;
+pub(crate) use head::RouteLabel;
+pub(crate) use health::missing;
 pub use listener::{Addresses, Bound, ListenError};
 pub use rate::Rate;
-pub use state::State;
+pub use state::{Dialect, State};
 pub use tls::{Certificates, TlsError};
+pub(crate) use whole::whole;

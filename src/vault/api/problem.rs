@@ -62,6 +62,12 @@ impl Refusal {
         answer.body(serde_json::to_vec(&document).unwrap_or_default())
     }
 
+    /// After how many seconds asking again makes sense.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.0.retry_after_s
+    }
+
     /// The document.
     #[must_use]
     pub fn problem(&self) -> &Problem {

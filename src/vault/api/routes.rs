@@ -169,11 +169,13 @@ pub(super) fn of(listener: ListenerLabel, routes: &mut ServiceConfig) {
     routes.default_service(web::to(no_route));
 }
 
-async fn no_route() -> Result<HttpResponse, Refusal> {
+/// What a path gets that nothing answers.
+pub(crate) async fn no_route() -> Result<HttpResponse, Refusal> {
     Err(Refusal::new(Kind::NoRoute, "see /openapi.json for what this listener answers"))
 }
 
-async fn wrong_method() -> Result<HttpResponse, Refusal> {
+/// What a method gets that its path does not take.
+pub(crate) async fn wrong_method() -> Result<HttpResponse, Refusal> {
     Err(Refusal::new(Kind::MethodNotAllowed, "see /openapi.json for the methods of this resource"))
 }
 

@@ -3,13 +3,29 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::HttpResponse;
+use actix_web::web::ServiceConfig;
+use strongroom_wire::RequestId;
+
 use super::admission::Gates;
 use super::clients::Clients;
+use super::problem::Refusal;
 use super::rate::Rate;
 use super::tls::Certificates;
 use crate::flow::Vault;
+use crate::telemetry::metrics::ListenerLabel;
 
-/// Shared by the workers of all three listeners.
+/// A dialect that a listener of its own speaks.
+pub struct Dialect {
+    /// Registers its routes, and what their handlers share.
+    pub routes: Box<dyn Fn(&mut ServiceConfig) + Send + Sync>,
+    /// Says in its own words why a request is refused before a handler of its own has it.
+    pub refuse: fn(&Refusal) -> HttpResponse,
+    /// Whether each client shows a certificate.
+    pub client_certificates: bool,
+}
+
+/// Shared by the workers of all listeners.
 pub struct State {
     /// The rooms behind the API.
     pub vault: Arc<Vault>,
@@ -29,6 +45,8 @@ pub struct State {
     pub leaving: AtomicBool,
     /// What each listener lets in.
     pub gates: Gates,
+    /// The card-vault dialect, where somebody speaks it.
+    pub dialect: Option<Dialect>,
 }
 
 impl State {
@@ -37,6 +55,14 @@ impl State {
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Relaxed);
         self.vault.nodes.begin_to_leave();
+    }
+
+    /// A refusal as the listener that it is told on speaks.
+    pub(super) fn told(&self, listener: ListenerLabel, refusal: &Refusal, request: RequestId) -> HttpResponse {
+        match &self.dialect {
+            Some(dialect) if listener == ListenerLabel::Locker => (dialect.refuse)(refusal),
+            _ => refusal.answer_to(request),
+        }
     }
 
     pub(super) fn is_leaving(&self) -> bool {

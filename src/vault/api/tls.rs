@@ -1,4 +1,4 @@
-//! TLS of the three listeners: certificates, client CAs and revocation lists that can be read again without dropping a
+//! TLS of the listeners: certificates, client CAs and revocation lists that can be read again without dropping a
 //! connection.
 
 use std::collections::BTreeMap;
@@ -138,6 +138,19 @@ impl Certificates {
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
+        Ok(server)
+    }
+
+    /// TLS 1.3 with the internal certificate and no client certificate: who calls, each message shows by itself.
+    ///
+    /// # Errors
+    /// [`TlsError::Config`] if rustls refuses.
+    pub fn locker(&self) -> Result<ServerConfig, TlsError> {
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&versions(false))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&self.internal) as Arc<dyn ResolvesServerCert>);
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(server)
     }
 

@@ -15,7 +15,7 @@ use crate::flow::FlowError;
 ///
 /// # Errors
 /// Those of the act; [`Kind::Internal`] if it panicked.
-pub(super) async fn whole<T: 'static>(act: impl Future<Output = Result<T, FlowError>> + 'static) -> Result<T, Refusal> {
+pub(crate) async fn whole<T: 'static>(act: impl Future<Output = Result<T, FlowError>> + 'static) -> Result<T, Refusal> {
     match actix_web::rt::spawn(act).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(Refusal::new(Kind::Internal, "see the vault's log with this request's id")),

@@ -9,6 +9,7 @@ pub mod export;
 pub mod glance;
 pub mod holder;
 pub mod incoming;
+pub mod locker;
 pub mod metadata;
 mod node;
 pub mod pan;

@@ -41,7 +41,7 @@ pub(super) fn put_card(out: &mut Vec<u8>, card: &Card, cvc: Option<&Cvc>) {
 }
 
 /// Names have no control characters, so nothing else needs an escape.
-fn put_name(out: &mut Vec<u8>, name: &str) {
+pub(super) fn put_name(out: &mut Vec<u8>, name: &str) {
     for byte in name.bytes() {
         if matches!(byte, b'"' | b'\\') {
             out.push(b'\\');

@@ -20,6 +20,8 @@ pub enum ListenerLabel {
     Release,
     /// The security team.
     Admin,
+    /// Payment switches that speak the card-vault dialect.
+    Locker,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
