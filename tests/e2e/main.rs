@@ -9,6 +9,7 @@ mod flows;
 mod import;
 mod ledger;
 mod localstripe;
+mod locker;
 mod log;
 mod money;
 mod provider_webhooks;

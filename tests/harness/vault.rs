@@ -40,6 +40,8 @@ pub struct VaultPlan {
     pub destinations: Vec<DestinationPlan>,
     /// What makes it one of several; a store of its own in a file when absent.
     pub node: Option<NodePlan>,
+    /// The tables of the card-vault dialect, from `[locker]` on; nobody speaks it when absent.
+    pub locker: Option<String>,
 }
 
 /// One vaultd of several on one database.
@@ -115,6 +117,7 @@ impl Default for VaultPlan {
             // Nobody listens there; a dry run does not mind.
             destinations: vec![DestinationPlan::new("psp", "https://localhost:1")],
             node: None,
+            locker: None,
         }
     }
 }
@@ -231,12 +234,13 @@ pub struct Vault {
     at: Listening,
 }
 
-/// Where the three listeners are.
+/// Where the listeners are.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Listening {
     intake: SocketAddr,
     release: SocketAddr,
     admin: SocketAddr,
+    locker: Option<SocketAddr>,
 }
 
 impl Vault {
@@ -254,7 +258,10 @@ impl Vault {
         let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(because(name));
         write("policy.toml", &policy.text())?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        write(CONFIG, &configuration(&plan, Listening { intake: any, release: any, admin: any }, server, pki))?;
+        write(
+            CONFIG,
+            &configuration(&plan, Listening { intake: any, release: any, admin: any, locker: Some(any) }, server, pki),
+        )?;
         let (process, at) = launch(folder, &plan).await?;
         // A restart keeps its ports, so that clients and the orchestrator find the vault again.
         write(CONFIG, &configuration(&plan, at, server, pki))?;
@@ -353,6 +360,12 @@ impl Vault {
         [self.at.intake, self.at.release, self.at.admin]
     }
 
+    /// Where payment switches call, if they may.
+    #[must_use]
+    pub fn locker(&self) -> Option<SocketAddr> {
+        self.at.locker
+    }
+
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -401,15 +414,18 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
     let dev = if plan.dev_root { format!("dev_key = \"{home}root/dev-root.key\"\n") } else { String::new() };
     let store = plan.node.as_ref().map_or_else(|| "path = \"vault.db\"\n".to_owned(), NodePlan::store);
     let node = plan.node.as_ref().map_or_else(String::new, |node| format!("\n[node]\nname = \"{}\"\n", node.name));
+    let locker = plan.locker.as_deref().unwrap_or_default();
+    let at_locker = at.locker.filter(|_| plan.locker.is_some());
+    let at_locker = at_locker.map_or_else(String::new, |at| format!("locker = \"{at}\"\n"));
     let destinations: String = plan.destinations.iter().map(|destination| destination.text(&pki.ca())).collect();
     format!(
         "[listen]\nintake = \"{}\"\nrelease = \"{}\"\nadmin = \"{}\"\nready_file = \"{READY}\"\nkeep_alive_seconds = {}\n\
-         notice_seconds = {}\n\n\
+         notice_seconds = {}\n{at_locker}\n\
          [tls]\nintake = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n\
          internal = {{ certificate = \"{certificate}\", key = \"{key}\", client_ca = \"{}\" }}\n\n\
          {}[store]\n{store}sweep_seconds = {}\n{node}\n[audit]\npath = \"audit.db\"\n\n\
          [policy]\npath = \"policy.toml\"\n\n[backup]\nfolder = \"backups\"\n\n[intake]\nrequests_per_minute_per_address = {}\n\
-         public_origin = \"{}\"\n{destinations}",
+         public_origin = \"{}\"\n{destinations}\n{locker}",
         at.intake,
         at.release,
         at.admin,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::{self, Offences, Piece, Placed};
 
 /// What each room may name, itself always. `src/ARCHITECTURE.md` shows the same table to people.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("card", &[]),
     ("policy", &[]),
     ("audit", &["policy", "telemetry"]),
@@ -14,11 +14,13 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("egress", &["card"]),
     ("flow", &["card", "policy", "audit", "barrier", "store", "egress", "telemetry"]),
     ("api", &["flow", "card", "policy", "audit", "telemetry"]),
+    ("dialect", &["api", "flow", "card", "policy"]),
     ("telemetry", &[]),
 ];
 
-/// Rooms that may name `strongroom_keys`: where a key is used, and where a ceremony brings it in.
-const NEAR_KEYS: [&str; 3] = ["audit", "barrier", "flow"];
+/// Rooms that may name `strongroom_keys`: where a key is used, and where a ceremony brings it in. A dialect opens and seals
+/// messages with keys of its own, and has none of the vault's.
+const NEAR_KEYS: [&str; 4] = ["audit", "barrier", "dialect", "flow"];
 
 /// The one file that names the AES-GCM crate, so that nobody seals with a key but without a context.
 const AEAD: &str = "keys/aead.rs";
