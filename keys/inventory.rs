@@ -1,5 +1,7 @@
 //! The cryptography that is compiled in (PCI DSS 12.3.3), with lengths taken from the code that uses them.
 
+use strongroom_wire::limits;
+
 use crate::aead::{NONCE, TAG};
 use crate::key::KEY_BYTES;
 use crate::share::Hardness;
@@ -96,6 +98,22 @@ pub fn algorithms() -> Vec<Algorithm> {
             "base mode, single shot".to_owned(),
             "cards that a client seals to the intake key before it sends them",
             "RFC 9180",
+        ),
+        line(
+            "RSA-OAEP with SHA-256, AES-256-GCM",
+            AlgorithmKind::Kem,
+            u32::try_from(limits::LOCKER_KEY_BITS_MIN).unwrap_or(u32::MAX),
+            "up to 4096 bits; answers with SHA-1 in OAEP where the configuration of a caller says so".to_owned(),
+            "messages of the card-vault dialect (JWE)",
+            "RFC 7516, RFC 7518, RFC 8017",
+        ),
+        line(
+            "RSASSA-PKCS1-v1_5 with SHA-256",
+            AlgorithmKind::Signature,
+            u32::try_from(limits::LOCKER_KEY_BITS_MIN).unwrap_or(u32::MAX),
+            "up to 4096 bits".to_owned(),
+            "messages of the card-vault dialect (JWS)",
+            "RFC 7515, RFC 7518, RFC 8017",
         ),
         line(
             "SHA-256",

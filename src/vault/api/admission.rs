@@ -53,7 +53,7 @@ impl Gates {
 
 /// Whether a request is let in whatever else is at work: whoever asks how the vault is must be told so then above all.
 pub(super) fn is_free(request: &ServiceRequest) -> bool {
-    request.path().starts_with("/health/")
+    request.path() == "/health" || request.path().starts_with("/health/")
 }
 
 /// Answers a request that was turned away. Its body is not looked at; where the connection may stay open it is read away,

@@ -136,13 +136,18 @@ impl Rig {
 
     /// Callers, more lines of `[locker]`, the rule of the caller that is called `switch`.
     async fn of(callers: &[Caller], lines: &str, rule: Rule) -> Self {
+        Self::with_keys(callers, lines, |_| rule).await
+    }
+
+    /// The same, where the rule is made when the keys are there.
+    async fn with_keys(callers: &[Caller], lines: &str, rule: impl FnOnce(&Path) -> Rule) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut switch = Switch::start(folder.path());
         let mut names = vec!["locker", "stranger"];
         names.extend(callers.iter().filter(|caller| caller.signs).map(|caller| caller.name));
         switch.order(&json!({ "make": names }));
         let mut text = format!("[locker]\nkey = {:?}\n{lines}\n", folder.path().join("locker.key"));
-        let mut policy = standard_policy().rule(rule);
+        let mut policy = standard_policy().rule(rule(folder.path()));
         for Caller { name, tenant_id, more, signs } in callers {
             let _ = write!(
                 text,

@@ -1,6 +1,12 @@
 //! Messages that are not a caller's, and callers that want more than is theirs.
 
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use strongroom_tests::harness::Rule;
 use strongroom_wire::limits;
 
@@ -174,4 +180,24 @@ async fn where_certificates_are_asked_for_they_must_be_the_callers() {
     assert_eq!((spoken.status, spoken.sealed, spoken.said["status"].as_str()), (200, false, Some("Ok")));
     assert_eq!(fault(&switch.with("/data/add", body.clone(), &with("plain", &own))), (401, "TE_00"));
     assert_eq!(fault(&switch.with("/data/add", add("cus_1", VISA), &with("public", &own))), (400, "TE_03"));
+}
+
+#[tokio::test]
+async fn a_key_that_the_policy_does_not_pin_is_nobodys() {
+    let pinned = |name: &'static str| {
+        move |keys: &Path| {
+            let pem = fs::read_to_string(keys.join(format!("{name}.pub"))).unwrap();
+            let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+            let pin = BASE64_STANDARD.encode(Sha256::digest(BASE64_STANDARD.decode(text).unwrap()));
+            let rule = Rule::new("switch", "switch", &["acme"], &SCOPES).reveals(100, 1_000);
+            Rule { pins: vec![format!("sha256/{pin}")], ..rule }
+        }
+    };
+    let mut right = Rig::with_keys(&[MAIN], "", pinned("switch")).await;
+    assert_eq!(right.switch.call("/data/add", add("cus_1", VISA)).status, 200);
+    let mut wrong = Rig::with_keys(&[MAIN], "", pinned("stranger")).await;
+    let answer = wrong.switch.call("/data/add", add("cus_1", VISA));
+    assert_eq!((fault(&answer), answer.sealed), ((401, "TE_00"), false));
+    let entries = wrong.entries(1).await;
+    assert_eq!((entries[0].1.as_str(), entries[0].2.as_str()), ("refused", "spiffe://strongroom/switch/switch"));
 }

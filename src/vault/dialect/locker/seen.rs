@@ -7,7 +7,14 @@ use std::sync::{Mutex, PoisonError};
 /// The marks of the last messages whose signature was right.
 pub(super) struct Seen {
     most: usize,
-    marks: Mutex<(HashSet<[u8; 32]>, VecDeque<[u8; 32]>)>,
+    marks: Mutex<Marks>,
+}
+
+#[derive(Default)]
+struct Marks {
+    known: HashSet<[u8; 32]>,
+    /// Oldest first.
+    order: VecDeque<[u8; 32]>,
 }
 
 impl Seen {
@@ -18,15 +25,14 @@ impl Seen {
     /// Whether the message comes for the first time, as far as is remembered.
     pub(super) fn is_first(&self, mark: [u8; 32]) -> bool {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, order) = &mut *marks;
-        if !known.insert(mark) {
+        if !marks.known.insert(mark) {
             return false;
         }
-        order.push_back(mark);
-        if order.len() > self.most
-            && let Some(oldest) = order.pop_front()
+        marks.order.push_back(mark);
+        if marks.order.len() > self.most
+            && let Some(oldest) = marks.order.pop_front()
         {
-            known.remove(&oldest);
+            marks.known.remove(&oldest);
         }
         true
     }
@@ -54,7 +60,7 @@ mod tests {
         // One more, and the oldest is forgotten: what is remembered has a bound.
         assert!(seen.is_first(mark(limits::LOCKER_MESSAGES_MAX)));
         let held = seen.marks.lock().unwrap();
-        assert_eq!((held.0.len(), held.1.len()), (limits::LOCKER_MESSAGES_MAX, limits::LOCKER_MESSAGES_MAX));
-        assert!(!held.0.contains(&mark(0)));
+        assert_eq!((held.known.len(), held.order.len()), (limits::LOCKER_MESSAGES_MAX, limits::LOCKER_MESSAGES_MAX));
+        assert!(!held.known.contains(&mark(0)));
     }
 }
