@@ -160,7 +160,7 @@ impl Rig {
                 policy = policy.rule(Rule::new("switch", name, &["globex"], &SCOPES).reveals(1_000, 10_000));
             }
         }
-        let vault = VaultPlan { locker: Some(text), ..VaultPlan::default() };
+        let vault = VaultPlan { locker: Some(text), keep_alive_seconds: 60, ..VaultPlan::default() };
         let world = World::start(WorldPlan { vault, policy, ..WorldPlan::default() }).await.unwrap();
         world.register("globex").await.unwrap();
         switch.base = format!("https://localhost:{}", world.vault.locker().unwrap().port());

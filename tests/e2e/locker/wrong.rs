@@ -167,7 +167,7 @@ async fn where_certificates_are_asked_for_they_must_be_the_callers() {
         (rig.world.credentials("switch", "switch").unwrap(), rig.world.credentials("switch", "plain").unwrap());
     let switch = &mut rig.switch;
     // Without one there is no connection.
-    assert_eq!(switch.call("/data/add", add("cus_1", VISA)).status, 0);
+    assert_eq!(switch.with("/data/add", add("cus_1", VISA), &json!({"once": true})).status, 0);
     let right = json!({"cert": certificate(&own)});
     assert_eq!(switch.with("/data/add", add("cus_1", VISA), &right).status, 200);
     let stolen = switch.with("/data/add", add("cus_1", VISA), &json!({"cert": certificate(&other)}));
