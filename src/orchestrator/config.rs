@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use strongroom_wire::limits;
 
+use crate::dashboard::{BadOperators, DashboardConfig};
 use crate::store::{BadSettings, PostgresSettings};
 
 /// The whole file. Paths are relative to the folder of the file.
@@ -56,6 +57,9 @@ pub struct Config {
     /// How merchants' webhooks are sent.
     #[serde(default)]
     pub webhooks: WebhooksConfig,
+    /// Who may look at the dashboard; without an operator there is none.
+    #[serde(default)]
+    pub dashboard: DashboardConfig,
 }
 
 /// How to reach the vault.
@@ -248,6 +252,7 @@ impl Config {
             return Err(value("requests_max", "1 to 65536"));
         }
         config.postgres()?;
+        config.dashboard.operators().map_err(|BadOperators { key, reason }| ConfigError::Value { key, reason })?;
         base_url("public_url", &mut config.public_url)?;
         base_url("vault.url", &mut config.vault.url)?;
         if let Some(url) = &mut config.vault.intake_url {
@@ -380,11 +385,16 @@ ca = "ca.pem"
         // The keys that are optional stand there behind a mark, and are keys too.
         let all: String = text
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line).to_owned() + "\n")
+            .map(|line| {
+                let is_key = |text: &&str| text.contains(" = ") || text.starts_with("[[");
+                line.strip_prefix("# ").filter(is_key).unwrap_or(line).to_owned() + "\n"
+            })
             .collect();
+        let all = all.replace("\"...\"", &format!("{:?}", crate::dashboard::fast_hash("correct horse 1")));
         let all = all.replace("\"orchestrator.db\"", "\"postgres://orchestrator@db.internal:5432/payments\"");
         let config = Config::parse(&all).unwrap();
         assert!(config.vault.intake_url.is_some() && config.postgres().unwrap().is_some());
+        assert_eq!(config.dashboard.operators.len(), 1);
     }
 
     #[test]
@@ -414,6 +424,12 @@ ca = "ca.pem"
             ("[vault]", "requests_max = 65537\n[vault]"),
             ("[vault]", "[webhooks]\ntotal_timeout_ms = 1\n[vault]"),
             ("[vault]", "[webhooks]\nallow_http = true\n[vault]"),
+            ("[vault]", "[dashboard]\nopen = true\n[vault]"),
+            ("[vault]", "[[dashboard.operators]]\nname = \"ada\"\nrole = \"editor\"\n[vault]"),
+            (
+                "[vault]",
+                "[[dashboard.operators]]\nname = \"ada\"\nrole = \"editor\"\npassword_hash = \"plain\"\n[vault]",
+            ),
         ] {
             assert!(Config::parse(&example().replace(from, to)).is_err(), "{to}");
         }

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod connector;
 pub mod country;
+pub mod dashboard;
 pub mod harden;
 pub mod ids;
 pub mod intent;

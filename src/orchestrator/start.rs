@@ -8,6 +8,7 @@ use crate::api::{self, Api, Listening, ServerSettings};
 use crate::clock::SystemClock;
 use crate::config::{CardsMode, Config, ConfigError, Database};
 use crate::connector;
+use crate::dashboard;
 use crate::intent::{Engine, Parts};
 use crate::store::{OpenError, PostgresStore, SqliteStore, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The configuration of the shared store.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The dashboard's operators.
+    #[error("dashboard: {0}")]
+    Dashboard(#[from] dashboard::BadOperators),
     /// A client of the vault or of a provider.
     #[error("an outgoing connection cannot be set up")]
     Client,
@@ -81,6 +85,10 @@ pub async fn start(config: Config) -> Result<Listening, StartError> {
     );
     let api = Api::new(engine, config.admin_hash(), config.vault.intake_url.clone(), metrics).with_webhook_reach(reach);
     let api = api.with_requests_max(config.requests_max.unwrap_or(REQUESTS_MAX));
+    let api = match dashboard::pages(&config.dashboard, &config.public_url)? {
+        Some(pages) => api.with_pages(pages),
+        None => api,
+    };
     let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let settings = ServerSettings { listen: config.listen, certificate: config.certificate, key: config.key, workers };
     let listening = api::serve(Arc::new(api), settings)?;

@@ -213,6 +213,42 @@ pub const SAVED_CARDS_MAX: usize = 100;
 pub const SAVED_CARD_PAGES_MAX: usize = 10;
 /// Most values of one filter of a list of payments.
 pub const LIST_CHOICES_MAX: usize = 50;
+/// Most operators of the dashboard.
+pub const OPERATORS_MAX: usize = 100;
+/// Longest name of an operator, in characters.
+pub const OPERATOR_NAME_CHARS_MAX: usize = 32;
+/// How long an operator who does nothing stays logged in, in seconds (15 minutes, PCI DSS 8.2.8).
+pub const OPERATOR_IDLE_S: u64 = 15 * 60;
+/// How long an operator stays logged in at most, in seconds (8 hours).
+pub const OPERATOR_SESSION_S: u64 = 8 * 3600;
+/// Most sessions of one operator at a time; the oldest gives way.
+pub const OPERATOR_SESSIONS_MAX: u32 = 10;
+/// Tries in a row after which an operator's name is locked (PCI DSS 8.3.4).
+pub const LOGIN_TRIES_MAX: u32 = 10;
+/// How long a name stays locked, in seconds (30 minutes, PCI DSS 8.3.4).
+pub const LOGIN_LOCK_S: u64 = 30 * 60;
+/// Most tries to log in from one address within `LOGIN_ADDRESS_WINDOW_S`.
+pub const LOGINS_PER_ADDRESS_MAX: u32 = 30;
+/// The time in which tries from one address are counted, in seconds (5 minutes).
+pub const LOGIN_ADDRESS_WINDOW_S: u64 = 5 * 60;
+/// Most addresses whose tries to log in are counted one by one; those beyond them share one count.
+pub const LOGIN_ADDRESSES_MAX: usize = 10_000;
+/// Most passwords that are checked at a time; each takes as much memory as its hash says.
+pub const PASSWORD_CHECKS_MAX: usize = 2;
+/// Most tries to log in that wait for their check; more are turned away.
+pub const PASSWORD_CHECKS_WAITING_MAX: usize = 16;
+/// Most memory of an operator's password hash, in KiB (256 MiB).
+pub const PASSWORD_MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// Largest form of the dashboard other than rules, in bytes.
+pub const DASHBOARD_FORM_BYTES_MAX: usize = 8 * 1024;
+/// Largest routing document that the dashboard's editor takes, in bytes.
+pub const DASHBOARD_RULES_BYTES_MAX: usize = 32 * 1024;
+/// Most merchants that the dashboard offers for choice; any other is named.
+pub const DASHBOARD_MERCHANTS_MAX: u32 = 100;
+/// Most payments that the dashboard counts for one page, the newest ones.
+pub const DASHBOARD_COUNTED_MAX: u32 = 20_000;
+/// Most payments that a dry run of rules goes through, the newest ones.
+pub const DRY_RUN_PAYMENTS_MAX: u32 = 500;
 /// Longest cursor of a list of payments or refunds, in characters.
 pub const CURSOR_CHARS_MAX: usize = 128;
 /// Most connector accounts of one merchant.

@@ -145,11 +145,12 @@ fn state(word: &str) -> Option<State> {
 }
 
 /// A place in a list, as a text that callers only hand back.
-pub(super) fn cursor(list: &str, created_ms: i64, id: &str) -> String {
+pub(crate) fn cursor(list: &str, created_ms: i64, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{list} {created_ms} {id}"))
 }
 
-fn place(list: &str, cursor: &str) -> Option<(i64, String)> {
+/// The place that a cursor of this list stands for.
+pub(crate) fn place(list: &str, cursor: &str) -> Option<(i64, String)> {
     if cursor.len() > limits::CURSOR_CHARS_MAX {
         return None;
     }
@@ -161,5 +162,5 @@ fn place(list: &str, cursor: &str) -> Option<(i64, String)> {
 }
 
 /// The lists, in their cursors.
-const PAYMENTS: &str = "p";
+pub(crate) const PAYMENTS: &str = "p";
 const REFUNDS: &str = "r";

@@ -31,6 +31,8 @@ mod vault_session;
 mod webhooks;
 mod who;
 
+pub(crate) use free_text::holds_card_number;
+pub(crate) use lists::{PAYMENTS, cursor, place};
 pub use server::{Listening, ServeError, ServerSettings, serve};
 pub use tls::{TlsError, check_server_certificate, client_config};
 
@@ -68,7 +70,12 @@ pub struct Api {
     pub(crate) gate: Arc<Gate>,
     /// Held while a connector account or the rules about accounts change.
     pub(crate) account_changes: tokio::sync::Mutex<()>,
+    /// Puts pages for people beside the API.
+    pages: Option<Pages>,
 }
+
+/// Registers routes beside those of the API.
+pub type Pages = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 impl Api {
     /// What handlers share; `admin_hash` is the SHA-256 of the admin key, `intake_url` where browsers reach the vault.
@@ -85,7 +92,15 @@ impl Api {
             readiness: health::Readiness::default(),
             gate: Gate::new(limits::REQUESTS_AT_WORK_MAX),
             account_changes: tokio::sync::Mutex::default(),
+            pages: None,
         }
+    }
+
+    /// The same with pages beside the API.
+    #[must_use]
+    pub fn with_pages(mut self, pages: Pages) -> Self {
+        self.pages = Some(pages);
+        self
     }
 
     /// The same, with at most so many requests at work at a time.
@@ -212,6 +227,7 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
 /// Puts every route into an actix application.
 pub fn configure(api: Data<Api>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
+        let pages = api.pages.clone();
         config.app_data(api).app_data(web::PayloadConfig::new(limits::PAYMENT_BODY_BYTES_MAX)).app_data(
             web::QueryConfig::default().error_handler(|_, _| {
                 Refusal::new(400, "IR_06", "The query has a field or value that this call does not take").into()
@@ -228,6 +244,9 @@ pub fn configure(api: Data<Api>) -> impl FnOnce(&mut ServiceConfig) {
             } else {
                 config.service(resource);
             }
+        }
+        if let Some(pages) = pages {
+            pages(config);
         }
         config.default_service(web::to(no_route));
     }

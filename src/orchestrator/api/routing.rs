@@ -40,12 +40,8 @@ pub(crate) async fn replace(
     // No account may lose its name between this look and the write.
     let _turn = api.account_changes.lock().await;
     let accounts = api.engine.accounts(&merchant).await?;
-    for (path, name) in rules.names() {
-        if !accounts.iter().any(|account| account.account_id == name || account.label == name) {
-            let message = format!("Invalid value for {path}: it names no connector account of this merchant");
-            return Err(Refusal::new(400, "IR_06", message));
-        }
-    }
+    let unknown = |bad| Refusal::new(400, "IR_06", format!("Invalid value for {bad}"));
+    rules.check_names(&accounts).map_err(unknown)?;
     api.engine.store().save_routing(&merchant, Some(&text)).await?;
     Ok(Answer::ok(&document).into())
 }

@@ -61,6 +61,8 @@ impl Engine {
         let Some(account) = self.next_way(payment).await? else {
             return Ok(Onward::Nowhere);
         };
+        let now = self.now_ms();
+        payment.modified_ms = now;
         match ended {
             Exchanged::Done(Outcome::Declined(decline)) => settle::failed(payment, decline),
             Exchanged::NotDone(why) => {
@@ -68,12 +70,10 @@ impl Engine {
             }
             _ => return Ok(Onward::Nowhere),
         }
-        let now = self.now_ms();
         let key = ids::fresh("key_", now)?;
         let attempt = self.attempt_at(payment, &account, key.clone(), now);
         payment.attempts.push(attempt);
         payment.pending = Some(Pending { call, flight: Flight::begin(key, &self.run, now, self.lease_ms), back_to });
-        payment.modified_ms = now;
         match self.save(payment, version, &Effects::default()).await {
             Ok(version) => {
                 tracing::info!(

@@ -40,7 +40,7 @@ impl Engine {
         if event.what == Told::Nothing {
             return Ok(Heard::Nothing);
         }
-        let seen = webhook::seen(account, event, self.now_ms());
+        let mut seen = webhook::seen(account, event, self.now_ms());
         if self.store.is_seen(&seen).await? {
             return Ok(Heard::Duplicate);
         }
@@ -49,6 +49,7 @@ impl Engine {
             let Some((mut payment, version)) = self.payment_about(account, &event.about).await? else {
                 return Ok(Heard::Unknown);
             };
+            seen.payment_id = Some(payment.payment_id.clone());
             let Some(is_last) = meant(&payment, account, &event.about) else { return Ok(Heard::Unknown) };
             if !is_last && !matches!(event.what, Told::Dispute(_)) {
                 return self.late(&payment, &seen, moved_money(&event.what)).await;

@@ -44,6 +44,7 @@ pub use kept::KeptCard;
 pub use payment::{IllegalMove, Method, Payment};
 pub use refund::NewRefund;
 pub use returns::{RETURNS_IN_FRAME, Return};
+pub use route::Trial;
 pub(crate) use route::billing_country;
 pub use rows::{Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, IncrementRow, Refund, RefundStatus};
 pub use saved::SavedCard;

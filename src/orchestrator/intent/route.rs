@@ -21,7 +21,8 @@ impl Ways {
             return self.plan(engine, payment);
         }
         let facts = facts(payment);
-        candidates(engine, &self.accounts, payment, &facts).map(|one| one.account.account_id.clone()).collect()
+        let now = engine.now_ms();
+        candidates(engine, &self.accounts, payment, &facts, now).map(|one| one.account.account_id.clone()).collect()
     }
 
     /// Whether the time of a capture lies within what the longest authorization of any account allows.
@@ -33,13 +34,34 @@ impl Ways {
 
     /// The ids of the accounts that can take the payment, in the order in which they are to be tried.
     fn plan(&self, engine: &Engine, payment: &Payment) -> Vec<String> {
-        let facts = facts(payment);
-        let candidates: Vec<_> = candidates(engine, &self.accounts, payment, &facts).collect();
         // A replay of the same attempt decides alike.
         let attempt = payment.attempts.len() + 1;
-        let draw = draw(payment.merchant_id.as_str(), &payment.payment_id, attempt);
-        plan(self.rules.as_ref(), &payment.terms.accounts, &facts, &candidates, draw)
+        self.plan_of(engine, payment, self.rules.as_ref(), attempt, engine.now_ms())
     }
+
+    /// The same for an attempt of this number, from 1, at that time and under these rules.
+    fn plan_of(
+        &self,
+        engine: &Engine,
+        payment: &Payment,
+        rules: Option<&Rules>,
+        attempt: usize,
+        now_ms: i64,
+    ) -> Vec<String> {
+        let facts = facts(payment);
+        let candidates: Vec<_> = candidates(engine, &self.accounts, payment, &facts, now_ms).collect();
+        let draw = draw(payment.merchant_id.as_str(), &payment.payment_id, attempt);
+        plan(rules, &payment.terms.accounts, &facts, &candidates, draw)
+    }
+}
+
+/// Where a payment that was made would begin, if it were made again now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// The account's id under the rules that are stored; `None`: no account takes it.
+    pub now: Option<String>,
+    /// The same under the rules that are tried.
+    pub then: Option<String>,
 }
 
 impl Engine {
@@ -102,7 +124,7 @@ impl Engine {
         let mut left = plan.iter();
         let next = {
             let facts = facts(payment);
-            let able: Vec<_> = candidates(self, &accounts, payment, &facts).collect();
+            let able: Vec<_> = candidates(self, &accounts, payment, &facts, self.now_ms()).collect();
             left.by_ref().find_map(|id| {
                 let one = able.iter().find(|one| one.account.account_id == *id)?;
                 (self.breakers.ask(id, self.now_ms()) != Leave::Rest).then(|| one.account.clone())
@@ -110,6 +132,28 @@ impl Engine {
         };
         payment.plan = left.cloned().collect();
         Ok(next)
+    }
+
+    /// Where each of these payments of a merchant would begin under the rules that are stored and under others, with the
+    /// accounts as they are now. What rests for a while counts as working, because rules outlive it. Asks nobody and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Fault::Store`], [`Fault::Internal`] where the stored rules cannot be read.
+    pub async fn try_rules(
+        &self,
+        merchant: &TenantId,
+        rules: Option<&Rules>,
+        payments: &[Payment],
+    ) -> Result<Vec<Trial>, Fault> {
+        let ways = Ways { rules: self.rules(merchant).await?, accounts: self.accounts(merchant).await? };
+        let trial = |payment: &Payment| {
+            // As at its own first attempt: what a split drew then, it draws again.
+            let at_ms = payment.attempts.first().map_or(payment.created_ms, |first| first.created_ms);
+            let first = |rules| ways.plan_of(self, payment, rules, 1, at_ms).into_iter().next();
+            Trial { now: first(ways.rules.as_ref()), then: first(rules) }
+        };
+        Ok(payments.iter().map(trial).collect())
     }
 
     /// Which card networks an account of the merchant takes for this payment, and where. `country`: of the billing address,
@@ -132,7 +176,7 @@ impl Engine {
             let card = Some(CardFacts { brand, bin: "" });
             let facts = Facts { card, ..facts };
             let mut connectors: Vec<String> = Vec::new();
-            for one in candidates(self, &accounts, payment, &facts) {
+            for one in candidates(self, &accounts, payment, &facts, self.now_ms()) {
                 if !connectors.contains(&one.account.connector) {
                     connectors.push(one.account.connector.clone());
                 }
@@ -213,11 +257,14 @@ fn candidates<'a>(
     accounts: &'a [ConnectorAccount],
     payment: &'a Payment,
     facts: &'a Facts<'a>,
+    now_ms: i64,
 ) -> impl Iterator<Item = Candidate<'a>> {
     let allowed = &payment.terms.connectors;
-    accounts.iter().filter(|account| allowed.is_empty() || allowed.contains(&account.connector)).filter_map(|account| {
-        let can = engine.connector(&account.connector)?.capabilities();
-        let holds = payment.terms.check_hold(engine.now_ms(), can.authorization_days).is_ok();
-        (misfit(account, can, facts).is_none() && holds).then_some(Candidate { account, three_ds: can.three_ds })
-    })
+    accounts.iter().filter(|account| allowed.is_empty() || allowed.contains(&account.connector)).filter_map(
+        move |account| {
+            let can = engine.connector(&account.connector)?.capabilities();
+            let holds = payment.terms.check_hold(now_ms, can.authorization_days).is_ok();
+            (misfit(account, can, facts).is_none() && holds).then_some(Candidate { account, three_ds: can.three_ds })
+        },
+    )
 }

@@ -39,6 +39,9 @@ pub struct Attempt {
     pub authorization_days: u16,
     /// Milliseconds since 1970.
     pub created_ms: i64,
+    /// When its outcome was learnt, milliseconds since 1970; not known of attempts that earlier versions stored.
+    #[serde(default)]
+    pub ended_ms: Option<i64>,
 }
 
 impl Attempt {
@@ -65,6 +68,7 @@ impl Attempt {
             handles: Handles::new(),
             authorization_days,
             created_ms: now_ms,
+            ended_ms: None,
         }
     }
 }

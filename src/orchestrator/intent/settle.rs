@@ -177,6 +177,7 @@ pub(super) fn refund(payment: &mut Payment, refund_id: &str, outcome: &Outcome, 
     Settled::Ended
 }
 
+/// Notes on the last attempt how it stands, as of the time at which the payment was last changed.
 pub(super) fn note(
     payment: &mut Payment,
     status: AttemptStatus,
@@ -186,6 +187,10 @@ pub(super) fn note(
 ) {
     merge(payment, handles);
     if let Some(attempt) = payment.attempts.last_mut() {
+        let is_open = |status| matches!(status, AttemptStatus::Pending | AttemptStatus::AuthenticationPending);
+        if is_open(attempt.status) && !is_open(status) {
+            attempt.ended_ms = Some(payment.modified_ms);
+        }
         attempt.status = status;
         if let Some(psp_id) = psp_id {
             attempt.psp_id = Some(psp_id.to_owned());

@@ -33,6 +33,28 @@ pub enum Leave {
     Rest,
 }
 
+/// How an account does, as far as this process can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it works.
+    pub pulse: Pulse,
+    /// Requests of the last 30 seconds that went well.
+    pub good: u32,
+    /// Requests of the last 30 seconds that met a fault.
+    pub faults: u32,
+}
+
+/// See [`Health::pulse`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulse {
+    /// It works.
+    Works,
+    /// It rests until then, milliseconds since 1970, and after that the next payment tries it.
+    RestsUntil(i64),
+    /// Its rest is over, and a payment tries it or the next one will.
+    Tried,
+}
+
 /// What a result changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
@@ -53,6 +75,12 @@ impl Breakers {
     pub fn rests(&self, account_id: &str, now_ms: i64) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(account_id).is_some_and(|breaker| breaker.rests(now_ms))
+    }
+
+    /// How the account does; takes no probe.
+    pub fn health(&self, account_id: &str, now_ms: i64) -> Health {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(account_id).map_or(Health { pulse: Pulse::Works, good: 0, faults: 0 }, |breaker| breaker.health(now_ms))
     }
 
     /// A request to the account's provider went well, or met a fault.
@@ -99,6 +127,16 @@ struct Slice {
 }
 
 impl Breaker {
+    fn health(&self, now_ms: i64) -> Health {
+        let (good, faults) = self.counted(now_ms);
+        let pulse = match self.phase {
+            Phase::Closed => Pulse::Works,
+            Phase::Open { until_ms, .. } if now_ms < until_ms => Pulse::RestsUntil(until_ms),
+            Phase::Open { .. } | Phase::Probing { .. } => Pulse::Tried,
+        };
+        Health { pulse, good, faults }
+    }
+
     fn rests(&self, now_ms: i64) -> bool {
         match self.phase {
             Phase::Closed => false,
@@ -192,6 +230,27 @@ mod tests {
         }
         assert_eq!(breaker.record(false, T), Some(Turn::Opened));
         breaker
+    }
+
+    #[test]
+    fn health_is_what_the_next_payment_would_meet_and_looking_takes_no_probe() {
+        let breakers = Breakers::default();
+        let health = |now_ms| breakers.health("a", now_ms);
+        assert_eq!(health(T), Health { pulse: Pulse::Works, good: 0, faults: 0 });
+        breakers.record("a", true, T);
+        for _ in 1..FAULTS_MIN {
+            breakers.record("a", false, T);
+        }
+        assert_eq!(health(T), Health { pulse: Pulse::Works, good: 1, faults: FAULTS_MIN - 1 });
+        breakers.record("a", false, T);
+        assert_eq!(health(T).pulse, Pulse::RestsUntil(T + REST_MS));
+        for _ in 0..2 {
+            assert_eq!(health(T + REST_MS).pulse, Pulse::Tried);
+        }
+        assert_eq!(breakers.ask("a", T + REST_MS), Leave::Probe);
+        assert_eq!(health(T + REST_MS).pulse, Pulse::Tried);
+        breakers.record("a", true, T + REST_MS);
+        assert_eq!(health(T + REST_MS).pulse, Pulse::Works);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod network;
 mod plan;
 mod rules;
 
-pub use breaker::{Breakers, Leave, Turn};
+pub use breaker::{Breakers, Health, Leave, Pulse, Turn};
 pub use fits::{CardFacts, Facts, Misfit, misfit};
 pub use network::{Network, all as network_words, parse as network, word};
 pub use plan::{Candidate, draw, plan};

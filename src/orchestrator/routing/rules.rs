@@ -8,6 +8,7 @@ use strongroom_wire::limits;
 
 use super::fits::Facts;
 use super::network::Network;
+use crate::account::ConnectorAccount;
 use crate::intent::CapturePlan;
 use crate::money::Currency;
 
@@ -164,6 +165,18 @@ impl Rules {
             }
         }
         Ok(())
+    }
+
+    /// Whether every name is one of these accounts, by id or label.
+    ///
+    /// # Errors
+    /// [`BadRules`].
+    pub fn check_names(&self, accounts: &[ConnectorAccount]) -> Result<(), BadRules> {
+        let is_known = |name: &str| accounts.iter().any(|account| account.account_id == name || account.label == name);
+        match self.names().find(|(_, name)| !is_known(name)) {
+            Some((path, _)) => Err(BadRules { path, reason: "it names no connector account of this merchant" }),
+            None => Ok(()),
+        }
     }
 
     /// Every name of an account with its place.

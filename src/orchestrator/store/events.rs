@@ -88,4 +88,6 @@ pub struct SeenEvent {
     pub event_id: String,
     /// When, milliseconds since 1970.
     pub seen_ms: i64,
+    /// About which payment, where it was about one.
+    pub payment_id: Option<String>,
 }

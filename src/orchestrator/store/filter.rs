@@ -77,3 +77,8 @@ impl PaymentRow {
 pub(super) fn to_signed(minor: u64) -> i64 {
     i64::try_from(minor).unwrap_or(i64::MAX)
 }
+
+/// The state of a word in the store.
+pub(super) fn known_state(word: &str) -> Result<State, StoreError> {
+    State::ALL.into_iter().find(|state| state.word() == word).ok_or(StoreError::Unreadable)
+}

@@ -1,11 +1,13 @@
 //! What outlives the process. Each method is one transaction; when it returns, the change is on the disk.
 
+mod desk;
 mod events;
 mod filter;
 mod postgres;
 mod rows;
 mod sqlite;
 
+pub use desk::{OperatorSession, Tally, TallyRow};
 pub use events::{NewEvent, OutboxEvent, OutboxState, SeenEvent};
 pub use filter::PaymentFilter;
 pub use postgres::{BadSettings, OpenError, PostgresSettings, PostgresStore};
@@ -22,7 +24,7 @@ use crate::intent::Payment;
 
 /// The store of the orchestrator. It never sees a card, a CVC or a credential.
 #[async_trait]
-pub trait Store: Accounts + Payments + Outbox + Chores + SavedCards + KeptAnswers {
+pub trait Store: Accounts + Payments + Outbox + Chores + SavedCards + KeptAnswers + Desk {
     /// Whether no second process can use this store, so that what another run left was left by a process that ended.
     /// `false`: the leases of other runs are to be respected.
     fn is_exclusive(&self) -> bool;
@@ -80,6 +82,41 @@ pub trait Accounts: Send + Sync {
     async fn routing(&self, merchant: &TenantId) -> Result<Option<String>, StoreError>;
     /// Replaces these rules, or takes them away.
     async fn save_routing(&self, merchant: &TenantId, document: Option<&str>) -> Result<(), StoreError>;
+    /// The same if these rules are still `seen`, to the byte.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when they are others by now.
+    async fn swap_routing(
+        &self,
+        merchant: &TenantId,
+        seen: Option<&str>,
+        document: Option<&str>,
+    ) -> Result<(), StoreError>;
+}
+
+/// What operators look at, and their sessions.
+#[async_trait]
+pub trait Desk: Send + Sync {
+    /// Merchants by name, behind this one.
+    async fn merchants(&self, after: Option<&TenantId>, limit: u32) -> Result<Vec<Merchant>, StoreError>;
+    /// Counts a merchant's payments that were made at `from_ms` or later, in parts of `part_ms` milliseconds; of more than
+    /// `limit` only the newest.
+    async fn tally(&self, merchant: &TenantId, from_ms: i64, part_ms: i64, limit: u32) -> Result<Tally, StoreError>;
+    /// A new session. Of its operator's sessions the newest `most` stay; of everybody's those that began at `dead_ms` or
+    /// earlier go.
+    async fn add_session(&self, session: &OperatorSession, most: u32, dead_ms: i64) -> Result<(), StoreError>;
+    /// The session with this hash (64 hexadecimal digits).
+    async fn session(&self, hash: &str) -> Result<Option<OperatorSession>, StoreError>;
+    /// The session's operator was seen; nothing happens to a session that has ended.
+    async fn see_session(&self, hash: &str, now_ms: i64) -> Result<(), StoreError>;
+    /// Ends a session. Ending it again is fine.
+    async fn end_session(&self, hash: &str) -> Result<(), StoreError>;
+    /// Counts a try to log in under this name before it is judged, so that tries side by side are counted, too. `false`: the
+    /// name is locked, and nothing changed. The `most`th try in a row locks the name until `lock_until_ms`, unless
+    /// [`forget_tries`](Desk::forget_tries) follows; after that time counting begins anew.
+    async fn count_try(&self, name: &str, most: u32, now_ms: i64, lock_until_ms: i64) -> Result<bool, StoreError>;
+    /// The last try went well.
+    async fn forget_tries(&self, name: &str) -> Result<(), StoreError>;
 }
 
 /// Payments and refunds.
@@ -164,6 +201,13 @@ pub trait Outbox: Send + Sync {
     async fn is_seen(&self, seen: &SeenEvent) -> Result<bool, StoreError>;
     /// A provider's event that changed nothing was answered. Saying so again is fine.
     async fn mark_seen(&self, seen: &SeenEvent) -> Result<(), StoreError>;
+    /// Events of providers about one payment that were answered, oldest first.
+    async fn seen_events(
+        &self,
+        merchant: &TenantId,
+        payment_id: &str,
+        limit: u32,
+    ) -> Result<Vec<SeenEvent>, StoreError>;
     /// Forgets events that were delivered or given up, and events of providers that were answered, before then.
     async fn sweep(&self, before_ms: i64) -> Result<(), StoreError>;
 }

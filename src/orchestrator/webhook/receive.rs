@@ -154,6 +154,7 @@ pub(crate) fn seen(account: &ConnectorAccount, event: &PspEvent, now_ms: i64) ->
         account_id: account.account_id.clone(),
         event_id: event.event_id.clone(),
         seen_ms: now_ms,
+        payment_id: None,
     }
 }
 

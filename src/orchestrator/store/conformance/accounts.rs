@@ -87,6 +87,22 @@ pub(super) async fn documents_are_replaced_only_as_they_were_seen(store: &dyn St
     assert!(store.customers(&shop(), 10, 1).await.unwrap().is_empty());
 }
 
+pub(super) async fn routing_rules_are_replaced_only_as_they_were_seen(store: &dyn Store) {
+    let swap = async |seen: Option<&str>, document: Option<&str>| store.swap_routing(&shop(), seen, document).await;
+    assert_eq!(swap(Some("{}"), Some("{}")).await, Err(StoreError::Conflict), "there are none");
+    assert_eq!(swap(Some("{}"), None).await, Err(StoreError::Conflict));
+    assert_eq!(swap(None, None).await, Ok(()));
+    assert_eq!(swap(None, Some("{}")).await, Ok(()));
+    assert_eq!(swap(None, Some("[]")).await, Err(StoreError::Conflict), "somebody else was first");
+    assert_eq!(swap(None, None).await, Err(StoreError::Conflict));
+    assert_eq!(swap(Some("{ }"), Some("[]")).await, Err(StoreError::Conflict));
+    assert_eq!(store.routing(&shop()).await.unwrap().as_deref(), Some("{}"));
+    assert_eq!(swap(Some("{}"), Some("[]")).await, Ok(()));
+    assert_eq!(store.routing(&shop()).await.unwrap().as_deref(), Some("[]"));
+    assert_eq!(swap(Some("[]"), None).await, Ok(()));
+    assert_eq!(store.routing(&shop()).await.unwrap(), None);
+}
+
 pub(super) async fn routing_rules_are_kept_as_they_came(store: &dyn Store) {
     assert_eq!(store.routing(&shop()).await.unwrap(), None);
     for text in [r#"{"b":1,"a":2}"#, "{}"] {

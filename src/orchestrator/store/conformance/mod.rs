@@ -2,6 +2,7 @@
 
 mod accounts;
 mod cards;
+mod desk;
 mod kept;
 mod lists;
 mod outbox;
@@ -23,6 +24,7 @@ pub(super) async fn conform(store: Arc<dyn Store>) {
     accounts::api_keys_end(&*store).await;
     accounts::documents_are_replaced_only_as_they_were_seen(&*store).await;
     accounts::routing_rules_are_kept_as_they_came(&*store).await;
+    accounts::routing_rules_are_replaced_only_as_they_were_seen(&*store).await;
     payments::are_changed_by_one_at_a_time(&*store).await;
     payments::refund_ids_belong_to_one_payment(&*store).await;
     payments::effects_are_stored_with_the_payment_or_not_at_all(&*store).await;
@@ -40,6 +42,10 @@ pub(super) async fn conform(store: Arc<dyn Store>) {
     kept::idempotency_keys_are_reserved_once(&*store).await;
     kept::a_key_is_taken_over_when_its_run_is_gone(&*store).await;
     kept::a_change_under_a_key_is_stored_by_its_holder_alone(&*store).await;
+    desk::merchants_are_listed_page_by_page(&*store).await;
+    desk::payments_are_counted_within_a_bound(&*store).await;
+    desk::sessions_begin_are_seen_and_end(&*store).await;
+    desk::tries_are_counted_until_a_name_is_locked(&*store).await;
     store.ping().await.unwrap();
 }
 
@@ -132,5 +138,6 @@ pub(super) fn attempt(connector: &str, account_id: &str, psp_id: Option<&str>) -
         handles: Default::default(),
         authorization_days: 7,
         created_ms: 0,
+        ended_ms: None,
     }
 }

@@ -118,6 +118,7 @@ pub(super) async fn an_event_of_a_provider_is_answered_once(store: &dyn Store) {
         account_id: account.into(),
         event_id: id.into(),
         seen_ms: 5,
+        payment_id: Some("pay_s".into()),
     };
     let mut paid = payment("pay_s");
     let version = store.add_payment(&paid, &Effects::default()).await.unwrap();
@@ -136,7 +137,16 @@ pub(super) async fn an_event_of_a_provider_is_answered_once(store: &dyn Store) {
     for _ in 0..2 {
         store.mark_seen(&seen("mca_1", "psp_evt_2")).await.unwrap();
     }
-    let effects = Effects { seen: Some(seen("mca_1", "psp_evt_2")), ..Effects::default() };
+    let nobodys = SeenEvent { payment_id: None, seen_ms: 6, ..seen("mca_1", "psp_evt_0") };
+    store.mark_seen(&nobodys).await.unwrap();
+    let later = SeenEvent { seen_ms: 7, ..seen("mca_1", "psp_evt_3") };
+    store.mark_seen(&later).await.unwrap();
+    let [one, two] = [seen("mca_1", "psp_evt_1"), seen("mca_1", "psp_evt_2")];
+    assert_eq!(store.seen_events(&shop(), "pay_s", 10).await.unwrap(), [one, two.clone(), later]);
+    assert_eq!(store.seen_events(&shop(), "pay_s", 1).await.unwrap().len(), 1);
+    assert!(store.seen_events(&shop(), "pay_none", 10).await.unwrap().is_empty());
+    assert!(store.seen_events(&"seller".parse().unwrap(), "pay_s", 10).await.unwrap().is_empty());
+    let effects = Effects { seen: Some(two), ..Effects::default() };
     assert_eq!(store.save_payment(&paid, version, &effects).await, Err(StoreError::Duplicate));
     finish_all(store).await;
 }
@@ -151,7 +161,13 @@ pub(super) async fn sweeping_takes_what_is_done_and_old(store: &dyn Store) {
             store.give_up_event(claimed[0].seq, Some(status)).await.unwrap();
         }
     }
-    let old = SeenEvent { merchant_id: shop(), account_id: "mca_w".into(), event_id: "old".into(), seen_ms: 1000 };
+    let old = SeenEvent {
+        merchant_id: shop(),
+        account_id: "mca_w".into(),
+        event_id: "old".into(),
+        seen_ms: 1000,
+        payment_id: None,
+    };
     store.mark_seen(&old).await.unwrap();
     store.sweep(1000).await.unwrap();
     let list = async || {

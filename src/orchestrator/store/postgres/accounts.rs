@@ -132,11 +132,7 @@ impl Accounts for PostgresStore {
     }
 
     async fn routing(&self, merchant: &TenantId) -> Result<Option<String>, StoreError> {
-        ask!(self.connections, c => {
-            let sql = "SELECT body FROM routings WHERE merchant_id = $1";
-            let rows = c.query_typed(sql, &[text(&merchant.as_str())]).await?;
-            Ok(rows.first().map(|row| column(row, 0)).transpose()?)
-        })
+        self.routing_of(merchant.as_str()).await
     }
 
     async fn save_routing(&self, merchant: &TenantId, document: Option<&str>) -> Result<(), StoreError> {
@@ -150,9 +146,43 @@ impl Accounts for PostgresStore {
             None => self.change("DELETE FROM routings WHERE merchant_id = $1", &[text(&merchant)]).await.map(drop),
         }
     }
+
+    async fn swap_routing(
+        &self,
+        merchant: &TenantId,
+        seen: Option<&str>,
+        document: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let merchant = merchant.as_str();
+        let changed = match (seen, document) {
+            (Some(seen), Some(document)) => {
+                let sql = "UPDATE routings SET body = $3 WHERE merchant_id = $1 AND body = $2";
+                self.change(sql, &[text(&merchant), text(&seen), text(&document)]).await?
+            }
+            (Some(seen), None) => {
+                let sql = "DELETE FROM routings WHERE merchant_id = $1 AND body = $2";
+                self.change(sql, &[text(&merchant), text(&seen)]).await?
+            }
+            (None, Some(document)) => {
+                let sql =
+                    "INSERT INTO routings (merchant_id, body) VALUES ($1, $2) ON CONFLICT (merchant_id) DO NOTHING";
+                self.change(sql, &[text(&merchant), text(&document)]).await?
+            }
+            (None, None) => u64::from(self.routing_of(merchant).await?.is_none()),
+        };
+        if changed > 0 { Ok(()) } else { Err(StoreError::Conflict) }
+    }
 }
 
 impl PostgresStore {
+    async fn routing_of(&self, merchant: &str) -> Result<Option<String>, StoreError> {
+        ask!(self.connections, c => {
+            let sql = "SELECT body FROM routings WHERE merchant_id = $1";
+            let rows = c.query_typed(sql, &[text(&merchant)]).await?;
+            Ok(rows.first().map(|row| column(row, 0)).transpose()?)
+        })
+    }
+
     /// Runs one statement in a transaction; answers how many rows changed.
     pub(super) async fn change(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
         transact!(self.connections, tx => { Ok(tx.execute_typed(sql, params).await?) })

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod chores;
+mod desk;
 mod kept;
 mod migrate;
 mod outbox;

@@ -105,6 +105,30 @@ impl Outbox for PostgresStore {
         transact!(self.connections, tx => { put_seen(tx, seen).await.map(drop) })
     }
 
+    async fn seen_events(
+        &self,
+        merchant: &TenantId,
+        payment_id: &str,
+        limit: u32,
+    ) -> Result<Vec<SeenEvent>, StoreError> {
+        let sql = "SELECT account_id, event_id, seen_ms FROM seen_events
+                   WHERE merchant_id = $1 AND payment_id = $2 ORDER BY seen_ms, event_id LIMIT $3";
+        let (name, limit) = (merchant.as_str(), i64::from(limit));
+        ask!(self.connections, c => {
+            let rows = c.query_typed(sql, &[text(&name), text(&payment_id), int(&limit)]).await?;
+            let seen = |row: &Row| {
+                Ok(SeenEvent {
+                    merchant_id: merchant.clone(),
+                    account_id: column(row, 0)?,
+                    event_id: column(row, 1)?,
+                    seen_ms: column(row, 2)?,
+                    payment_id: Some(payment_id.to_owned()),
+                })
+            };
+            Ok(rows.iter().map(seen).collect::<Result<_, StoreError>>()?)
+        })
+    }
+
     async fn sweep(&self, before_ms: i64) -> Result<(), StoreError> {
         for sql in [
             "DELETE FROM outbox WHERE state = 'delivered' AND delivered_ms < $1",
@@ -136,10 +160,11 @@ pub(super) async fn put_event(tx: &Transaction<'_>, event: &NewEvent) -> Result<
 
 /// `false`: it was there before.
 pub(super) async fn put_seen(tx: &Transaction<'_>, seen: &SeenEvent) -> Result<bool, Failure> {
-    let sql = "INSERT INTO seen_events (merchant_id, account_id, event_id, seen_ms) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (merchant_id, account_id, event_id) DO NOTHING";
+    let sql = "INSERT INTO seen_events (merchant_id, account_id, event_id, seen_ms, payment_id)
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (merchant_id, account_id, event_id) DO NOTHING";
     let merchant = seen.merchant_id.as_str();
-    let row = [text(&merchant), text(&seen.account_id), text(&seen.event_id), int(&seen.seen_ms)];
+    let row =
+        [text(&merchant), text(&seen.account_id), text(&seen.event_id), int(&seen.seen_ms), text(&seen.payment_id)];
     Ok(tx.execute_typed(sql, &row).await? > 0)
 }
 

@@ -152,15 +152,35 @@ impl Accounts for SqliteStore {
 
     async fn save_routing(&self, merchant: &TenantId, document: Option<&str>) -> Result<(), StoreError> {
         let (merchant, document) = (merchant.to_string(), document.map(str::to_owned));
+        self.write(move |tx| put_routing(tx, &merchant, document.as_deref())).await
+    }
+
+    async fn swap_routing(
+        &self,
+        merchant: &TenantId,
+        seen: Option<&str>,
+        document: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let (merchant, seen, document) = (merchant.to_string(), seen.map(str::to_owned), document.map(str::to_owned));
         self.write(move |tx| {
-            match document {
-                Some(text) => execute(tx, "INSERT OR REPLACE INTO routings VALUES (?1, ?2)", params![merchant, text])?,
-                None => execute(tx, "DELETE FROM routings WHERE merchant_id = ?1", params![merchant])?,
-            };
-            Ok(())
+            let sql = "SELECT body FROM routings WHERE merchant_id = ?1";
+            let found: Option<String> =
+                tx.prepare_cached(sql)?.query_row(params![merchant], |row| row.get(0)).optional()?;
+            if found != seen {
+                return Err(StoreError::Conflict);
+            }
+            put_routing(tx, &merchant, document.as_deref())
         })
         .await
     }
+}
+
+fn put_routing(tx: &Connection, merchant: &str, document: Option<&str>) -> Result<(), StoreError> {
+    match document {
+        Some(text) => execute(tx, "INSERT OR REPLACE INTO routings VALUES (?1, ?2)", params![merchant, text])?,
+        None => execute(tx, "DELETE FROM routings WHERE merchant_id = ?1", params![merchant])?,
+    };
+    Ok(())
 }
 
 /// Whether the row is there and still says what the caller saw; compared as it reads, because an older version of this

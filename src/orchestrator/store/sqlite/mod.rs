@@ -2,6 +2,7 @@
 
 mod accounts;
 mod chores;
+mod desk;
 mod kept;
 mod outbox;
 mod payments;
@@ -219,6 +220,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_begin.sql"),
     include_str!("migrations/0002_find.sql"),
     include_str!("migrations/0003_given_up.sql"),
+    include_str!("migrations/0004_operators.sql"),
 ];
 
 #[cfg(test)]

@@ -95,6 +95,31 @@ impl Outbox for SqliteStore {
         self.write(move |tx| put_seen(tx, &seen).map(drop)).await
     }
 
+    async fn seen_events(
+        &self,
+        merchant: &TenantId,
+        payment_id: &str,
+        limit: u32,
+    ) -> Result<Vec<SeenEvent>, StoreError> {
+        let (merchant_id, payment_id) = (merchant.clone(), payment_id.to_owned());
+        self.read(move |c| {
+            let sql = "SELECT account_id, event_id, seen_ms FROM seen_events
+                       WHERE merchant_id = ?1 AND payment_id = ?2 ORDER BY seen_ms, event_id LIMIT ?3";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map(params![merchant_id.as_str(), payment_id, limit], |row| {
+                Ok(SeenEvent {
+                    merchant_id: merchant_id.clone(),
+                    account_id: row.get(0)?,
+                    event_id: row.get(1)?,
+                    seen_ms: row.get(2)?,
+                    payment_id: Some(payment_id.clone()),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     async fn sweep(&self, before_ms: i64) -> Result<(), StoreError> {
         self.write(move |tx| {
             execute(tx, "DELETE FROM outbox WHERE state = 'delivered' AND delivered_ms < ?1", params![before_ms])?;
@@ -125,8 +150,10 @@ pub(super) fn put_event(tx: &Connection, event: &NewEvent) -> Result<(), StoreEr
 
 /// `false`: it was there before.
 pub(super) fn put_seen(tx: &Connection, seen: &SeenEvent) -> Result<bool, StoreError> {
-    let sql = "INSERT OR IGNORE INTO seen_events (merchant_id, account_id, event_id, seen_ms) VALUES (?1, ?2, ?3, ?4)";
-    Ok(execute(tx, sql, params![seen.merchant_id.as_str(), seen.account_id, seen.event_id, seen.seen_ms])? > 0)
+    let sql = "INSERT OR IGNORE INTO seen_events (merchant_id, account_id, event_id, seen_ms, payment_id)
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let row = params![seen.merchant_id.as_str(), seen.account_id, seen.event_id, seen.seen_ms, seen.payment_id];
+    Ok(execute(tx, sql, row)? > 0)
 }
 
 fn read_all(mut rows: rusqlite::Rows<'_>) -> Result<Vec<OutboxEvent>, StoreError> {
