@@ -22,6 +22,7 @@ pub(super) fn bars(bars: &[Bar], from_ms: i64, part_ms: i64) -> Markup {
     };
     let label_every = if part_ms > HOUR_MS { 4 } else { 3 };
     html! {
+        div.scroll tabindex="0" role="group" aria-label="Chart" {
         svg.chart viewBox={ "0 0 " (WIDTH + LEFT) " " (HEIGHT + 40) } role="img" id="chart"
             aria-label={ "Bars: " (all.approved) " approved, " (all.declined) " declined, " (all.other) " open or given up" } {
             @for (line, value) in [(0, top), (1, top / 2), (2, 0)] {
@@ -47,11 +48,12 @@ pub(super) fn bars(bars: &[Bar], from_ms: i64, part_ms: i64) -> Markup {
                 }
             }
         }
+        }
         ul.legend {
             @for (class, word, payments) in
                 [("approved", "approved", all.approved), ("declined", "declined", all.declined), ("other", "open or given up", all.other)] {
                 li {
-                    svg.chart-key width="10" height="10" aria-hidden="true" { g.chart { rect class=(class) width="10" height="10" rx="2" {} } }
+                    svg width="10" height="10" aria-hidden="true" { rect class=(class) width="10" height="10" rx="2" {} }
                     (word) " " (payments)
                 }
             }

@@ -66,7 +66,7 @@ pub(super) async fn replay(
     same_origin(&dashboard, &request)?;
     let visitor = visitor(&dashboard, &api, &request).await?;
     let mut fields = Fields::of_form(body, limits::DASHBOARD_FORM_BYTES_MAX).await?;
-    is_form_of(&visitor, fields.one("form_token")?.as_deref())?;
+    is_form_of(&visitor, fields.raw("form_token")?.as_deref())?;
     visitor.may_edit()?;
     fields.end()?;
     let merchant = merchant(&path.0)?;

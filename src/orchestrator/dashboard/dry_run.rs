@@ -71,7 +71,7 @@ fn totals(tried: &[Tried], accounts: &[ConnectorAccount]) -> Markup {
         counts.entry(one.trial.then.as_deref()).or_default().1 += 1;
     }
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="group" aria-label="Table" {
             table id="dry-run-totals" {
                 thead {
                     tr { th scope="col" { "First account" } th.num scope="col" { "Stored rules" } th.num scope="col" { "These rules" } }
@@ -88,7 +88,7 @@ fn totals(tried: &[Tried], accounts: &[ConnectorAccount]) -> Markup {
 
 fn table(tried: &[&Tried], accounts: &[ConnectorAccount]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="group" aria-label="Table" {
             table {
                 thead {
                     tr {

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use strongroom_wire::{TenantId, limits};
 
 use super::trouble::Trouble;
+use crate::api::holds_card_number;
 
 /// The fields that nobody has read yet.
 pub(super) struct Fields(Vec<(String, String)>);
@@ -35,8 +36,20 @@ impl Fields {
         fields.map(Self).map_err(|_| Trouble::Field { field: "form", reason: "it cannot be read" })
     }
 
-    /// A field; what is empty is absent, because a browser sends every field of a form.
+    /// A field; what is empty is absent, because a browser sends every field of a form. A card number is refused, so that no
+    /// page and no address of a page repeats one.
     pub(super) fn one(&mut self, name: &'static str) -> Result<Option<String>, Trouble> {
+        let text = self.raw(name)?;
+        match &text {
+            Some(text) if holds_card_number(text) => {
+                Err(Trouble::Field { field: name, reason: "it looks like a card number, which belongs nowhere here" })
+            }
+            _ => Ok(text),
+        }
+    }
+
+    /// The same for a text that is looked through elsewhere, or shown nowhere.
+    pub(super) fn raw(&mut self, name: &'static str) -> Result<Option<String>, Trouble> {
         let fields = std::mem::take(&mut self.0).into_iter();
         let (mut given, others): (Vec<_>, _) = fields.partition(|(field, _)| field == name);
         self.0 = others;
@@ -111,6 +124,8 @@ mod tests {
         assert!(some.end().is_err());
         assert!(fields("a=1&a=2").one("a").is_err());
         assert!(fields("a=").end().is_err());
+        assert!(fields("a=4242+4242+4242+4242").one("a").is_err());
+        assert!(fields("a=4242+4242+4242+4242").raw("a").is_ok());
     }
 
     #[test]

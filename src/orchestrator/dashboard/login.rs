@@ -13,7 +13,7 @@ use super::fields::Fields;
 use super::session::{begin, is_form_of, no_cookie, same_origin, visitor};
 use super::trouble::{Trouble, see_other};
 use super::{Dashboard, page, password};
-use crate::api::Api;
+use crate::api::{Api, holds_card_number};
 
 /// The body of a form before it is read.
 pub(super) struct Body(pub(super) Payload);
@@ -34,7 +34,7 @@ pub(super) async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Trouble> {
     let mut query = Fields::of_query(&request)?;
-    let next = next(query.one("next")?);
+    let next = next(query.raw("next")?);
     query.end()?;
     match visitor(&dashboard, &api, &request).await {
         Ok(_) => Ok(see_other(&next)),
@@ -58,9 +58,9 @@ pub(super) async fn log_in(
         return Err(Trouble::TooMany);
     }
     let mut fields = Fields::of_form(body, limits::DASHBOARD_FORM_BYTES_MAX).await?;
-    let name = fields.one("name")?.unwrap_or_default();
-    let password = Zeroizing::new(fields.one("password")?.unwrap_or_default());
-    let next = next(fields.one("next")?);
+    let name = fields.raw("name")?.unwrap_or_default();
+    let password = Zeroizing::new(fields.raw("password")?.unwrap_or_default());
+    let next = next(fields.raw("next")?);
     fields.end()?;
 
     let known = dashboard.operators.find(&name);
@@ -104,7 +104,7 @@ pub(super) async fn log_out(
     same_origin(&dashboard, &request)?;
     let visitor = visitor(&dashboard, &api, &request).await?;
     let mut fields = Fields::of_form(body, limits::DASHBOARD_FORM_BYTES_MAX).await?;
-    is_form_of(&visitor, fields.one("form_token")?.as_deref())?;
+    is_form_of(&visitor, fields.raw("form_token")?.as_deref())?;
     fields.end()?;
     api.engine.store().end_session(&visitor.session).await?;
     tracing::info!(event = "operator_logout", operator = visitor.name.as_str(), "an operator logged out");
@@ -121,6 +121,7 @@ fn next(wanted: Option<String>) -> String {
     let is_page = |text: &str| !["/dashboard/login", "/dashboard/logout"].iter().any(|one| text.starts_with(one));
     wanted
         .filter(|text| text.len() <= limits::URL_BYTES_MAX && is_plain(text) && is_here(text) && is_page(text))
+        .filter(|text| !holds_card_number(text))
         .unwrap_or_else(|| "/dashboard".to_owned())
 }
 
@@ -177,6 +178,7 @@ mod tests {
             "/dashboard/x\r\nSet-Cookie: a=b",
             "/dashboard/login?next=/dashboard",
             "/dashboard/logout",
+            "/dashboard/payments?id=4242424242424242",
         ] {
             assert_eq!(to(bad), "/dashboard", "{bad}");
         }

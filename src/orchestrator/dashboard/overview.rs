@@ -183,7 +183,7 @@ fn connectors(tally: &Tally) -> Markup {
         @if names.is_empty() {
             p.none { "No payment reached a provider in this time." }
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="group" aria-label="Table" {
                 table {
                     thead {
                         tr {
@@ -216,7 +216,7 @@ fn connectors(tally: &Tally) -> Markup {
 fn states(tally: &Tally, merchant: &str, from_ms: i64) -> Markup {
     let count = |state: State| tally.rows.iter().filter(|row| row.state == state).map(|row| row.payments).sum::<u64>();
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="group" aria-label="Table" {
             table {
                 thead { tr { th scope="col" { "State" } th.num scope="col" { "Payments" } th scope="col" { span.fine { "List" } } } }
                 tbody {
@@ -225,7 +225,7 @@ fn states(tally: &Tally, merchant: &str, from_ms: i64) -> Markup {
                             td { (state(one)) }
                             td.num { (count(one)) }
                             td {
-                                a href=(payments::address(merchant, one, from_ms)) aria-label={ "List " (one.word()) } { "show" }
+                                a href=(payments::address(merchant, one, from_ms)) aria-label={ "show " (one.word()) } { "show" }
                             }
                         }
                     }

@@ -131,7 +131,7 @@ fn attempts(payment: &Payment, accounts: &[ConnectorAccount]) -> Markup {
             @if payment.attempts.is_empty() {
                 p.none { "No provider was asked." }
             } @else {
-                div.scroll {
+                div.scroll tabindex="0" role="group" aria-label="Table" {
                     table id="attempts" {
                         thead {
                             tr {
@@ -196,7 +196,7 @@ fn part(title: &str, rows: impl Iterator<Item = Markup>) -> Markup {
     html! {
         section.card {
             h2 { (title) }
-            div.scroll {
+            div.scroll tabindex="0" role="group" aria-label="Table" {
                 table {
                     thead {
                         tr {

@@ -92,14 +92,14 @@ pub(super) async fn act(
     // A form spells a byte with up to three.
     let form_bytes_max = 3 * limits::DASHBOARD_RULES_BYTES_MAX + limits::DASHBOARD_FORM_BYTES_MAX;
     let mut fields = Fields::of_form(body, form_bytes_max).await?;
-    is_form_of(&visitor, fields.one("form_token")?.as_deref())?;
+    is_form_of(&visitor, fields.raw("form_token")?.as_deref())?;
     let act = fields.word("act", Act::of_word)?.ok_or(Trouble::Field { field: "act", reason: "what is to be done" })?;
     let merchant = fields.merchant()?.ok_or(Trouble::Field { field: "merchant", reason: "whose rules these are" })?;
-    let seen = fields.one("version")?.unwrap_or_default();
+    let seen = fields.raw("version")?.unwrap_or_default();
     let payments = fields.word("payments", |text| {
         text.parse().ok().filter(|count| (1..=limits::DRY_RUN_PAYMENTS_MAX).contains(count))
     })?;
-    let text = fields.one("rules")?.unwrap_or_default().replace("\r\n", "\n");
+    let text = fields.raw("rules")?.unwrap_or_default().replace("\r\n", "\n");
     fields.end()?;
     if act == Act::Save {
         visitor.may_edit()?;
