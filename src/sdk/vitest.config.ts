@@ -3,5 +3,5 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   define: { __VERSION__: JSON.stringify("1.0.0"), __PAYMENTS_INTEGRITY__: JSON.stringify("") },
-  test: { include: ["tests/**/*.test.{ts,tsx}"], watch: false, testTimeout: 120_000 },
+  test: { include: ["tests/**/*.test.{ts,tsx}"], watch: false, testTimeout: 120_000, hookTimeout: 120_000 },
 });

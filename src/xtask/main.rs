@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod fuzz;
+mod sdk;
 mod soak;
 mod steps;
 mod test;

@@ -9,9 +9,10 @@ use clap::Args;
 use strongroom_tests::harness::{Fault, Result, because};
 
 use crate::fuzz::Fuzz;
+use crate::sdk;
 use crate::steps::{Steps, cargo, must, root, target};
 
-/// Format, lints, unit tests, laws, end to end, access, faults, load, several nodes, leaks, documentation tests, builds that leave Roots out, the
+/// The browser SDK, format, lints, unit tests, laws, end to end, access, faults, load, several nodes, leaks, documentation tests, builds that leave Roots out, the
 /// demo, fuzzing
 #[derive(Args)]
 pub(crate) struct Test {
@@ -35,6 +36,8 @@ impl Test {
         let node = make_node();
         steps.note("Node environment", began.elapsed(), &node);
         if self.filter.is_none() {
+            // First, because vaultd compiles in what is built from it.
+            sdk::run_in(&mut steps);
             steps.run("format", cargo().args(["fmt", "--all", "--check"]));
             let mut lints = cargo();
             lints.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);

@@ -63,7 +63,11 @@ export class Field {
     input.maxLength = TYPED_CHARS_MAX;
     input.setAttribute("aria-describedby", `${this.said.id} ${this.more.id}`);
     if (plan.digits !== undefined) input.dir = "ltr";
-    input.addEventListener("input", (event) => this.typed(event as InputEvent));
+    // What an input method still composes is left alone until it is done.
+    input.addEventListener("input", (event) => {
+      if ((event as InputEvent).isComposing !== true) this.typed((event as InputEvent).inputType ?? "");
+    });
+    input.addEventListener("compositionend", () => this.typed("insertFromComposition"));
     input.addEventListener("focus", () => this.events.focused(this));
     input.addEventListener("blur", () => this.events.blurred(this));
     input.addEventListener("keydown", (event) => {
@@ -127,8 +131,8 @@ export class Field {
     return this.input.selectionStart === this.input.value.length;
   }
 
-  private typed(event: InputEvent): void {
-    const deleting = event.inputType?.startsWith("delete") ?? false;
+  private typed(how: string): void {
+    const deleting = how.startsWith("delete");
     const { input, plan } = this;
     const typed = input.value;
     const written = plan.write(typed, deleting);
@@ -138,7 +142,8 @@ export class Field {
       input.value = written;
       if (document.activeElement === input) input.setSelectionRange(behind, behind);
     }
-    this.events.changed(this, !deleting);
+    // What the browser fills in has no such word: it fills every field, and the caret stays where it is.
+    this.events.changed(this, how.startsWith("insert"));
   }
 }
 

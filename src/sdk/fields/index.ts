@@ -1,25 +1,23 @@
 // The frame's script, `fields.js`: takes one port from a page that may have one, and stores what is typed. The card never leaves it unsealed.
 
 import type { Failure } from "../shared/failure";
-import { HEIGHT_MAX, helloOf, toFrame, type FromFrame, type Hello, type ToFrame } from "../shared/protocol";
+import { HEIGHT_MAX, toFrame, type FromFrame, type ToFrame } from "../shared/protocol";
+import { guestOf, isFor, originsOf, type Guest } from "./door";
 import { Form } from "./form";
 import { Intake, type Fault } from "./intake";
-import { sessionFacts } from "./seal";
 
-/** Origins of pages that may embed this document: the vault wrote them here from the ticket that it verified. */
-const ORIGINS = (document.documentElement.dataset["origins"] ?? "").split(" ").filter((origin) => origin !== "");
+const AROUND = window.parent === window ? undefined : window.parent;
+const ORIGINS = originsOf(document);
 
 window.addEventListener("message", function greet(event: MessageEvent<unknown>) {
-  if (event.source !== window.parent || window.parent === window || !ORIGINS.includes(event.origin)) return;
-  const hello = helloOf(event.data);
-  const port = event.ports[0];
-  if (hello === undefined || port === undefined) return;
+  const guest = guestOf(event, AROUND, ORIGINS);
+  if (guest === undefined) return;
   // One page, one port: whoever comes later is not heard.
   window.removeEventListener("message", greet);
-  begin(hello, port, event.origin);
+  begin(guest);
 });
 
-function begin(hello: Hello, port: MessagePort, page: string): void {
+function begin({ hello, port, origin }: Guest): void {
   const send = (message: FromFrame): void => port.postMessage(message);
   const intake = new Intake({
     fetch: (path, init) => fetch(path, init),
@@ -35,9 +33,6 @@ function begin(hello: Hello, port: MessagePort, page: string): void {
   });
   let { session } = hello;
   let busy = false;
-  // The vault takes cards from this frame's origin under any session. A session that was made for other pages than the one
-  // around this frame is refused here, so that a page cannot use one that it got hold of.
-  const mayUse = (): boolean => sessionFacts(session)?.origins.includes(page) === true;
 
   const failed = (id: number, fault: Fault): void => {
     if (fault.field !== undefined) form.refuse(fault.field, fault.code);
@@ -49,7 +44,7 @@ function begin(hello: Hello, port: MessagePort, page: string): void {
     const { id } = message;
     if (message.type === "tokenize" ? hello.kind !== "card" : hello.kind !== "cvc") return failed(id, { code: "invalid_request" });
     if (busy) return failed(id, { code: "invalid_request" });
-    if (!mayUse()) return failed(id, { code: "session_expired" });
+    if (!isFor(session, origin)) return failed(id, { code: "session_expired" });
     const wrong = form.reject();
     if (wrong !== undefined) return failed(id, wrong);
     busy = true;

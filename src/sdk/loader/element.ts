@@ -37,6 +37,7 @@ export class FieldsElement {
   private ready = false;
   private wasComplete = false;
   private nextId = 1;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     readonly kind: ElementKind,
@@ -66,6 +67,7 @@ export class FieldsElement {
 
   /** Takes the fields off the page; what was typed is gone. */
   unmount(): void {
+    clearTimeout(this.timer);
     this.port?.close();
     this.frame?.remove();
     this.port = this.frame = undefined;
@@ -171,9 +173,15 @@ export class FieldsElement {
     frame.addEventListener("load", () => void this.greet(frame));
     frame.src = `${this.place.vault}/sdk/${__VERSION__}/fields?ticket=${ticketOf(session)}`;
     host.append(frame);
-    setTimeout(() => {
+    this.expect(frame, READY_WITHIN_MS);
+  }
+
+  /** Says so where the fields do not come up in time; one that comes up later works all the same. */
+  private expect(frame: HTMLIFrameElement, withinMs: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
       if (this.frame === frame && !this.ready) this.fail(new StrongroomError({ code: "frame_unavailable", message: UNAVAILABLE }));
-    }, READY_WITHIN_MS);
+    }, withinMs);
   }
 
   private async greet(frame: HTMLIFrameElement): Promise<void> {
@@ -187,6 +195,8 @@ export class FieldsElement {
     this.port?.close();
     this.port = port1;
     this.ready = this.wasComplete = false;
+    // The document's script ran before it was loaded. A document that the browser does not show here is loaded, too.
+    this.expect(frame, READY_AFTER_LOAD_MS);
     const hello: Hello = { strongroom: PROTOCOL, kind: this.kind, session, options: this.options };
     // A window of any other origin than the vault's does not get the message, and no port.
     frame.contentWindow.postMessage(hello, this.place.vault, [port2]);
@@ -203,6 +213,7 @@ export class FieldsElement {
     switch (message.type) {
       case "ready":
         this.ready = true;
+        clearTimeout(this.timer);
         // Told again: an update may have come between the first message and this one.
         this.send({ type: "update", options: this.options });
         this.listeners.emit("ready", undefined);
@@ -259,6 +270,7 @@ const FRAME_STYLE =
   "border:0;margin:-4px;padding:0;width:calc(100% + 8px);min-width:0;height:0;display:block;overflow:hidden;" +
   "background:transparent;color-scheme:light;user-select:none";
 
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 30_000;
+const READY_AFTER_LOAD_MS = 10_000;
 
 const UNAVAILABLE = "the vault's fields did not come up; is this page among the session's allowed_origins, and the vault reachable?";

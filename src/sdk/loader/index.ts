@@ -12,4 +12,7 @@ function Strongroom(key: string, options: StrongroomOptions = {}): StrongroomSdk
 Strongroom.version = __VERSION__;
 Strongroom.Error = StrongroomError;
 
-Object.defineProperty(globalThis, "Strongroom", { value: Strongroom, configurable: false, enumerable: true, writable: false });
+// A page that includes the script twice keeps the first.
+if (!("Strongroom" in globalThis)) {
+  Object.defineProperty(globalThis, "Strongroom", { value: Strongroom, configurable: false, enumerable: true, writable: false });
+}

@@ -18,28 +18,34 @@ export function ticketOf(session: string): string {
 /** The session that fields work under; brought once, and anew when the vault says that it ended. */
 export class Sessions {
   private pending: Promise<string> | undefined;
+  /** The session that `pending` became. */
+  private known: string | undefined;
 
   constructor(private readonly source: SessionSource) {
     if (typeof source === "string") ticketOf(source);
   }
 
   /** The session in use. */
-  current(): Promise<string> {
+  async current(): Promise<string> {
     this.pending ??= this.bring();
-    return this.pending;
+    const { pending } = this;
+    const session = await pending;
+    if (this.pending === pending) this.known = session;
+    return session;
   }
 
   /** A session that somebody brought. */
   take(session: string): void {
     ticketOf(session);
     this.pending = Promise.resolve(session);
+    this.known = session;
   }
 
   /** A new session in place of `old`, where it is known where one comes from. */
   async renewed(old: string): Promise<string | undefined> {
-    if (typeof this.source !== "function") return undefined;
+    if (typeof this.source !== "function") return this.known === old ? undefined : this.known;
     // Several elements may be told at the same time that theirs ended; one new session is enough for all.
-    if ((await this.current()) === old) this.pending = this.bring();
+    if (this.known === old) this.pending = this.known = undefined;
     return this.current();
   }
 

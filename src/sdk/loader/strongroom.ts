@@ -104,12 +104,14 @@ export class StrongroomSdk {
     return new LateSheet(this.withPayments().then((payments) => payments.sheet(options)));
   }
 
-  private withPayments(): Promise<Payments> {
-    this.payments ??= loadPayments(this.vault).then((make) => make(this.setup()));
-    this.payments.catch(() => {
-      this.payments = undefined;
+  private async withPayments(): Promise<Payments> {
+    const setup = this.setup();
+    this.payments ??= loadPayments(this.vault).then((make) => make(setup));
+    const { payments } = this;
+    payments.catch(() => {
+      if (this.payments === payments) this.payments = undefined;
     });
-    return this.payments;
+    return payments;
   }
 
   private setup(): PaymentsSetup {

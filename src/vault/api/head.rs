@@ -148,7 +148,8 @@ const HEADS_KEPT: usize = 128;
 
 const REQUEST_ID: &str = "x-request-id";
 
-const KEPT: [HeaderName; 9] = [
+const KEPT: [HeaderName; 10] = [
+    header::ACCEPT_ENCODING,
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::AUTHORIZATION,

@@ -166,8 +166,11 @@ const DIRECTIVES: [&str; 14] = [
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use serde_json::json;
 
+    use super::super::rate::Rate;
     use super::*;
 
     fn seen(report: &Value) -> Vec<Seen> {
@@ -207,6 +210,13 @@ mod tests {
         for text in ["", "{}", "7", "null"] {
             assert!(read(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn one_address_sends_no_more_reports_than_it_may() {
+        let (rate, address) = (Rate::new(limits::SDK_REPORTS_PER_MINUTE_MAX), IpAddr::from([192, 0, 2, 1]));
+        assert!((0..limits::SDK_REPORTS_PER_MINUTE_MAX).all(|_| rate.count(address, 60_000).is_ok()));
+        assert_eq!(rate.count(address, 60_000), Err(60));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! Files are those that `src/sdk` was built to, compiled in. The document holds no card and no secret; whoever has a frame
 //! ticket gets it, and browsers show it on the ticket's pages alone. Its scripts run with their hash or not at all.
 
+use std::io::Write as _;
 use std::sync::LazyLock;
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha384};
 use strongroom_wire::{Kind, RequestId};
 
@@ -40,8 +43,13 @@ pub(super) async fn file(request: HttpRequest, state: web::Data<State>) -> Resul
         return Err(Refusal::new(Kind::NoRoute, detail));
     };
     let kept = if is_newest { KEPT_NEWEST } else { KEPT_FOREVER };
-    let mut answer = HttpResponse::Ok().content_type(file.kind).body(file.bytes);
-    for (name, value) in [(header::CACHE_CONTROL, kept), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")] {
+    let packed = packed(file).filter(|_| takes_gzip(&request));
+    let mut answer = HttpResponse::Ok().content_type(file.kind).body(packed.unwrap_or(file.bytes));
+    if packed.is_some() {
+        answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    let vary = (header::VARY, "accept-encoding");
+    for (name, value) in [(header::CACHE_CONTROL, kept), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), vary] {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     harden(&mut answer);
@@ -151,6 +159,18 @@ fn integrity(version: &str, name: &str) -> String {
     known.map(|(_, hash)| hash.clone()).unwrap_or_default()
 }
 
+/// The file as gzip, packed once.
+fn packed(file: &File) -> Option<&'static [u8]> {
+    PACKED.iter().find(|(of, _)| of.version == file.version && of.name == file.name).map(|(_, bytes)| bytes.as_slice())
+}
+
+/// Whether the client names gzip; a browser that refuses what it names (`gzip;q=0`) there is none.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let named =
+        request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    named.split(',').any(|coding| coding.trim() == "gzip")
+}
+
 fn admitted(request: &HttpRequest, state: &State, rate: &Rate) -> Result<(), Refusal> {
     if let Some(ip) = request.conn_data::<Peer>().map(Peer::ip)
         && let Err(seconds) = rate.count(ip, state.vault.now_ms())
@@ -171,6 +191,15 @@ fn harden(answer: &mut HttpResponse) {
 static HASHES: LazyLock<Vec<(&'static File, String)>> = LazyLock::new(|| {
     let hash = |file: &File| format!("sha384-{}", BASE64_STANDARD.encode(Sha384::digest(file.bytes)));
     FILES.iter().map(|file| (file, hash(file))).collect()
+});
+
+static PACKED: LazyLock<Vec<(&'static File, Vec<u8>)>> = LazyLock::new(|| {
+    let pack = |file: &File| {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+        // Writing to memory does not fail; should it, the file goes out as it is.
+        packer.write_all(file.bytes).and_then(|()| packer.finish()).ok()
+    };
+    FILES.iter().filter_map(|file| Some((file, pack(file)?))).collect()
 });
 
 const INVENTORY: &str = include_str!("../../sdk/dist/inventory.json");

@@ -1,0 +1,127 @@
+// @vitest-environment jsdom
+// Both ends of the way between page and frame: who is heard, and to whom something is said.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { guestOf, isFor, originsOf } from "../fields/door";
+import { FieldsElement } from "../loader/element";
+import { Sessions, ticketOf } from "../loader/session";
+import { StrongroomSdk } from "../loader/strongroom";
+import { PROTOCOL } from "../shared/protocol";
+
+const SHOP = "https://shop.example";
+const VAULT = "https://vault.example";
+const CLAIMS = { id: "00000000-0000-4000-8000-000000000002", origins: [SHOP] };
+const HEAD = Buffer.from(JSON.stringify(CLAIMS)).toString("base64url");
+const SESSION = `ss_${HEAD}.frametag.e30.sessiontag`;
+
+/** A machine may be slow; the conditions come at once. */
+const SOON = { timeout: 30_000 };
+
+afterEach(() => document.body.replaceChildren());
+
+describe("the frame's door", () => {
+  const around = {};
+  const port = new MessageChannel().port1;
+  const hello = { strongroom: PROTOCOL, kind: "card", session: SESSION, options: {} };
+  const event = (change: object): MessageEvent<unknown> =>
+    ({ data: hello, origin: SHOP, source: around, ports: [port], ...change }) as unknown as MessageEvent<unknown>;
+
+  test("opens for the page around it", () => {
+    expect(guestOf(event({}), around, [SHOP])).toEqual({ hello, port, origin: SHOP });
+  });
+
+  test.each([
+    ["of another origin", { origin: "https://evil.example" }],
+    ["of an origin that begins alike", { origin: `${SHOP}.evil.example` }],
+    ["of no origin", { origin: "null" }],
+    ["of another window", { source: {} }],
+    ["of no window", { source: null }],
+    ["without a port", { ports: [] }],
+    ["that is no first message", { data: { type: "tokenize" } }],
+  ])("stays shut for a message %s", (_, change) => {
+    expect(guestOf(event(change), around, [SHOP])).toBeUndefined();
+  });
+
+  test("stays shut where no page is around it, or none is named", () => {
+    expect(guestOf(event({ source: undefined }), undefined, [SHOP])).toBeUndefined();
+    expect(guestOf(event({}), around, [])).toBeUndefined();
+  });
+
+  test("takes a session of its own page alone", () => {
+    expect(isFor(SESSION, SHOP)).toBe(true);
+    expect(isFor(SESSION, "https://evil.example")).toBe(false);
+    expect(isFor("ss_x", SHOP)).toBe(false);
+  });
+
+  test("reads the origins of the document", () => {
+    document.documentElement.dataset["origins"] = `${SHOP} https://b.example`;
+    expect(originsOf(document)).toEqual([SHOP, "https://b.example"]);
+  });
+});
+
+describe("the loader", () => {
+  test("no address holds more of a session than its ticket", async () => {
+    document.body.innerHTML = '<div id="card"></div>';
+    const element = new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION) }, {});
+    element.mount("#card");
+    await vi.waitFor(() => expect(document.querySelector("iframe")?.src).not.toBe(undefined), SOON);
+    const frame = document.querySelector("iframe");
+    expect(frame?.src).toBe(`${VAULT}/sdk/1.0.0/fields?ticket=${HEAD}.frametag`);
+    expect(frame?.title).not.toBe("");
+    element.unmount();
+    expect(document.querySelector("iframe")).toBeNull();
+  });
+
+  test("speaks to the vault's origin alone", async () => {
+    document.body.innerHTML = '<div id="card"></div>';
+    new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION) }, {}).mount("#card");
+    await vi.waitFor(() => expect(document.querySelector("iframe")).not.toBeNull(), SOON);
+    const frame = document.querySelector("iframe");
+    const post = vi.fn();
+    Object.defineProperty(frame, "contentWindow", { value: { postMessage: post } });
+    frame?.dispatchEvent(new Event("load"));
+    await vi.waitFor(() => expect(post).toHaveBeenCalledTimes(1), SOON);
+    expect(post.mock.calls[0]?.[1]).toBe(VAULT);
+    expect(post.mock.calls[0]?.[0]).toMatchObject({ strongroom: PROTOCOL, kind: "card", session: SESSION });
+  });
+
+  test("what is no session is refused before anything is sent", () => {
+    for (const text of ["", "ss_", `ss_${HEAD}`, `ss_${HEAD}.a`, `ss_${HEAD}.a.e30`, `ss_${HEAD}.a.e30.b.c`, `ss_a/b.c.d.e`]) {
+      expect(() => ticketOf(text), text).toThrow(/client session/);
+    }
+  });
+
+  test("a session is brought once, and once more when it ended", async () => {
+    const bring = vi.fn(() => Promise.resolve(`ss_${HEAD}.a.e30.${bring.mock.calls.length}`));
+    const sessions = new Sessions(bring);
+    const old = await sessions.current();
+    expect(await sessions.current()).toBe(old);
+    const [one, other] = await Promise.all([sessions.renewed(old), sessions.renewed(old)]);
+    expect(one).toBe(other);
+    expect(one).not.toBe(old);
+    expect(bring).toHaveBeenCalledTimes(2);
+    expect(await new Sessions(SESSION).renewed(SESSION)).toBeUndefined();
+  });
+
+  test.each([
+    ["sk_live", {}],
+    [SESSION, { vault: "http://vault.example" }],
+    [SESSION, { vault: "vault.example" }],
+    [SESSION, { vaul: VAULT }],
+  ])("a wrong call says what is wrong", (key, options) => {
+    expect(() => new StrongroomSdk(key, options as object, "vaul" in options ? VAULT : undefined)).toThrow();
+  });
+
+  test("a wrong element says what is wrong", () => {
+    const sdk = new StrongroomSdk(SESSION, {}, `${VAULT}/sdk/v1/strongroom.js`);
+    const elements = sdk.elements();
+    expect(() => elements.create("card", { appearance: { variables: { colorText: "url(x)" } } })).toThrow(/colorText/);
+    expect(() => elements.create("card").mount("#nowhere")).toThrow(/nowhere/);
+    expect(() => elements.create("iban" as "card")).toThrow(/card, cvc and payment/);
+  });
+
+  test("a call before the fields are there is refused and retried by nobody", async () => {
+    const sdk = new StrongroomSdk(SESSION, { vault: VAULT }, undefined);
+    await expect(sdk.tokenize(sdk.elements().create("card"))).rejects.toMatchObject({ code: "not_mounted", retryable: false });
+    await expect(sdk.confirmPayment({})).rejects.toMatchObject({ code: "invalid_request" });
+  });
+});
