@@ -12,8 +12,8 @@ use crate::fuzz::Fuzz;
 use crate::sdk;
 use crate::steps::{Steps, cargo, must, root, target};
 
-/// The browser SDK, format, lints, unit tests, laws, end to end, access, faults, load, several nodes, leaks, documentation tests, builds that leave Roots out, the
-/// demo, fuzzing
+/// The browser SDK, format, lints, unit tests, laws, end to end, access, faults, load, several nodes, leaks, documentation tests,
+/// builds that leave Roots out, the demo, fuzzing
 #[derive(Args)]
 pub(crate) struct Test {
     /// Run only the tests whose name contains this, without format, lints and fuzzing

@@ -187,12 +187,12 @@ fn embeds_nobody(answer: &Answer) {
 
 async fn session(release: &Client) -> Result<String> {
     let made = release.post("/v1/sessions", &json!({"allowed_origins": [SHOP]})).await?.expect(201)?;
-    Ok(made["client_secret"].as_str().unwrap().to_owned())
+    Ok(made["client_secret"].as_str().expect("a client secret").to_owned())
 }
 
 /// Where the loader finds the document: the first two parts of the session are the ticket.
 fn ticket(session: &str) -> String {
-    let parts: Vec<&str> = session.strip_prefix("ss_").unwrap().split('.').collect();
+    let parts: Vec<&str> = session.strip_prefix("ss_").expect("a session").split('.').collect();
     format!("{FIELDS}?ticket={}.{}", parts[0], parts[1])
 }
 

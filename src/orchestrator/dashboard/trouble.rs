@@ -65,7 +65,7 @@ impl ResponseError for Trouble {
             Trouble::Form => StatusCode::PAYLOAD_TOO_LARGE,
             Trouble::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Trouble::WrongVerb => StatusCode::METHOD_NOT_ALLOWED,
-            Trouble::Store => StatusCode::SERVICE_UNAVAILABLE,
+            Trouble::Store => StatusCode::from_u16(503).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             Trouble::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -234,3 +234,7 @@ fn take<'a>(body: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 const LOOK_EVERY: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(1) };
 /// Entries of a stretch; fewer in tests, where they are written one by one.
 pub(super) const STRETCH: u64 = if cfg!(test) { 256 } else { 65_536 };
+
+#[cfg(test)]
+#[path = "tally_tests.rs"]
+mod tests;
