@@ -16,8 +16,9 @@ pub struct Locker {
     pub key: PathBuf,
     /// What callers name it, where they name it in a message at all.
     pub key_id: Option<String>,
-    /// Whether a caller must show a client certificate of the internal CA that names its identity, too.
-    #[serde(default)]
+    /// Whether a caller must show a client certificate of the internal CA that names its identity, too: yes, unless the
+    /// operator says otherwise for a caller that has none.
+    #[serde(default = "yes")]
     pub client_certificates: bool,
     /// Who may call, by a name of the operator's choice.
     pub caller: BTreeMap<String, Caller>,
@@ -73,6 +74,10 @@ pub enum AnswerWrapping {
     #[default]
     #[serde(rename = "RSA-OAEP-256")]
     Sha256,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Locker {
@@ -159,7 +164,9 @@ mod tests {
         assert_eq!(fault("", &[&jwe]), None);
         assert_eq!(fault("client_certificates = true\n", &[&jwe]), None);
         assert_eq!(fault("client_certificates = true\n", &[&plain]), None);
-        assert!(fault("", &[&plain]).unwrap().contains("client_certificates"));
+        assert_eq!(fault("", &[&plain]), None, "certificates are asked for unless somebody says otherwise");
+        assert_eq!(fault("client_certificates = false\n", &[&jwe]), None);
+        assert!(fault("client_certificates = false\n", &[&plain]).unwrap().contains("client_certificates"));
         assert!(fault("", &[CALLER]).unwrap().contains("locker.caller.key"));
         assert!(
             fault("client_certificates = true\n", &[&format!("{plain}{JWE}")]).unwrap().contains("locker.caller.key")

@@ -369,6 +369,12 @@ fn tell(turn: Turn) {
 
 fn warnings(config: &Config, is_dev: bool, hardened: Hardened) -> Vec<String> {
     let mut warnings = Vec::new();
+    if config.locker.as_ref().is_some_and(|locker| !locker.client_certificates) {
+        warnings.push(
+            "locker.client_certificates is false: whoever has a caller's message key and reaches the port can retrieve its cards"
+                .to_owned(),
+        );
+    }
     if config.audit.begin_anew {
         warnings.push("audit.begin_anew is set, so that a log that is removed is not noticed: take it out".to_owned());
     }

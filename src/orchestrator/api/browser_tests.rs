@@ -285,6 +285,14 @@ async fn page_that_confirms_again_pays_once_and_hears_how_the_payment_stands() {
         assert!(charges <= 1);
         let get = format!("/payments/{id}?client_secret={secret}");
         assert_eq!(shop.as_page(Method::GET, &get, Value::Null).await.1["status"], ends);
+        // Whoever was at the bank for too long, or whose answer was lost, is not told that nothing happened.
+        shop.rig.clock.advance(i64::try_from(limits::CLIENT_SECRET_TTL_S).unwrap() * 1000 + 1);
+        let (status, late) = shop.as_page(Method::GET, &get, Value::Null).await;
+        assert_eq!((status, &late["status"]), (200, &json!(ends)));
+        assert_eq!(click().await.1["status"], ends);
+        assert_eq!(shop.rig.charges(), charges);
+        let wallet = format!("/customers/payment_methods?client_secret={secret}");
+        assert_eq!(code(&shop.as_page(Method::GET, &wallet, Value::Null).await), (400, "IR_16"));
     }
 }
 

@@ -13,7 +13,7 @@ use super::once::{Subject, once};
 use super::{Api, body, who};
 use crate::account::Customer;
 use crate::ids;
-use crate::intent::Fault;
+use crate::intent::{Event, Fault, State};
 use crate::store::StoreError;
 use crate::view;
 
@@ -174,6 +174,11 @@ pub(crate) async fn saved_for_payment(
     let Some(customer) = &payment.terms.customer_id else {
         return Ok(Answer::ok(&json!({"customer_payment_methods": [], "is_guest_customer": true})).into());
     };
+    // The secret of a payment that is over lies in histories and mails, and is no key to a wallet.
+    if payment.state.after(Event::Confirm).is_none() {
+        let expected = State::that_allow(Event::Confirm);
+        return Err(Fault::BadState { flow: "used to list saved cards", state: payment.state, expected }.into());
+    }
     let cards = api.engine.saved_cards(&payment.merchant_id, customer).await?;
     let cards: Vec<_> = cards.iter().map(|card| view::saved_card(card, view::asks_cvc(&payment))).collect();
     Ok(Answer::ok(&json!({"customer_payment_methods": cards, "is_guest_customer": false})).into())

@@ -59,7 +59,11 @@ pub(crate) async fn retrieve(
     caller.may_touch(&payment, query.client_secret.as_deref(), api.engine.now_ms())?;
     let _everything_is_expanded_always = (query.expand_captures, query.expand_attempts, query.all_keys_required);
     if query.force_sync && payment.may_have_changed() {
-        payment = api.engine.resolve(&caller.merchant, &id, true).await?;
+        // A browser may not have the provider asked as often as it likes.
+        payment = match caller.asker {
+            Asker::Browser => api.engine.come_back(&caller.merchant, &id).await?,
+            Asker::Merchant => api.engine.resolve(&caller.merchant, &id, true).await?,
+        };
     }
     Ok(Answer::ok(&view::payment(&payment)).into())
 }

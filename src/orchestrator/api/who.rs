@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use super::Api;
 use super::answer::Refusal;
 use crate::ids;
-use crate::intent::{Asker, Payment};
+use crate::intent::{Asker, Event, Payment};
 
 /// A caller whose key was found good.
 #[derive(Debug, Clone)]
@@ -28,7 +28,9 @@ impl Caller {
         if self.asker == Asker::Merchant { Ok(self.merchant) } else { Err(Refusal::unauthorized()) }
     }
 
-    /// A browser must hold the client secret of the payment, in time; a server needs none but a wrong one is refused.
+    /// A browser must hold the client secret of the payment, and to act while it can still be confirmed be in time; how it
+    /// stands afterwards it may see later, too, so that nobody who has paid is told to pay again. A server needs none but a
+    /// wrong one is refused.
     pub(crate) fn may_touch(&self, payment: &Payment, secret: Option<&str>, now_ms: i64) -> Result<(), Refusal> {
         match secret {
             None if self.asker == Asker::Merchant => Ok(()),
@@ -40,7 +42,11 @@ impl Caller {
                     "The client_secret provided does not match the client_secret associated with the Payment",
                 ))
             }
-            Some(_) if self.asker == Asker::Browser && payment.expires_ms <= now_ms => {
+            Some(_)
+                if self.asker == Asker::Browser
+                    && payment.expires_ms <= now_ms
+                    && payment.state.after(Event::Confirm).is_some() =>
+            {
                 Err(Refusal::new(400, "IR_08", "The provided client_secret has expired"))
             }
             Some(_) => Ok(()),

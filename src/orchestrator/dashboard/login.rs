@@ -73,10 +73,11 @@ pub(super) async fn log_in(
     let is_open = store.count_try(counted, limits::LOGIN_TRIES_MAX, now_ms, locked_until_ms).await?;
     let hash = operator.hash.clone();
     let is_right = tokio::task::spawn_blocking(move || {
+        // Given back when the check is over, also where the client has gone away: it goes on without anybody who waits.
+        let _permit = permit;
         password.len() <= limits::PASSPHRASE_BYTES_MAX && password::is_password(&password, &hash)
     });
     let is_right = is_right.await.map_err(|_| Trouble::Internal)?;
-    drop(permit);
 
     // What is no operator's name may be a password that was typed into the wrong field: it is not logged.
     let who = known.map_or("(no such name)", |operator| operator.name.as_str());

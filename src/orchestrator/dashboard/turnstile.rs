@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use strongroom_wire::limits;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// In the memory of one process. (Wrong passwords of a name are counted in the store, for all nodes.)
 pub(super) struct Turnstile {
     addresses: Mutex<HashMap<Option<IpAddr>, Window>>,
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -25,7 +25,7 @@ impl Default for Turnstile {
     fn default() -> Self {
         Self {
             addresses: Mutex::default(),
-            checks: Semaphore::new(limits::PASSWORD_CHECKS_MAX),
+            checks: Arc::new(Semaphore::new(limits::PASSWORD_CHECKS_MAX)),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -53,9 +53,10 @@ impl Turnstile {
     }
 
     /// Waits for leave to check a password; `None`: too many wait already.
-    pub(super) async fn check(&self) -> Option<SemaphorePermit<'_>> {
+    /// It is held until the check is over, whether or not anybody waits for it.
+    pub(super) async fn check(&self) -> Option<OwnedSemaphorePermit> {
         let _place = Place::take(&self.waiting)?;
-        self.checks.acquire().await.ok()
+        Arc::clone(&self.checks).acquire_owned().await.ok()
     }
 }
 
@@ -140,5 +141,21 @@ mod tests {
         assert!((&mut last).now_or_never().is_none(), "who went away gave a place back");
         drop(held);
         assert!(queue.remove(0).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_check_that_nobody_waits_for_any_more_keeps_its_place_until_it_is_over() {
+        let turnstile = Turnstile::default();
+        let permit = turnstile.check().await.unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        drop(tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            ended.recv()
+        }));
+        tokio::task::yield_now().await;
+        assert_eq!(turnstile.checks.available_permits(), limits::PASSWORD_CHECKS_MAX - 1);
+        drop(end);
+        let free = turnstile.checks.acquire_many(u32::try_from(limits::PASSWORD_CHECKS_MAX).unwrap());
+        assert!(free.await.is_ok());
     }
 }

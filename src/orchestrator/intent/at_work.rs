@@ -51,9 +51,13 @@ impl AtWork {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The payments that were let go since the last time.
+    /// The payments that were let go since the last time, and that whoever let them go holds no more.
     pub(super) fn take_let_go(&self) -> Vec<(TenantId, String)> {
-        self.lock().let_go.drain().collect()
+        let Work { held, let_go } = &mut *self.lock();
+        let is_held = |(merchant, id): &(TenantId, String)| held.keys().any(|(m, i, _)| m == merchant && i == id);
+        let (kept, free): (HashSet<_>, HashSet<_>) = let_go.drain().partition(is_held);
+        *let_go = kept;
+        free.into_iter().collect()
     }
 
     pub(super) fn let_go(&self, merchant: &TenantId, payment_id: &str) {

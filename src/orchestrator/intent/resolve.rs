@@ -53,11 +53,21 @@ impl Engine {
     /// provider is asked first, as always. While the store still refuses, one payment is tried in each round.
     async fn look_at_let_go(&self) {
         let mut left = self.at_work.take_let_go().into_iter();
-        for (merchant, id) in left.by_ref() {
-            if !self.resolve_in_round(&merchant, &id, Why::LetGo).await {
-                break;
-            }
+        let Some((merchant, id)) = left.next() else { return };
+        let answers = self.resolve_in_round(&merchant, &id, Why::LetGo).await;
+        if !answers {
+            self.at_work.let_go(&merchant, &id);
         }
+        let now = if answers { ROUND_MAX as usize } else { 0 };
+        stream::iter(left.by_ref().take(now).collect::<Vec<_>>())
+            .map(|(merchant, id)| async move {
+                if !self.resolve_in_round(&merchant, &id, Why::LetGo).await {
+                    self.at_work.let_go(&merchant, &id);
+                }
+            })
+            .buffer_unordered(AT_ONCE)
+            .for_each(|()| std::future::ready(()))
+            .await;
         for (merchant, id) in left {
             self.at_work.let_go(&merchant, &id);
         }

@@ -1,6 +1,6 @@
 // `payments.js`: puts what `Strongroom` needs to pay on the page. It never sees a card.
 
-import type { ConfirmParams, ConfirmResult, MakePayments, Payments, PaymentsSetup, SheetElement, SheetOptions } from "../shared/payments";
+import type { ConfirmParams, ConfirmResult, HostedElement, MakePayments, Payments, PaymentsSetup, SheetElement, SheetOptions } from "../shared/payments";
 import { wrong } from "../shared/failure";
 import { Sheet } from "../sheet/sheet";
 import { WORDS } from "../sheet/words";
@@ -21,7 +21,7 @@ export class PagePayments implements Payments {
   /** The payment that the page is about now: a sheet may go on with another one. */
   private current: string | undefined;
   private running: Promise<ConfirmResult> | undefined;
-  private last: { readonly about: string; readonly confirm: Confirm } | undefined;
+  private last: { readonly about: string; readonly confirm: Confirm; readonly element: HostedElement | undefined; readonly same: string } | undefined;
 
   constructor(private readonly setup: PaymentsSetup) {
     this.api = new Api(setup.api, setup.key, this.world);
@@ -103,6 +103,9 @@ export class PagePayments implements Payments {
     if ((element === undefined) === (paymentMethod === undefined)) {
       throw wrong("confirmPayment takes either element or paymentMethod");
     }
+    // The fields are empty once they gave their card: the same call again is about that card, until somebody types another.
+    const same = JSON.stringify([secret, save, inFrame, returnUrl]);
+    if (element !== undefined && this.last?.element === element && this.last.same === same) return this.last.confirm;
     const stored = element === undefined ? undefined : await element.tokenize({ storage: "short_term" });
     const id = stored?.payment_method_id ?? paymentMethod ?? "";
     const about = JSON.stringify([secret, id, save, inFrame, returnUrl]);
@@ -116,7 +119,11 @@ export class PagePayments implements Payments {
       ...(returnUrl === undefined ? {} : { returnUrl }),
     };
     const confirm = confirmation(secret, means, this.world, browserInfo());
-    this.last = { about, confirm };
+    const last = { about, confirm, element, same };
+    this.last = last;
+    element?.on("change", (event) => {
+      if (!event.empty && this.last === last) this.last = undefined;
+    });
     return confirm;
   }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _};
 use strongroom_wire::Entry;
@@ -77,11 +77,16 @@ impl Tallier {
     pub(super) fn start(conn: Connection, shared: Arc<Shared>) -> Result<Self, AuditError> {
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("audit-tallier".to_owned()).spawn(move || {
+            let mut sent: Option<(u64, Instant)> = None;
             while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let Ok(Some(number)) = due(&conn, shared.size.load(Ordering::Acquire)) else { continue };
+                // It may wait for a disk that does not answer.
+                if sent.is_some_and(|(last, at)| last == number && at.elapsed() < AGAIN_AFTER) {
+                    continue;
+                }
+                sent = Some((number, Instant::now()));
                 // What cannot be read now is counted another time.
-                if let Ok(Some(number)) = due(&conn, shared.size.load(Ordering::Acquire))
-                    && let Ok(tally) = count(&conn, number)
-                {
+                if let Ok(tally) = count(&conn, number) {
                     let _ = shared.queue.send(Errand::Tally(number, tally));
                 }
             }
@@ -186,19 +191,19 @@ fn walk(
 ) -> Result<Walk, AuditError> {
     let sql = "SELECT idx, body FROM entries WHERE idx >= ?1 AND idx < ?2 ORDER BY idx DESC";
     let mut select = conn.prepare_cached(sql)?;
+    let mut newest_ms = 0;
     let mut rows = select.query((int(from), int(until)))?;
     while let Some(row) = rows.next()? {
         let near = uint(row, 0)?;
         let body = row.get_ref(1)?.as_blob().map_err(|_| AuditError::Broken { near })?;
         let entry = Entry::decode(body).map_err(|_| AuditError::Broken { near })?;
-        if entry.at_ms < stop_ms {
-            return Ok(Walk::Ended);
-        }
+        // One entry of a clock that was wrong ends nothing.
+        newest_ms = newest_ms.max(entry.at_ms);
         if entry.at_ms >= since_ms && is_release(&entry) {
             each(&entry.who, entry.at_ms, 1);
         }
     }
-    Ok(Walk::GoesOn)
+    Ok(if newest_ms < stop_ms { Walk::Ended } else { Walk::GoesOn })
 }
 
 /// Compares every tally with the entries.
@@ -232,6 +237,8 @@ fn take<'a>(body: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 
 /// How often it looks for a stretch that is whole. At the highest rates that were measured one takes longer than this to fill.
 const LOOK_EVERY: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(1) };
+/// When a stretch that was counted and is not stored yet is counted once more.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Entries of a stretch; fewer in tests, where they are written one by one.
 pub(super) const STRETCH: u64 = if cfg!(test) { 256 } else { 65_536 };
 

@@ -50,7 +50,7 @@ async fn what_was_tallied_counts_as_the_entries_do() {
     tallied(&rig, 5).await;
     let with = used_of_a_day(&rig);
     assert_eq!(with, 24 * 12 * (STRETCH / 128));
-    let rig = rig.reopen(|conn| assert_eq!(conn.execute("DELETE FROM tallies WHERE number <> 2", []), Ok(4))).unwrap();
+    let rig = rig.reopen(|conn| assert_eq!(conn.execute("DELETE FROM tallies WHERE number <> 4", []), Ok(4))).unwrap();
     assert_eq!(used_of_a_day(&rig), with, "with one of them alone");
     let rig = rig.reopen(|conn| assert_eq!(conn.execute("DELETE FROM tallies", []), Ok(1))).unwrap();
     assert_eq!(used_of_a_day(&rig), with, "without any");

@@ -35,14 +35,16 @@ pub(super) async fn exchange(vault: &Vault) -> Result<usize, FlowError> {
     // What is told is known only when the answer to it is here, so nobody else tells meanwhile.
     let _one_at_a_time = vault.uses.telling.lock().await;
     let turn = vault.uses.turn.fetch_add(1, Ordering::SeqCst) + 1;
-    let said = vault.policy.tell(vault.now_ms());
+    // What is known from the answer is as old as the question.
+    let began_ms = vault.now_ms();
+    let said = vault.policy.tell(began_ms);
     let own = UseReport { node: node.clone(), run: vault.uses.run, turn, said };
     let asked = tokio::time::timeout(PATIENCE, vault.store.exchange_uses(own)).await;
     match asked {
         Ok(Ok(rows)) => {
             let heard =
                 rows.iter().map(|row| Heard { is_before: row.node < *node, age_ms: row.age_ms, said: &row.said });
-            vault.policy.heard(&heard.collect::<Vec<_>>(), vault.now_ms());
+            vault.policy.heard(&heard.collect::<Vec<_>>(), began_ms);
             Ok(rows.iter().filter(|row| row.age_ms < LATELY_MS).count())
         }
         Ok(Err(error)) => {

@@ -234,7 +234,14 @@ impl Policy {
 
     /// What was told last is known to the others, and this is what they said before that.
     pub fn heard(&self, others: &[Heard<'_>], now_ms: u64) {
-        let reports: Vec<Report> = others.iter().filter_map(Report::read).collect();
+        let read: Option<Vec<Report>> = others.iter().filter(|heard| heard.is_recent()).map(Report::read).collect();
+        let Some(recent) = read else {
+            // A node whose words are not understood may use as much as the whole: better nothing is given here.
+            self.unheard();
+            return;
+        };
+        let older = others.iter().filter(|heard| !heard.is_recent()).filter_map(Report::read);
+        let reports: Vec<Report> = recent.into_iter().chain(older).collect();
         self.sessions.heard(&reports.iter().map(Report::sessions).collect::<Vec<_>>(), now_ms);
         let (uses, seats) = (self.uses.lock().unwrap_or_else(PoisonError::into_inner), self.seats.load());
         for (identity, used) in uses.iter() {

@@ -25,6 +25,13 @@ pub struct Heard<'a> {
     pub said: &'a [u8],
 }
 
+impl Heard<'_> {
+    /// Whether the node lives, as far as anybody knows.
+    pub(super) fn is_recent(&self) -> bool {
+        self.age_ms < ALIVE_MS
+    }
+}
+
 /// This node's parts of what one identity may use.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
@@ -148,7 +155,8 @@ impl Report {
     pub(super) fn sessions(&self) -> Elsewhere<'_> {
         let may_live = self.age_ms < limits::SESSION_TTL_MAX_S * 1000;
         let said = if may_live { &*self.sessions } else { &[] };
-        Elsewhere { is_alive: self.age_ms < ALIVE_MS, is_before: self.is_before, said }
+        // It gives what it may until what it heard is stale, so that long it counts.
+        Elsewhere { is_alive: self.age_ms <= RATE_MS, is_before: self.is_before, said }
     }
 }
 

@@ -146,7 +146,9 @@ impl Rig {
         let mut names = vec!["locker", "stranger"];
         names.extend(callers.iter().filter(|caller| caller.signs).map(|caller| caller.name));
         switch.order(&json!({ "make": names }));
-        let mut text = format!("[locker]\nkey = {:?}\n{lines}\n", folder.path().join("locker.key"));
+        // A switch without a client certificate, unless a test says otherwise.
+        let head = if lines.contains("client_certificates") { "" } else { "client_certificates = false\n" };
+        let mut text = format!("[locker]\nkey = {:?}\n{head}{lines}\n", folder.path().join("locker.key"));
         let mut policy = standard_policy().rule(rule(folder.path()));
         for Caller { name, tenant_id, more, signs } in callers {
             let _ = write!(

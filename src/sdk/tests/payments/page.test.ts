@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { PagePayments } from "../../client/index";
 import { keep } from "../../client/keep";
+import { StrongroomError } from "../../shared/failure";
 import type { HostedElement, MakePayments, PaymentsSetup } from "../../shared/payments";
 import { SECRET, answered } from "./world";
 
@@ -27,13 +28,26 @@ function served(...answers: unknown[]): { readonly urls: string[]; readonly bodi
   return { urls, bodies };
 }
 
-function card(): { readonly element: HostedElement; readonly asked: unknown[] } {
+/** Fields that give their card once and are empty then, until somebody types. */
+function card(): { readonly element: HostedElement; readonly asked: unknown[]; readonly type: () => void } {
   const asked: unknown[] = [];
+  const listeners: ((change: { empty: boolean }) => void)[] = [];
+  let empty = false;
   const tokenize = (request: unknown): Promise<typeof STORED> => {
     asked.push(request);
+    if (empty) return Promise.reject(new StrongroomError({ code: "incomplete_number", message: "The number is missing" }));
+    empty = true;
+    for (const listener of listeners) listener({ empty });
     return Promise.resolve(STORED);
   };
-  return { element: { tokenize } as unknown as HostedElement, asked };
+  const on = (_: string, listener: (change: { empty: boolean }) => void): void => {
+    listeners.push(listener);
+  };
+  const type = (): void => {
+    empty = false;
+    for (const listener of listeners) listener({ empty });
+  };
+  return { element: { tokenize, on } as unknown as HostedElement, asked, type };
 }
 
 beforeEach(() => {
@@ -52,6 +66,29 @@ describe("confirmPayment", () => {
     expect(asked).toEqual([{ storage: "short_term" }]);
     expect(server.urls).toEqual(["https://pay.test/payments/pay_1/confirm"]);
     expect(server.bodies[0]).toMatchObject({ payment_method_id: STORED.payment_method_id, client_secret: SECRET });
+  });
+
+  it("goes on with the same confirmation after a lost one, although the fields are empty, and with another once somebody typed", async () => {
+    const keys: (string | null)[] = [];
+    let up = false;
+    vi.stubGlobal("fetch", (url: string, init: RequestInit) => {
+      if (!url.endsWith("/confirm")) return Promise.resolve(new Response(JSON.stringify(answered("requires_payment_method")), { status: 200 }));
+      keys.push(new Headers(init.headers).get("idempotency-key"));
+      return Promise.resolve(up ? new Response(JSON.stringify(answered("succeeded")), { status: 200 }) : new Response("{}", { status: 503 }));
+    });
+    const { element, asked, type } = card();
+    const payments = new PagePayments(setup());
+    expect((await payments.confirmPayment({ element })).error?.type).toBe("unavailable");
+    up = true;
+    expect((await payments.confirmPayment({ element })).payment?.status).toBe("succeeded");
+    expect([asked.length, new Set(keys).size]).toEqual([1, 1]);
+
+    up = false;
+    type();
+    await payments.confirmPayment({ element });
+    type();
+    await payments.confirmPayment({ element });
+    expect([asked.length, new Set(keys).size]).toEqual([3, 3]);
   });
 
   it("is told what is wrong with a call before anything is sent", async () => {

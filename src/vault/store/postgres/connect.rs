@@ -140,7 +140,7 @@ impl Connector {
         let Some(network) = self.options.on_network(nth) else {
             let (client, connection) = config.connect(NoTls).await.map_err(|error| reason(&error))?;
             self.handle.spawn(async move { drop(connection.await) });
-            look(&client).await?;
+            self.admit(look(&client).await?)?;
             return Ok(Session::unknown(client));
         };
         let addresses = lookup_host((network.at.as_ref(), network.port)).await.map_err(|_| silent())?;
@@ -172,7 +172,12 @@ impl Connector {
                 client
             }
         };
-        let is_synchronous = look(&client).await?;
+        self.admit(look(&client).await?)?;
+        Ok(Session::between(client, here, there).await)
+    }
+
+    /// Refuses a server whose commits no standby has, or says so, as the configuration wants.
+    fn admit(&self, is_synchronous: bool) -> Result<(), Refused> {
         if !is_synchronous && self.options.needs_standby {
             return Err(Refused::Alone);
         }
@@ -186,7 +191,7 @@ impl Connector {
         } else if is_synchronous {
             self.is_said.store(false, Ordering::Relaxed);
         }
-        Ok(Session::between(client, here, there).await)
+        Ok(())
     }
 }
 

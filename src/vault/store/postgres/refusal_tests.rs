@@ -67,6 +67,13 @@ async fn a_server_whose_commits_wait_for_no_standby_is_refused_where_one_is_requ
     };
     let alone = Some(OpenError::Refused(Refused::Alone));
     assert_eq!((checked(true).await, checked(false).await), (alone, None));
+    let socket = server.socket_url("one");
+    let local = PostgresUrl { url: &socket, ca: None, password_file: None, connections: 8, needs_standby: true };
+    assert_eq!(
+        PostgresStore::check(PostgresOptions::new(&local, "vault-a").unwrap()).await.err(),
+        alone,
+        "by a socket"
+    );
     // From here on a commit would wait for ever; a check only looks.
     server.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'somebody'");
     server.sql("postgres", "SELECT pg_reload_conf()");
