@@ -243,7 +243,7 @@ impl Place<'_> {
             "listen = \"{at}\"\nready_file = \"{READY}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
              admin_key_sha256 = \"{}\"\npublic_url = \"https://localhost:{}\"\n{database}\n\
              [vault]\nurl = \"https://localhost:{}\"\nca = \"{ca}\"\ncards = \"{}\"\n\
-             client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://localhost:{}\"\n\n\
+             client_certificate = \"{}\"\nclient_key = \"{}\"\nintake_url = \"https://vault.localhost:{}\"\n\n\
              [webhooks]\nallow_private = true\nca = \"{ca}\"\n\n\
              {psps}\n{}",
             self.server.certificate.display(),

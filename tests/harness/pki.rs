@@ -43,12 +43,12 @@ impl Pki {
         self.folder.join(CA_CERTIFICATE)
     }
 
-    /// A server certificate for localhost and 127.0.0.1.
+    /// A server certificate for localhost, 127.0.0.1 and the name by which browsers call the vault.
     ///
     /// # Errors
     /// When `vaultctl` refuses.
     pub fn server(&self, name: &str) -> Result<Credentials> {
-        self.issue(name, &["--server", "--dns", "localhost", "--ip", "127.0.0.1"])
+        self.issue(name, &["--server", "--dns", "localhost", "--dns", "vault.localhost", "--ip", "127.0.0.1"])
     }
 
     /// A client certificate whose identity is `spiffe://strongroom/<role>/<name>`.

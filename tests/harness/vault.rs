@@ -440,9 +440,10 @@ fn configuration(plan: &VaultPlan, at: Listening, server: &Credentials, pki: &Pk
     )
 }
 
-/// What browsers call a listener of this machine.
+/// What browsers call the intake. They find every name below `localhost` on this machine, and the vault has one of its own
+/// so that it shares no site with others.
 fn origin(at: SocketAddr) -> String {
-    format!("https://localhost:{}", at.port())
+    format!("https://vault.localhost:{}", at.port())
 }
 
 /// `[root]` and `[root.next]`, with more lines below each.

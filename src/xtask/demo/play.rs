@@ -2,6 +2,23 @@
 #![expect(clippy::print_stdout, reason = "these lines are there to be copied")]
 
 use strongroom_tests::harness::{Result, World};
+use strongroom_tests::storefront::Addresses;
+
+/// Prints where the shop is, last, so that it stands above the prompt. Whether a browser that trusts the certificate was
+/// started changes the hint.
+pub(super) fn shop(addresses: &Addresses, is_open: bool) {
+    let Addresses { shop, vault, pay, psp } = addresses;
+    println!("\n# The shop: buy tea as a new customer, then again with the saved card.\n\n    {shop}\n");
+    if is_open {
+        println!("A browser with a fresh profile that trusts this demo's certificate shows it.");
+    } else {
+        println!(
+            "Its card fields come from servers with a certificate of this demo. `--open` starts a Chromium that trusts it;"
+        );
+        println!("in your own browser open each of these once, accept the certificate, and load the checkout again:");
+        println!("    {vault}/sdk/inventory.json\n    {pay}/health\n    {psp}/ledger");
+    }
+}
 
 /// Prints how to play with what runs.
 pub(super) fn print(world: &World) -> Result<()> {
