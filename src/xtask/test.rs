@@ -33,7 +33,7 @@ impl Test {
         let python = make_python();
         steps.note("Python environment", began.elapsed(), &python);
         let began = Instant::now();
-        let node = make_node();
+        let node = make_node("tests/specs", "node").and_then(|()| make_node("tests/browser", "node/browser"));
         steps.note("Node environment", began.elapsed(), &node);
         if self.filter.is_none() {
             // First, because vaultd compiles in what is built from it.
@@ -52,7 +52,13 @@ impl Test {
         if let Some(filter) = &self.filter {
             tests.arg(filter);
         }
+        let measured = target().join("browser/measured.txt");
+        // What an earlier run measured is no news of this one.
+        let _ = std::fs::remove_file(&measured);
         steps.run("tests", tests.env("STRONGROOM_PYTHON", python_program()));
+        if let Ok(text) = std::fs::read_to_string(&measured) {
+            println!("\nmeasured in browsers, not judged:\n{text}");
+        }
         if self.filter.is_none() {
             // With the workspace, so that what comes from outside has nearly all the features that it was built with before.
             let without = ["--workspace", "--no-default-features", "--locked"];
@@ -71,7 +77,7 @@ impl Test {
 }
 
 /// Programs that the build or a test calls, and the Debian package that has each.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 11] = [
     ("cc", "build-essential"),
     ("c++", "build-essential"),
     ("git", "git"),
@@ -79,6 +85,8 @@ const TOOLS: [(&str, &str); 9] = [
     ("node", "nodejs (18.20.1 or later)"),
     ("npm", "npm"),
     ("softhsm2-util", "softhsm2"),
+    ("chromium", "chromium"),
+    ("firefox-esr", "firefox-esr"),
     ("patroni", "patroni"),
     ("etcd", "etcd-server"),
 ];
@@ -126,17 +134,17 @@ fn make_python() -> Result<()> {
     std::fs::copy(&wanted, &stamp).map(drop).map_err(|error| Fault::new(format!("{}: {error}", stamp.display())))
 }
 
-/// What holds requests against specifications, under `target/`, in the versions of the lock; made once.
-fn make_node() -> Result<()> {
-    let folder = target().join("node");
-    let wanted = root().join("tests/specs");
+/// What tests call by Node, under `target/`, in the versions of the lock that lies in the `wanted` folder; made once.
+fn make_node(wanted: &str, folder: &str) -> Result<()> {
+    let folder = target().join(folder);
+    let wanted = root().join(wanted);
     let stamp = folder.join("installed.json");
     let read = |path: &Path| std::fs::read(path).ok();
     let lock = read(&wanted.join("package-lock.json"));
     if lock.is_some() && lock == read(&stamp) {
         return Ok(());
     }
-    println!("\n==> Node environment");
+    println!("\n==> Node environment of {}", wanted.display());
     std::fs::create_dir_all(&folder).map_err(because(folder.display()))?;
     for name in ["package.json", "package-lock.json"] {
         let copied = std::fs::copy(wanted.join(name), folder.join(name));

@@ -15,13 +15,14 @@ const SECRET_HEADS: [(&str, &str); 5] = [
 const SECRET_ENDINGS: [&str; 9] = ["pem", "key", "p12", "pfx", "jks", "db", "db-wal", "db-shm", "sqlite"];
 
 /// Files whose long random texts are published or of no use to anybody, and why.
-const KNOWN: [(&str, &str); 18] = [
+const KNOWN: [(&str, &str); 19] = [
     ("Cargo.lock", "checksums of dependencies"),
     ("fuzz/Cargo.lock", "checksums of dependencies"),
     ("src/sdk/package-lock.json", "checksums of dependencies"),
     ("src/sdk/dist/inventory.json", "hashes of the published files beside it"),
     ("src/sdk/dist/1.0.0/strongroom.js", "the hash of payments.js, which it fetches"),
     ("tests/specs/package-lock.json", "checksums of dependencies"),
+    ("tests/browser/package-lock.json", "checksums of dependencies"),
     ("keys/tlog/mod.rs", "the published hashes of the RFC 6962 test tree"),
     ("keys/tlog/proof.rs", "the published proofs of the RFC 6962 test tree"),
     ("keys/note.rs", "the published example of C2SP signed-note"),

@@ -1,0 +1,19 @@
+// Everything that is tried in Chromium, in one browser. Each file below is one subject.
+import { after, before } from "node:test";
+import { start, stop } from "./chromium/browser.mjs";
+import { lookLate, openEarly } from "./chromium/late.mjs";
+
+before(async () => {
+  await start();
+  await openEarly();
+});
+after(stop);
+
+await import("./chromium/paying.mjs");
+await import("./chromium/bank.mjs");
+await import("./chromium/trouble.mjs");
+await import("./chromium/hostile.mjs");
+await import("./chromium/heap.mjs");
+await import("./chromium/hands.mjs");
+await import("./chromium/pictures.mjs");
+lookLate();

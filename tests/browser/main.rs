@@ -1,0 +1,109 @@
+//! Real browsers in a real shop: people pay in Chromium and Firefox, hostile pages try to get at the card, and what was said on
+//! the way is searched for card numbers.
+
+mod digits;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::json;
+use strongroom_tests::harness::{API_KEY, Result, World, WorldPlan, because};
+use strongroom_tests::storefront::Storefront;
+use tokio::sync::{Mutex, MutexGuard};
+
+#[tokio::test]
+async fn people_pay_in_chromium_and_hostile_pages_get_nothing() -> Result<()> {
+    let browser = Installed::find(&["chromium", "chromium-browser"], "chromium");
+    run_script("chromium.mjs", &browser).await
+}
+
+#[tokio::test]
+async fn people_pay_in_firefox() -> Result<()> {
+    let browser = Installed::find(&["firefox-esr"], "firefox-esr");
+    run_script("firefox.mjs", &browser).await
+}
+
+/// A browser on this machine.
+struct Installed(PathBuf);
+
+impl Installed {
+    /// The first of these programs that there is.
+    fn find(programs: &[&str], package: &str) -> Self {
+        let searched = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&searched).collect();
+        let found = programs.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+        Self(found.into_iter().find(|path| path.is_file()).unwrap_or_else(|| panic!("install {package} (Debian)")))
+    }
+}
+
+/// Runs a script of this folder by Node's test runner against a world and a shop of its own, then searches what shop and
+/// processes heard for card numbers.
+async fn run_script(script: &str, browser: &Installed) -> Result<()> {
+    // One browser at a time: two would only wait for each other.
+    let _turn = turn().await;
+    let plan = WorldPlan { payments: true, policy: Storefront::policy(), ..WorldPlan::default() };
+    let mut world = World::start(plan).await?;
+    let shop = Storefront::open(&mut world, None).await?;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    let target = here.join("../../target");
+    let packages = target.join("node/browser");
+    assert!(packages.join("node_modules").exists(), "the packages are not there: `cargo xtask test` installs them");
+    let notes = target.join("browser");
+    std::fs::create_dir_all(&notes).map_err(because(notes.display()))?;
+    let told = json!({
+        "browser": browser.0,
+        "addresses": shop.addresses().as_json(),
+        "intake": format!("https://localhost:{}", world.vault.addresses()[0].port()),
+        "certificate_pin": world.pki.pin(&world.pki.server("server")?)?,
+        "ledger": format!("{}/ledger", world.psp()?.client().base()),
+        "psp": world.psp()?.client().base(),
+        "psp_key": API_KEY,
+        "merchant": { "id": world.payments()?.merchant.id, "api_key": world.payments()?.merchant.api_key },
+        "publishable_key": world.payments()?.merchant.publishable_key,
+        "packages": packages.canonicalize().map_err(because("the packages"))?,
+        "notes": notes.canonicalize().map_err(because("the notes"))?,
+        "logs": [world.payments()?.log(), world.vault.log(), world.psp()?.log()],
+    });
+    // While somebody works on one of them: a pattern of the names of those to run.
+    let only = std::env::var("STRONGROOM_SCENARIOS").unwrap_or_else(|_| "/./".to_owned());
+    let told_to = notes.join(script).with_extension("txt");
+    let output = File::create(&told_to).map_err(because(told_to.display()))?;
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-reporter=spec", "--test-name-pattern", &only])
+        .arg(here.join(script))
+        .env("STRONGROOM_WORLD", told.to_string())
+        .env("NODE_EXTRA_CA_CERTS", world.pki.ca())
+        // A profile of its own below the world's folder, which goes with it.
+        .env("TMPDIR", world.path())
+        .env("HOME", world.path())
+        .stdout(output.try_clone().map_err(because(told_to.display()))?)
+        .stderr(output);
+    // This runtime goes on meanwhile, for whoever is at work in it.
+    let ended = tokio::task::spawn_blocking(move || node.status()).await.map_err(because("node"))?;
+    let ended = ended.map_err(because("node"))?;
+    let said = std::fs::read_to_string(&told_to).map_err(because(told_to.display()))?;
+    assert!(ended.success(), "{script} failed:\n{said}");
+    let heard = shop.heard()?;
+    assert!(digits::of_card(&heard).is_none(), "the shop's server received a card number");
+    // The search finds what is there: the ledger's payments were paid with cards that it looks for.
+    let paid = world.psp()?.ledger().await?;
+    assert!(paid.iter().any(|line| digits::is_of_search(&line.last4)), "nobody paid, so nothing was proven");
+    drop(shop);
+    search_logs(&world)
+}
+
+/// No log of any process holds a card number, stopped or not.
+fn search_logs(world: &World) -> Result<()> {
+    for log in [world.payments()?.log(), world.vault.log(), world.psp()?.log()] {
+        let text = std::fs::read(log).map_err(because(log.display()))?;
+        assert!(digits::of_card(&text).is_none(), "{} holds a card number", log.display());
+    }
+    Ok(())
+}
+
+async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: OnceLock<Mutex<()>> = OnceLock::new();
+    TURN.get_or_init(Mutex::default).lock().await
+}
