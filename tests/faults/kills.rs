@@ -89,7 +89,8 @@ async fn agrees(world: &World, round: u64) -> Option<String> {
         assert!(lines.is_empty(), "{}: money moved for a payment that was never stored", id(round));
         return None;
     };
-    let lines = if lines.is_empty() { lines } else { world.psp().unwrap().ledger_of(&id(round)).await.unwrap() };
+    // What was under way when the ledger was read first is in it now.
+    let lines = world.psp().unwrap().ledger_of(&id(round)).await.unwrap();
     let of = |kind: &str| lines.iter().filter(|line| line.kind == kind).map(|line| line.amount).collect::<Vec<_>>();
     let state = word(&payment, "status").unwrap();
     let (authorized, captured): (&[i64], &[i64]) = match state.as_str() {
