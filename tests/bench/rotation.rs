@@ -78,12 +78,17 @@ pub(super) async fn measure(plan: &Plan, report: &mut Report, tell: &mut impl Fn
 async fn rotate(security: &Client, tenant: &str, key: &str) -> Result<u64> {
     security.post("/v1/rotations", &json!({ "key": key, "tenant": tenant })).await?.must_be(202)?;
     let path = format!("/v1/rotations/{tenant}?key={key}");
+    // Asking is an entry, and beside entries of others a rotation gives way: so it is asked seldom.
+    tokio::time::sleep(PAUSE).await;
     eventually("a rotation to end", Duration::from_secs(600), || async {
         let now = security.get(&path).await?.expect(200)?;
         match now["state"].as_str() {
             Some("done") => Ok(Some(now["done"].as_u64().unwrap_or(0))),
             Some("stopped") => Err(Fault::new(format!("the rotation stopped: {}", now["fault"]))),
-            _ => Ok(None),
+            _ => {
+                tokio::time::sleep(PAUSE).await;
+                Ok(None)
+            }
         }
     })
     .await
@@ -128,6 +133,8 @@ const RATIO: f64 = 0.6;
 const P99_RATIO_MAX: f64 = 2.0;
 /// So many that the rotation's beginning and the question whether it has ended do not count.
 const CARDS: u64 = 200_000;
+/// How long after a question the next one comes.
+const PAUSE: Duration = Duration::from_millis(150);
 /// Records of one transaction of a rotation.
 const BATCH: i64 = 256;
 const CONNECTIONS: usize = 16;
