@@ -13,7 +13,7 @@ const SHOP: &str = "https://shop.example";
 const FIELDS: &str = "/sdk/1.0.0/fields";
 
 #[tokio::test]
-async fn files_never_change_under_a_version_and_any_page_may_check_their_hash() -> Result<()> {
+async fn browsers_keep_files_of_a_version_and_any_page_may_check_their_hash() -> Result<()> {
     let (world, _) = vault().await?;
     let intake = world.vault.intake(&world.pki)?;
     let newest = intake.get("/sdk/v1/strongroom.js").await?;

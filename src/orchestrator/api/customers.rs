@@ -10,10 +10,11 @@ use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::methods::payment_of_secret;
 use super::once::{Subject, once};
+use super::payer_cards::opens_wallet;
 use super::{Api, body, who};
 use crate::account::Customer;
 use crate::ids;
-use crate::intent::{Event, Fault, State};
+use crate::intent::Fault;
 use crate::store::StoreError;
 use crate::view;
 
@@ -174,11 +175,7 @@ pub(crate) async fn saved_for_payment(
     let Some(customer) = &payment.terms.customer_id else {
         return Ok(Answer::ok(&json!({"customer_payment_methods": [], "is_guest_customer": true})).into());
     };
-    // The secret of a payment that is over lies in histories and mails, and is no key to a wallet.
-    if payment.state.after(Event::Confirm).is_none() {
-        let expected = State::that_allow(Event::Confirm);
-        return Err(Fault::BadState { flow: "used to list saved cards", state: payment.state, expected }.into());
-    }
+    opens_wallet(&payment)?;
     let cards = api.engine.saved_cards(&payment.merchant_id, customer).await?;
     let cards: Vec<_> = cards.iter().map(|card| view::saved_card(card, view::asks_cvc(&payment))).collect();
     Ok(Answer::ok(&json!({"customer_payment_methods": cards, "is_guest_customer": false})).into())

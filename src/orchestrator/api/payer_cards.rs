@@ -4,13 +4,14 @@ use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
-use strongroom_wire::{CustomerId, Token};
+use strongroom_wire::CustomerId;
 
 use super::answer::{Answer, Refusal};
 use super::body::Bounded;
 use super::customers::SecretQuery;
 use super::methods::payment_of_secret;
 use super::once::{Subject, once};
+use super::saved_cards::{make_default, token};
 use super::{Api, body};
 use crate::intent::{Event, Fault, Payment, State};
 use crate::vault::SecretText;
@@ -46,29 +47,23 @@ pub(crate) async fn set_default(
     let payment = payment_of_secret(&api, &request, secret).await?;
     let (customer, token) = (payer(&payment)?.clone(), token(&id)?);
     let (engine, tenant) = (api.engine.clone(), payment.merchant_id.clone());
-    let work = async move {
-        engine.set_default_card(&tenant, &customer, token).await?;
-        Ok(Answer::ok(&json!({
-            "default_payment_method_id": token,
-            "customer_id": customer,
-            "payment_method": "card",
-            "payment_method_type": null,
-        })))
-    };
+    let work = async move { make_default(&engine, &tenant, customer, token).await };
     Ok(once(&api, &request, &payment.merchant_id, &bytes, Subject::Setting, work).await?.into())
 }
 
-/// Whose cards these are. Only while the payer is about to pay: the secret of a payment that is over lies in histories and
-/// mails, and is no key to a wallet.
-fn payer(payment: &Payment) -> Result<&CustomerId, Fault> {
-    if payment.state.after(Event::Confirm).is_none() {
-        let expected = State::that_allow(Event::Confirm);
-        return Err(Fault::BadState { flow: "used to change saved cards", state: payment.state, expected });
+/// Whether the payer is about to pay: the secret of a payment that is over lies in histories and mails, and is no key to a
+/// wallet.
+pub(super) fn opens_wallet(payment: &Payment) -> Result<(), Fault> {
+    if payment.state.after(Event::Confirm).is_some() {
+        return Ok(());
     }
-    // To a guest there is no card.
-    payment.terms.customer_id.as_ref().ok_or(Fault::NotFound("Payment method"))
+    let expected = State::that_allow(Event::Confirm);
+    Err(Fault::BadState { flow: "used for saved cards", state: payment.state, expected })
 }
 
-fn token(text: &str) -> Result<Token, Fault> {
-    text.parse().map_err(|_| Fault::NotFound("Payment method"))
+/// Whose cards these are.
+fn payer(payment: &Payment) -> Result<&CustomerId, Fault> {
+    opens_wallet(payment)?;
+    // To a guest there is no card.
+    payment.terms.customer_id.as_ref().ok_or(Fault::NotFound("Payment method"))
 }

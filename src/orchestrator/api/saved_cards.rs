@@ -3,12 +3,12 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
-use strongroom_wire::{CustomerId, Token};
+use strongroom_wire::{CustomerId, TenantId, Token};
 
 use super::answer::{Answer, Refusal};
 use super::once::{Subject, once};
 use super::{Api, who};
-use crate::intent::Fault;
+use crate::intent::{Engine, Fault};
 use crate::view;
 
 /// `GET /payment_methods/{payment_method_id}`.
@@ -47,20 +47,28 @@ pub(crate) async fn set_default(
     let merchant = who::caller(&api, &request).await?.server()?;
     let (customer, token) = (customer(&path.0)?, token(&path.1)?);
     let (engine, tenant) = (api.engine.clone(), merchant.clone());
-    let work = async move {
-        engine.set_default_card(&tenant, &customer, token).await?;
-        Ok(Answer::ok(&json!({
-            "default_payment_method_id": token,
-            "customer_id": customer,
-            "payment_method": "card",
-            "payment_method_type": null,
-        })))
-    };
+    let work = async move { make_default(&engine, &tenant, customer, token).await };
     Ok(once(&api, &request, &merchant, b"", Subject::Setting, work).await?.into())
 }
 
+/// Makes a card its customer's default, and says so.
+pub(super) async fn make_default(
+    engine: &Engine,
+    merchant: &TenantId,
+    customer: CustomerId,
+    token: Token,
+) -> Result<Answer, Refusal> {
+    engine.set_default_card(merchant, &customer, token).await?;
+    Ok(Answer::ok(&json!({
+        "default_payment_method_id": token,
+        "customer_id": customer,
+        "payment_method": "card",
+        "payment_method_type": null,
+    })))
+}
+
 /// Of a card that should exist: what can be no id is the id of none.
-fn token(text: &str) -> Result<Token, Fault> {
+pub(super) fn token(text: &str) -> Result<Token, Fault> {
     text.parse().map_err(|_| Fault::NotFound("Payment method"))
 }
 

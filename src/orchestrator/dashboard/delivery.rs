@@ -6,15 +6,14 @@ use maud::{Markup, html};
 use serde_json::Value;
 use strongroom_wire::{TenantId, limits};
 
-use super::Dashboard;
 use super::deliveries::{delivery, last_answer};
 use super::fields::Fields;
 use super::login::Body;
 use super::operators::Role;
 use super::page::{Frame, Here, payment_link};
-use super::session::{is_form_of, same_origin, visitor};
 use super::trouble::{Trouble, see_other};
 use super::words::{free, plain, when};
+use super::{Dashboard, session};
 use crate::api::Api;
 use crate::store::OutboxEvent;
 
@@ -63,10 +62,7 @@ pub(super) async fn replay(
     path: Path<(String, String)>,
     Body(body): Body,
 ) -> Result<HttpResponse, Trouble> {
-    same_origin(&dashboard, &request)?;
-    let visitor = visitor(&dashboard, &api, &request).await?;
-    let mut fields = Fields::of_form(body, limits::DASHBOARD_FORM_BYTES_MAX).await?;
-    is_form_of(&visitor, fields.raw("form_token")?.as_deref())?;
+    let (visitor, fields) = session::form((&dashboard, &api), &request, body, limits::DASHBOARD_FORM_BYTES_MAX).await?;
     visitor.may_edit()?;
     fields.end()?;
     let merchant = merchant(&path.0)?;

@@ -10,7 +10,7 @@ use strongroom_wire::limits;
 use zeroize::Zeroizing;
 
 use super::fields::Fields;
-use super::session::{begin, is_form_of, no_cookie, same_origin, visitor};
+use super::session::{begin, form as form_of, no_cookie, same_origin, visitor};
 use super::trouble::{Trouble, see_other};
 use super::{Dashboard, page, password};
 use crate::api::{Api, holds_card_number};
@@ -102,10 +102,7 @@ pub(super) async fn log_out(
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Trouble> {
-    same_origin(&dashboard, &request)?;
-    let visitor = visitor(&dashboard, &api, &request).await?;
-    let mut fields = Fields::of_form(body, limits::DASHBOARD_FORM_BYTES_MAX).await?;
-    is_form_of(&visitor, fields.raw("form_token")?.as_deref())?;
+    let (visitor, fields) = form_of((&dashboard, &api), &request, body, limits::DASHBOARD_FORM_BYTES_MAX).await?;
     fields.end()?;
     api.engine.store().end_session(&visitor.session).await?;
     tracing::info!(event = "operator_logout", operator = visitor.name.as_str(), "an operator logged out");

@@ -14,10 +14,9 @@ use super::login::Body;
 use super::operators::Role;
 use super::page::{Frame, Here};
 use super::place::line_of;
-use super::session::{is_form_of, same_origin, visitor};
 use super::trouble::{Trouble, see_other};
 use super::words::free;
-use super::{Dashboard, dry_run};
+use super::{Dashboard, dry_run, session};
 use crate::account::ConnectorAccount;
 use crate::api::{Api, holds_card_number};
 use crate::routing::{BadRules, Rules};
@@ -87,12 +86,9 @@ pub(super) async fn act(
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Trouble> {
-    same_origin(&dashboard, &request)?;
-    let visitor = visitor(&dashboard, &api, &request).await?;
     // A form spells a byte with up to three.
     let form_bytes_max = 3 * limits::DASHBOARD_RULES_BYTES_MAX + limits::DASHBOARD_FORM_BYTES_MAX;
-    let mut fields = Fields::of_form(body, form_bytes_max).await?;
-    is_form_of(&visitor, fields.raw("form_token")?.as_deref())?;
+    let (visitor, mut fields) = session::form((&dashboard, &api), &request, body, form_bytes_max).await?;
     let act = fields.word("act", Act::of_word)?.ok_or(Trouble::Field { field: "act", reason: "what is to be done" })?;
     let merchant = fields.merchant()?.ok_or(Trouble::Field { field: "merchant", reason: "whose rules these are" })?;
     let seen = fields.raw("version")?.unwrap_or_default();

@@ -5,6 +5,7 @@
 //! when its operator is no longer there. All nodes of a store see the same sessions.
 
 use actix_web::HttpRequest;
+use actix_web::dev::Payload;
 use actix_web::http::header;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,7 @@ use strongroom_wire::limits;
 use subtle::ConstantTimeEq as _;
 
 use super::Dashboard;
+use super::fields::Fields;
 use super::operators::{Operator, Role};
 use super::trouble::Trouble;
 use crate::api::Api;
@@ -114,11 +116,26 @@ pub(super) fn same_origin(dashboard: &Dashboard, request: &HttpRequest) -> Resul
     if is_ours && is_same_site { Ok(()) } else { Err(Trouble::Foreign) }
 }
 
-/// Whether the form carries the token of this session.
+/// Where every act of an operator begins: who sends a form of theirs, from a page of this server, with its session's token, and
+/// what else stands in it, which is at most so many bytes.
 ///
 /// # Errors
-/// [`Trouble::Stale`].
-pub(super) fn is_form_of(visitor: &Visitor, token: Option<&str>) -> Result<(), Trouble> {
+/// [`Trouble::Foreign`], [`Trouble::Stranger`], [`Trouble::Stale`], those of a form, and of the store.
+pub(super) async fn form(
+    (dashboard, api): (&Dashboard, &Api),
+    request: &HttpRequest,
+    body: Payload,
+    bytes_max: usize,
+) -> Result<(Visitor, Fields), Trouble> {
+    same_origin(dashboard, request)?;
+    let visitor = visitor(dashboard, api, request).await?;
+    let mut fields = Fields::of_form(body, bytes_max).await?;
+    is_form_of(&visitor, fields.raw("form_token")?.as_deref())?;
+    Ok((visitor, fields))
+}
+
+/// Whether the form carries the token of this session.
+fn is_form_of(visitor: &Visitor, token: Option<&str>) -> Result<(), Trouble> {
     let given = token.unwrap_or_default().as_bytes();
     if bool::from(given.ct_eq(visitor.form_token.as_bytes())) { Ok(()) } else { Err(Trouble::Stale) }
 }

@@ -17,7 +17,8 @@ import {
   type TokenizeRequest,
   type TokenizeResult,
 } from "../shared/protocol";
-import { Listeners, isAnswer, type ElementEvents, type Listener } from "./events";
+import type { ElementEvents } from "../shared/elements";
+import { Listeners, isAnswer, type Listener } from "./events";
 import { ticketOf, type Sessions } from "./session";
 
 /** What an element needs to know of the vault. */

@@ -1,23 +1,7 @@
 // Events of an element: who listens, and calls that a listener's fault does not stop.
 
-import type { Change, FromFrame } from "../shared/protocol";
-import type { Failure, Field } from "../shared/failure";
-
-/** What each event tells its listeners. */
-export interface ElementEvents {
-  /** The fields can be typed into. */
-  ready: undefined;
-  /** Something about the fields is different; never what was typed. */
-  change: Change;
-  /** Everything is typed and valid; once each time that becomes true. */
-  complete: Change;
-  focus: { readonly field: Field };
-  blur: { readonly field: Field };
-  /** The frame cannot work. */
-  error: Failure;
-  /** Enter was pressed in a field. */
-  submit: undefined;
-}
+import type { ElementEvents } from "../shared/elements";
+import type { FromFrame } from "../shared/protocol";
 
 /** A listener of one event. */
 export type Listener<Name extends keyof ElementEvents> = (event: ElementEvents[Name]) => void;

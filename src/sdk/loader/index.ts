@@ -1,7 +1,8 @@
 // The loader, `strongroom.js`: puts `Strongroom` on the page. It never sees a card.
 
 import { StrongroomError } from "../shared/failure";
-import { StrongroomSdk, type StrongroomOptions } from "./strongroom";
+import type { StrongroomOptions } from "../shared/elements";
+import { StrongroomSdk } from "./strongroom";
 
 /** Where this script came from is where the vault is. Read at once: later there is no current script. */
 const HOME = document.currentScript instanceof HTMLScriptElement ? document.currentScript.src : undefined;

@@ -1,9 +1,7 @@
 // Client sessions as the page sees them: which part of the text may stand in an address, and where a new one comes from.
 
+import type { SessionSource } from "../shared/elements";
 import { StrongroomError, wrong } from "../shared/failure";
-
-/** A session, or what brings a new one. */
-export type SessionSource = string | (() => Promise<string>);
 
 /**
  * The frame ticket inside a session: `ss_` ticket claims `.` ticket tag `.` further claims `.` tag. The first two parts name

@@ -2,30 +2,12 @@
 
 import { wrong } from "../shared/failure";
 import type { CvcResult, ElementKind, FrameOptions, TokenizeRequest, TokenizeResult } from "../shared/protocol";
-import type { Appearance } from "../shared/appearance";
+import type { ElementsOptions, SessionSource, StrongroomOptions } from "../shared/elements";
 import type { ConfirmParams, ConfirmResult, Payments, PaymentsSetup, SheetElement, SheetOptions } from "../shared/payments";
 import { FieldsElement } from "./element";
 import { loadPayments } from "./payments";
-import { Sessions, type SessionSource } from "./session";
+import { Sessions } from "./session";
 import { LateSheet } from "./sheet";
-
-/** What `Strongroom` takes beside the key. */
-export interface StrongroomOptions {
-  /** The vault's origin, where the loader came from another place. */
-  readonly vault?: string;
-  /** With a publishable key: the payment's client secret (`pay_..._secret_...`). */
-  readonly clientSecret?: string;
-  /** With a publishable key: the origin of the payments API. */
-  readonly api?: string;
-  /** A client session of the vault, or what brings one; asked again when it ended. */
-  readonly vaultSession?: SessionSource;
-}
-
-/** What all elements of a group share. */
-export interface ElementsOptions {
-  readonly locale?: string;
-  readonly appearance?: Appearance;
-}
 
 /** Makes elements that look and speak alike. */
 export interface Elements {

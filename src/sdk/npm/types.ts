@@ -1,39 +1,16 @@
 // The types of what `Strongroom(key, options)` gives, for code that is checked against them and loads the vault's file.
 
-import type { Appearance } from "../shared/appearance";
-import type { Failure, Field, StrongroomError } from "../shared/failure";
+import type { ElementEvents, ElementsOptions, StrongroomOptions } from "../shared/elements";
+import type { StrongroomError } from "../shared/failure";
 import type { ConfirmParams, ConfirmResult, SheetElement, SheetOptions } from "../shared/payments";
-import type { Change, CvcResult, ElementKind, FrameOptions, TokenizeRequest, TokenizeResult } from "../shared/protocol";
+import type { CvcResult, ElementKind, FrameOptions, TokenizeRequest, TokenizeResult } from "../shared/protocol";
 
-/** What `Strongroom` takes beside the key. */
-export interface StrongroomOptions {
-  readonly vault?: string;
-  readonly clientSecret?: string;
-  readonly api?: string;
-  readonly vaultSession?: string | (() => Promise<string>);
-}
-
-/** What all elements of a group share. */
-export interface ElementsOptions {
-  readonly locale?: string;
-  readonly appearance?: Appearance;
-}
+export type { ElementEvents, ElementsOptions, StrongroomOptions };
 
 /** Makes elements that look and speak alike. */
 export interface Elements {
   create(kind: ElementKind, options?: FrameOptions): FieldsElement;
   create(kind: "payment", options?: SheetOptions): SheetElement;
-}
-
-/** What each event tells its listeners. */
-export interface ElementEventMap {
-  ready: undefined;
-  change: Change;
-  complete: Change;
-  focus: { readonly field: Field };
-  blur: { readonly field: Field };
-  error: Failure;
-  submit: undefined;
 }
 
 /** Card fields, or the CVC field of a stored card. */
@@ -46,8 +23,8 @@ export interface FieldsElement {
   focus(): void;
   blur(): void;
   clear(): void;
-  on<Name extends keyof ElementEventMap>(name: Name, listener: (event: ElementEventMap[Name]) => void): this;
-  off<Name extends keyof ElementEventMap>(name: Name, listener: (event: ElementEventMap[Name]) => void): this;
+  on<Name extends keyof ElementEvents>(name: Name, listener: (event: ElementEvents[Name]) => void): this;
+  off<Name extends keyof ElementEvents>(name: Name, listener: (event: ElementEvents[Name]) => void): this;
   tokenize(request?: TokenizeRequest): Promise<TokenizeResult>;
   sealCvc(paymentMethod: string): Promise<CvcResult>;
 }

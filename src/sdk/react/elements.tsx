@@ -1,7 +1,7 @@
 // The elements as components: mounted once for each mounted component, updated when their options change, gone with it.
 
 import { useEffect, useRef, type ReactNode } from "react";
-import type { ElementEventMap, FieldsElement } from "../npm/types";
+import type { ElementEvents, FieldsElement } from "../npm/types";
 import type { SheetElement, SheetEvents, SheetOptions } from "../shared/payments";
 import type { FrameOptions } from "../shared/protocol";
 import { useElements } from "./provider";
@@ -17,11 +17,11 @@ export interface FieldsProps extends Placed {
   /** The element as soon as it is mounted, for `confirmPayment` and `tokenize`; null when it is gone. */
   readonly onElement?: (element: FieldsElement | null) => void;
   readonly onReady?: () => void;
-  readonly onChange?: (event: ElementEventMap["change"]) => void;
-  readonly onComplete?: (event: ElementEventMap["complete"]) => void;
-  readonly onFocus?: (event: ElementEventMap["focus"]) => void;
-  readonly onBlur?: (event: ElementEventMap["blur"]) => void;
-  readonly onError?: (event: ElementEventMap["error"]) => void;
+  readonly onChange?: (event: ElementEvents["change"]) => void;
+  readonly onComplete?: (event: ElementEvents["complete"]) => void;
+  readonly onFocus?: (event: ElementEvents["focus"]) => void;
+  readonly onBlur?: (event: ElementEvents["blur"]) => void;
+  readonly onError?: (event: ElementEvents["error"]) => void;
   readonly onSubmit?: () => void;
 }
 

@@ -29,7 +29,7 @@ struct File {
     bytes: &'static [u8],
 }
 
-/// `GET /sdk/{version}/{file}`: a file that never changes under its version, or the newest 1.x as `v1`. Any page may fetch
+/// `GET /sdk/{version}/{file}`: a file of one version, which browsers keep for a year, or the newest 1.x as `v1`. Any page may fetch
 /// it, with or without its hash, also while the vault is sealed.
 pub(super) async fn file(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Refusal> {
     admitted(&request, &state, &state.sdk_rate)?;
