@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payments_under_way_outlive_a_full_disk_and_nothing_is_paid_twice() {
-    let orchestrator = OrchestratorPlan { survives_file_size_limit: true, ..OrchestratorPlan::default() };
+    let plan = OrchestratorPlan::default();
+    let orchestrator = OrchestratorPlan { survives_file_size_limit: true, psp_total_ms: 2 * SLOW_MS, ..plan };
     let mut world = World::start(WorldPlan { payments: true, orchestrator, ..WorldPlan::default() }).await.unwrap();
     let shop = Shop::of(&world).unwrap();
     let mut waiting = Vec::new();
@@ -95,6 +96,6 @@ async fn moved(world: &World, id: &str) -> Vec<(String, i64)> {
 
 const PAYMENTS: i64 = 4;
 const AMOUNT: i64 = 4200;
-/// How late the provider answers: long enough to fill the disk meanwhile.
-const SLOW_MS: u64 = 8_000;
+/// How late the provider answers: long enough to fill the disk meanwhile, also on a busy machine, and before anybody gives up.
+const SLOW_MS: u64 = 20_000;
 const WITHIN: Duration = Duration::from_secs(90);
