@@ -13,5 +13,5 @@ fuzz_target!(|text: &str| {
         let again = Pan::parse(digits.as_str()).unwrap_or_else(|_| panic!("a parsed number does not parse again"));
         assert_eq!(again.digits().as_bytes(), digits.as_bytes());
     }
-    holds_card_number(text);
+    let _ = holds_card_number(text);
 });
