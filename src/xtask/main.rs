@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod failures;
 mod fuzz;
 mod sdk;
 mod soak;

@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 
 use strongroom_tests::harness::{Fault, Result, because, take_binaries_from};
 
+use crate::failures;
+
 /// What was run and how it went.
 #[derive(Default)]
 pub(crate) struct Steps {
     done: Vec<(String, Duration, bool)>,
+    /// What failed tests said, to be said again at the end.
+    reports: Vec<String>,
 }
 
 impl Steps {
@@ -31,6 +35,18 @@ impl Steps {
         passed
     }
 
+    /// Runs tests as a step, and keeps what those that failed say for the end.
+    pub(crate) fn run_tests(&mut self, what: &str, command: &mut Command) {
+        println!("\n==> {what}");
+        let began = Instant::now();
+        let watched = failures::watch(command.current_dir(root()));
+        let result = watched.and_then(|(passed, reports)| {
+            self.reports.extend(reports);
+            if passed { Ok(()) } else { Err(Fault::new("at least one failed; the end says which")) }
+        });
+        self.note(what, began.elapsed(), &result);
+    }
+
     /// Notes a step that was done without a program of its own.
     pub(crate) fn note(&mut self, what: &str, took: Duration, result: &Result<()>) {
         if let Err(fault) = result {
@@ -39,7 +55,7 @@ impl Steps {
         self.done.push((what.to_owned(), took, result.is_ok()));
     }
 
-    /// Prints every step with its time.
+    /// Prints every step with its time, and what failed tests said.
     ///
     /// # Errors
     /// When any step failed; the fault names them.
@@ -47,6 +63,9 @@ impl Steps {
         println!("\n{:<44} {:>8}", "step", "seconds");
         for (what, took, passed) in &self.done {
             println!("{what:<44} {:>8.1}  {}", took.as_secs_f64(), if *passed { "passed" } else { "FAILED" });
+        }
+        if !self.reports.is_empty() {
+            println!("\nwhat the failed tests said:\n\n{}", self.reports.join("\n\n"));
         }
         let failed: Vec<&str> =
             self.done.iter().filter(|(_, _, passed)| !passed).map(|(what, _, _)| what.as_str()).collect();

@@ -55,7 +55,7 @@ impl Test {
         let measured = target().join("browser/measured.txt");
         // What an earlier run measured is no news of this one.
         let _ = std::fs::remove_file(&measured);
-        steps.run("tests", tests.env("STRONGROOM_PYTHON", python_program()));
+        steps.run_tests("tests", tests.env("STRONGROOM_PYTHON", python_program()));
         if let Ok(text) = std::fs::read_to_string(&measured) {
             println!("\nmeasured in browsers, not judged:\n{text}");
         }
