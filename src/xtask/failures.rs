@@ -11,13 +11,13 @@ use strongroom_tests::harness::{Fault, Result, because};
 /// Runs a test command and shows its output as it comes.
 ///
 /// # Returns
-/// Whether it succeeded, and the failures that its test programs reported, cut to [`LINES`] lines each.
+/// Whether it succeeded, and what its test programs said.
 ///
 /// # Errors
 /// When the command cannot be started or waited for.
-pub(crate) fn watch(command: &mut Command) -> Result<(bool, Vec<String>)> {
+pub(crate) fn watch(command: &mut Command) -> Result<(bool, Seen)> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(because("the tests"))?;
-    let kept = Arc::new(Mutex::new(Failures::default()));
+    let kept = Arc::new(Mutex::new(Seen::default()));
     let readers = [reader(child.stdout.take(), &kept), reader(child.stderr.take(), &kept)];
     let passed = wait(&mut child)?;
     // A program that a test left behind may hold the pipe open; nothing that it still says is waited for.
@@ -26,8 +26,33 @@ pub(crate) fn watch(command: &mut Command) -> Result<(bool, Vec<String>)> {
         std::thread::sleep(Duration::from_millis(20));
     }
     let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((passed, kept.reports()))
+    Ok((passed, kept))
 }
+
+/// Runs failed tests once more, each alone, and says which of them failed again.
+///
+/// A few tests live on a machine that keeps up, beside a hundred others. What fails twice, the second time with the machine for
+/// itself, is a fault; what fails once is told as such and does not stop the others' work. Many failures are no accident of
+/// time and are not tried again, nor is a program that ended without naming a test.
+///
+/// # Errors
+/// When the command cannot be started or waited for.
+pub(crate) fn second_try(first: &Seen, cargo: impl Fn() -> Command) -> Result<bool> {
+    if first.failed.is_empty() || first.failed.len() > SECOND_TRIES_MAX || first.programs.is_empty() {
+        return Ok(false);
+    }
+    let mut passed = Vec::new();
+    for program in &first.programs {
+        let mut again = cargo();
+        again.arg("test").args(program.split(' ')).args(["--locked", "--", "--exact", "--test-threads", "1"]);
+        let (_, seen) = watch(again.args(&first.failed))?;
+        passed.extend(seen.passed);
+    }
+    Ok(first.failed.iter().all(|name| passed.contains(name)))
+}
+
+/// Most failed tests that are tried again.
+const SECOND_TRIES_MAX: usize = 3;
 
 /// Lines kept of one failure: the place, the message and what follows them.
 const LINES: usize = 24;
@@ -38,21 +63,39 @@ const REST: Duration = Duration::from_secs(5);
 /// Longest line that is said again, in characters.
 const WIDTH: usize = 400;
 
+/// What test programs said.
 #[derive(Default)]
-struct Failures {
+pub(crate) struct Seen {
+    /// Names of tests that failed.
+    pub(crate) failed: Vec<String>,
+    /// What failed tests said, cut to [`LINES`] lines each.
     reports: Vec<Vec<String>>,
     /// Whether the lines that go by belong to the last report.
     inside: bool,
+    /// Names of tests that passed.
+    passed: Vec<String>,
+    /// Cargo's words for programs with failed tests, such as `-p strongroom-tests --test faults`.
+    programs: Vec<String>,
 }
 
-impl Failures {
+impl Seen {
     /// Looks at one line of a test program (`---- name stdout ----` begins what a failed test printed, the list of failed names
-    /// ends it) or of cargo (`error:` and what it quotes: programs that ended without saying which test).
+    /// or a list of calls ends it) or of cargo (`error:` and what it quotes: programs that failed).
     fn see(&mut self, line: &str) {
+        if let Some((name, result)) = line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... ")) {
+            match result {
+                "FAILED" => self.failed.push(name.to_owned()),
+                "ok" => self.passed.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        let quoted = line.trim().strip_prefix("`-p ").and_then(|rest| rest.strip_suffix('`'));
+        self.programs.extend(quoted.map(|rest| format!("-p {rest}")));
+        let ends = ["failures:", "test result:", "stack backtrace:"];
         if line.starts_with("---- ") && line.ends_with(" ----") || line.starts_with("error") {
             self.reports.push(Vec::new());
             self.inside = true;
-        } else if line == "failures:" || line.starts_with("test result:") || line.trim_start().starts_with("Running ") {
+        } else if ends.iter().any(|end| line.starts_with(end)) || line.trim_start().starts_with("Running ") {
             self.inside = false;
         }
         if let Some(report) = self.reports.last_mut().filter(|_| self.inside)
@@ -63,15 +106,13 @@ impl Failures {
         }
     }
 
-    fn reports(self) -> Vec<String> {
-        self.reports.into_iter().map(|report| report.join("\n")).collect()
+    /// What failed tests said, a text each.
+    pub(crate) fn reports(&self) -> Vec<String> {
+        self.reports.iter().map(|report| report.join("\n")).collect()
     }
 }
 
-fn reader(
-    from: Option<impl Read + Send + 'static>,
-    kept: &Arc<Mutex<Failures>>,
-) -> Option<std::thread::JoinHandle<()>> {
+fn reader(from: Option<impl Read + Send + 'static>, kept: &Arc<Mutex<Seen>>) -> Option<std::thread::JoinHandle<()>> {
     let kept = Arc::clone(kept);
     from.map(|from| {
         std::thread::spawn(move || {
@@ -92,32 +133,63 @@ fn wait(child: &mut Child) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failures, LINES};
+    use super::*;
 
-    fn reports(output: &str) -> Vec<String> {
-        let mut failures = Failures::default();
-        output.lines().for_each(|line| failures.see(line));
-        failures.reports()
+    fn seen(output: &str) -> Seen {
+        let mut seen = Seen::default();
+        output.lines().for_each(|line| seen.see(line));
+        seen
     }
+
+    const OUTPUT: &str = "test a ... ok\ntest b ... FAILED\ntest c::d ... FAILED\n\nfailures:\n\n---- b stdout ----\n\n\
+        thread 'b' panicked at b.rs:1:2:\nleft: 1\nstack backtrace:\n   0: f\n\n---- c::d stdout ----\nError: late\n\n\
+        failures:\n    b\n    c::d\n\ntest result: FAILED. 1 passed; 2 failed\ntest e ... ok\nerror: 1 target failed:\n    \
+        `-p x --test y`";
 
     #[test]
     fn each_failed_test_is_said_again_with_its_message_and_nothing_of_those_that_passed() {
-        let output = "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\n\nthread 'b' panicked at b.rs:1:2:\nleft: 1\n\n\
-                      ---- c stdout ----\nError: late\n\nfailures:\n    b\n    c\n\ntest result: FAILED. 1 passed; 2 failed\n\
-                      test d ... ok\nerror: 1 target failed:\n    `-p x --test y`";
+        let seen = seen(OUTPUT);
         assert_eq!(
-            reports(output),
+            seen.reports(),
             [
                 "---- b stdout ----\nthread 'b' panicked at b.rs:1:2:\nleft: 1",
-                "---- c stdout ----\nError: late",
+                "---- c::d stdout ----\nError: late",
                 "error: 1 target failed:\n    `-p x --test y`"
             ]
+        );
+        assert_eq!(
+            (seen.failed, seen.programs),
+            (vec!["b".to_owned(), "c::d".into()], vec!["-p x --test y".to_owned()])
         );
     }
 
     #[test]
     fn a_failure_that_prints_without_end_is_cut() {
         let output = format!("---- b stdout ----\n{}", "x\n".repeat(10 * LINES));
-        assert_eq!(reports(&output).first().map(|report| report.lines().count()), Some(LINES));
+        assert_eq!(seen(&output).reports().first().map(|report| report.lines().count()), Some(LINES));
+    }
+
+    /// A program in cargo's place that says what a second run would.
+    fn says(lines: &'static str) -> impl Fn() -> Command {
+        move || {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "printf '%b' \"$0\"", lines]);
+            shell
+        }
+    }
+
+    #[test]
+    fn only_tests_that_all_pass_alone_are_forgiven_and_never_many() {
+        let first = seen(OUTPUT);
+        assert!(second_try(&first, says("test b ... ok\\ntest c::d ... ok\\n")).unwrap());
+        assert!(!second_try(&first, says("test b ... ok\\ntest c::d ... FAILED\\n")).unwrap());
+        assert!(!second_try(&first, says("test b ... ok\\n")).unwrap(), "a test that did not run did not pass");
+        let many: String = (0..=SECOND_TRIES_MAX).map(|at| format!("test t{at} ... FAILED\n")).collect();
+        let many = seen(&format!("{many}error: 1 target failed:\n    `-p x --lib`"));
+        assert!(
+            !second_try(&many, says("test t0 ... ok\\ntest t1 ... ok\\ntest t2 ... ok\\ntest t3 ... ok\\n")).unwrap()
+        );
+        let nameless = seen("error: could not compile `x`");
+        assert!(!second_try(&nameless, says("")).unwrap());
     }
 }
