@@ -8,6 +8,7 @@ use serde::Deserialize;
 use strongroom_wire::limits;
 
 use crate::dashboard::{BadOperators, DashboardConfig};
+use crate::dialect::DialectsConfig;
 use crate::store::{BadSettings, PostgresSettings};
 
 /// The whole file. Paths are relative to the folder of the file.
@@ -60,6 +61,9 @@ pub struct Config {
     /// Who may look at the dashboard; without an operator there is none.
     #[serde(default)]
     pub dashboard: DashboardConfig,
+    /// Front doors beside the native API, each below a path of its own; none is open that has no table here.
+    #[serde(default)]
+    pub dialects: DialectsConfig,
 }
 
 /// How to reach the vault.
@@ -253,6 +257,7 @@ impl Config {
         }
         config.postgres()?;
         config.dashboard.operators().map_err(|BadOperators { key, reason }| ConfigError::Value { key, reason })?;
+        config.dialects.check().map_err(|(key, reason)| ConfigError::Value { key, reason })?;
         base_url("public_url", &mut config.public_url)?;
         base_url("vault.url", &mut config.vault.url)?;
         if let Some(url) = &mut config.vault.intake_url {
@@ -386,7 +391,7 @@ ca = "ca.pem"
         let all: String = text
             .lines()
             .map(|line| {
-                let is_key = |text: &&str| text.contains(" = ") || text.starts_with("[[");
+                let is_key = |text: &&str| text.contains(" = ") || text.starts_with('[');
                 line.strip_prefix("# ").filter(is_key).unwrap_or(line).to_owned() + "\n"
             })
             .collect();
@@ -395,6 +400,8 @@ ca = "ca.pem"
         let config = Config::parse(&all).unwrap();
         assert!(config.vault.intake_url.is_some() && config.postgres().unwrap().is_some());
         assert_eq!(config.dashboard.operators.len(), 1);
+        assert_eq!(config.dialects.check(), Ok(()));
+        assert!(config.dialects.direct_charges.is_some() && config.dialects.invoices.is_some());
     }
 
     #[test]

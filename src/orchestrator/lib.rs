@@ -7,6 +7,7 @@ pub mod config;
 pub mod connector;
 pub mod country;
 pub mod dashboard;
+pub mod dialect;
 pub mod harden;
 pub mod ids;
 pub mod intent;

@@ -9,6 +9,7 @@ use crate::clock::SystemClock;
 use crate::config::{CardsMode, Config, ConfigError, Database};
 use crate::connector;
 use crate::dashboard;
+use crate::dialect;
 use crate::intent::{Engine, Parts};
 use crate::store::{OpenError, PostgresStore, SqliteStore, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -77,9 +78,10 @@ pub async fn start(config: Config) -> Result<Listening, StartError> {
     })?;
     let engine = Arc::new(engine);
     let reach = reach(&config);
-    let courier = Courier::new(
+    let courier = Courier::speaking(
         engine.clone(),
         Arc::new(webhooks),
+        dialect::voice(&config.dialects),
         webhook::system_chance(),
         i64::try_from(config.webhooks.total_timeout_ms).unwrap_or(i64::MAX / 4),
     );
@@ -89,6 +91,7 @@ pub async fn start(config: Config) -> Result<Listening, StartError> {
         Some(pages) => api.with_pages(pages),
         None => api,
     };
+    let api = dialect::doors(&config.dialects).into_iter().fold(api, Api::with_pages);
     let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let settings = ServerSettings { listen: config.listen, certificate: config.certificate, key: config.key, workers };
     let listening = api::serve(Arc::new(api), settings)?;

@@ -1,8 +1,8 @@
 //! The HTTP API in the native dialect: handlers read, call the engine and answer.
 
 mod accounts;
-mod answer;
-mod body;
+pub(crate) mod answer;
+pub(crate) mod body;
 mod browser;
 mod choice_body;
 mod connector_body;
@@ -14,14 +14,14 @@ mod free_text;
 mod health;
 mod incoming;
 mod lists;
-mod method_body;
+pub(crate) mod method_body;
 mod methods;
-mod once;
-mod payer_body;
+pub(crate) mod once;
+pub(crate) mod payer_body;
 mod payer_cards;
-mod payment_body;
+pub(crate) mod payment_body;
 mod payments;
-mod refunds;
+pub(crate) mod refunds;
 mod returns;
 mod routing;
 mod saved_cards;
@@ -29,7 +29,7 @@ mod server;
 mod tls;
 mod vault_session;
 mod webhooks;
-mod who;
+pub(crate) mod who;
 
 pub(crate) use free_text::holds_card_number;
 pub(crate) use lists::{PAYMENTS, cursor, place};
@@ -70,8 +70,8 @@ pub struct Api {
     pub(crate) gate: Arc<Gate>,
     /// Held while a connector account or the rules about accounts change.
     pub(crate) account_changes: tokio::sync::Mutex<()>,
-    /// Puts pages for people beside the API.
-    pages: Option<Pages>,
+    /// Puts pages for people and other dialects beside the API.
+    pages: Vec<Pages>,
 }
 
 /// Registers routes beside those of the API.
@@ -92,14 +92,14 @@ impl Api {
             readiness: health::Readiness::default(),
             gate: Gate::new(limits::REQUESTS_AT_WORK_MAX),
             account_changes: tokio::sync::Mutex::default(),
-            pages: None,
+            pages: Vec::new(),
         }
     }
 
-    /// The same with pages beside the API.
+    /// The same with more routes beside those of the API.
     #[must_use]
     pub fn with_pages(mut self, pages: Pages) -> Self {
-        self.pages = Some(pages);
+        self.pages.push(pages);
         self
     }
 
@@ -245,7 +245,7 @@ pub fn configure(api: Data<Api>) -> impl FnOnce(&mut ServiceConfig) {
                 config.service(resource);
             }
         }
-        if let Some(pages) = pages {
+        for pages in pages {
             pages(config);
         }
         config.default_service(web::to(no_route));

@@ -86,6 +86,16 @@ pub(crate) fn without_key(request: &HttpRequest, instead: &'static str) -> Resul
     Ok(())
 }
 
+/// A request by what tells its repetitions from others.
+pub(crate) struct Named<'a> {
+    /// The header that carries the key in the caller's dialect; the caller may leave it out.
+    pub(crate) header: &'static str,
+    /// The request.
+    pub(crate) request: &'a HttpRequest,
+    /// SHA-256 of what was asked, without card number and CVC, in hexadecimal digits.
+    pub(crate) digest: String,
+}
+
 /// Runs `work` to its end even if the caller goes away; under an idempotency key at most once.
 pub(crate) async fn once<F>(
     api: &Api,
@@ -98,7 +108,24 @@ pub(crate) async fn once<F>(
 where
     F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
 {
-    let Some(key) = request.headers().get(header::IDEMPOTENCY_KEY) else {
+    let named = Named { header: header::IDEMPOTENCY_KEY, request, digest: digest(body) };
+    once_named(api, named, merchant, subject, work).await
+}
+
+/// The same for a dialect that names its requests in another way. `work` answers in the native dialect, because that is how a
+/// request that ended without an answer is answered later; whoever calls translates.
+pub(crate) async fn once_named<F>(
+    api: &Api,
+    named: Named<'_>,
+    merchant: &TenantId,
+    subject: Subject,
+    work: F,
+) -> Result<Answer, Refusal>
+where
+    F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
+{
+    let Named { header, request, digest } = named;
+    let Some(key) = request.headers().get(header) else {
         return detached(work).await;
     };
     // The path and the key are stored.
@@ -106,9 +133,11 @@ where
         return Err(Fault::NotFound("Payment").into());
     }
     let key = key.to_str().ok().filter(|k| (1..=limits::IDEMPOTENCY_KEY_CHARS_MAX).contains(&k.len()));
-    let key = key.ok_or_else(|| Refusal::new(400, "IR_06", "Idempotency-Key: 1 to 128 printable ASCII characters"))?;
+    let key =
+        key.ok_or_else(|| Refusal::new(400, "IR_06", format!("{header}: 1 to 128 printable ASCII characters")))?;
     if holds_card_number(key) {
-        return Err(Refusal::new(400, "IR_06", "Idempotency-Key: it contains a card number; use a random text"));
+        let message = format!("{header}: it contains a card number; use a random text");
+        return Err(Refusal::new(400, "IR_06", message));
     }
     let engine = api.engine.clone();
     let claim = Claim {
@@ -130,14 +159,15 @@ where
         let now = engine.now_ms();
         let kept = Kept {
             claim: claim.clone(),
-            digest: digest(body),
+            digest: digest.clone(),
             subject: subject.clone(),
             lease_ms: now + LEASE_MS,
             expires_ms: now + i64::try_from(limits::IDEMPOTENCY_TTL_S).unwrap_or(0) * 1000,
         };
         match engine.store().begin_kept(&kept, now).await? {
             KeptState::OtherBody => {
-                return Err(Refusal::new(400, "IR_06", "Idempotency-Key was used with another request body"));
+                let message = format!("{header} was used with another request body");
+                return Err(Refusal::new(400, "IR_06", message));
             }
             KeptState::Answered { status, body } => return Ok(Answer { status, body }),
             KeptState::Fresh => return run(engine, claim, held, work).await,
@@ -226,7 +256,7 @@ where
 }
 
 /// SHA-256 of the body without card number and CVC: a plain hash of a card number could be searched.
-pub(super) fn digest(body: &[u8]) -> String {
+pub(crate) fn digest(body: &[u8]) -> String {
     let mut value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     redact(&mut value);
     to_hex(&Sha256::digest(value.to_string().as_bytes()))

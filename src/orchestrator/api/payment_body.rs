@@ -152,6 +152,7 @@ impl PaymentBody {
             extra: Map::new(),
             connectors: Vec::new(),
             accounts: Vec::new(),
+            door: None,
         };
         self.apply(&mut terms, Asker::Merchant)?;
         Ok(NewPayment { payment_id, terms, session_expiry_s })

@@ -73,6 +73,13 @@ pub(crate) async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, R
     if origin.is_some() {
         return Err(Refusal::new(403, "IR_22", NOT_IN_A_PAGE));
     }
+    let merchant = server_of(api, key).await?;
+    Ok(Caller { merchant, asker: Asker::Merchant, origins: Vec::new() })
+}
+
+/// The merchant whose server holds this API key, wherever in the request it stood.
+pub(crate) async fn server_of(api: &Api, key: &str) -> Result<TenantId, Refusal> {
+    let store = api.engine.store();
     let hash = to_hex(&ids::key_hash(key));
     let found = store.api_key_of_hash(&hash).await?.ok_or_else(Refusal::unauthorized)?;
     let now = api.engine.now_ms();
@@ -80,7 +87,7 @@ pub(crate) async fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, R
     if !same || found.revoked_ms.is_some() || found.expires_ms.is_some_and(|at| at <= now) {
         return Err(Refusal::unauthorized());
     }
-    Ok(Caller { merchant: found.merchant_id, asker: Asker::Merchant, origins: Vec::new() })
+    Ok(found.merchant_id)
 }
 
 /// Refuses everybody but the operator.

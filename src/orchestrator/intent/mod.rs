@@ -49,7 +49,7 @@ pub(crate) use route::billing_country;
 pub use rows::{Attempt, AttemptStatus, CaptureRow, CaptureStatus, Dispute, IncrementRow, Refund, RefundStatus};
 pub use saved::SavedCard;
 pub use state::{Event, State};
-pub use terms::{CapturePlan, FutureUsage, PaymentKind, Terms};
+pub use terms::{CapturePlan, DialectName, DoorNote, FutureUsage, PaymentKind, Terms};
 
 #[cfg(test)]
 pub(crate) mod rig;

@@ -59,6 +59,30 @@ pub struct Terms {
     /// Connector accounts (ids or labels) to try in this order, where the merchant chose for this payment.
     #[serde(default)]
     pub accounts: Vec<String>,
+    /// By which other front door the payment came, and what that door needs to answer in its own words.
+    #[serde(default)]
+    pub door: Option<DoorNote>,
+}
+
+/// What a dialect notes in a payment that came through it. The engine keeps it and never reads it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DoorNote {
+    /// Which dialect.
+    pub dialect: DialectName,
+    /// Its notes; no card number, no CVC, no key. At most [`limits::DOOR_NOTE_BYTES_MAX`] bytes of JSON.
+    pub note: Map<String, Value>,
+}
+
+/// A front door beside the native one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DialectName {
+    /// One call makes customer, payment method and charge.
+    DirectCharges,
+    /// Charges at an account that the call names.
+    GatewayAccounts,
+    /// Invoices that are authorized and captured.
+    Invoices,
 }
 
 impl Terms {
@@ -71,6 +95,13 @@ impl Terms {
             self.check_zero()?;
         } else if self.kind == PaymentKind::SetupMandate {
             return Err(Fault::Invalid { field: "payment_type", reason: "setup_mandate goes with amount 0 alone" });
+        }
+        let is_long = |door: &DoorNote| Value::from(door.note.clone()).to_string().len() > limits::DOOR_NOTE_BYTES_MAX;
+        if self.door.as_ref().is_some_and(is_long) {
+            return Err(Fault::Invalid {
+                field: "body",
+                reason: "what is kept of it is longer than 16384 bytes of JSON",
+            });
         }
         if self.amount_minor > limits::AMOUNT_MINOR_MAX {
             return Err(Fault::Invalid { field: "amount", reason: "at most 999999999999 minor units" });
@@ -241,5 +272,18 @@ mod tests {
             let again: Terms = serde_json::from_str(&serde_json::to_string(&terms).unwrap()).unwrap();
             assert_eq!(again, terms);
         }
+    }
+
+    #[test]
+    fn what_another_door_notes_has_a_limit() {
+        let noting = |bytes: usize| {
+            let mut terms = crate::intent::rig::new_payment(|_| ()).terms;
+            let note = Map::from_iter([("a".to_owned(), Value::from("x".repeat(bytes)))]);
+            terms.door = Some(DoorNote { dialect: DialectName::Invoices, note });
+            terms.check(0)
+        };
+        let around = r#"{"a":""}"#.len();
+        assert!(noting(limits::DOOR_NOTE_BYTES_MAX - around).is_ok());
+        assert!(noting(limits::DOOR_NOTE_BYTES_MAX - around + 1).is_err());
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::secrets::{SecretCache, SharedSecret};
 use super::sender::{Letter, Sender};
-use super::sign;
+use super::voice::{Headers, Native, Spoken, Voice};
 use crate::account::WebhookSettings;
 use crate::intent::Engine;
 use crate::store::{OutboxEvent, StoreError};
@@ -25,6 +25,8 @@ use crate::vault::VaultError;
 pub struct Courier {
     engine: Arc<Engine>,
     sender: Arc<dyn Sender>,
+    /// Whose words events go out in, where some payments come through other front doors than the native one.
+    voice: Option<Arc<dyn Voice>>,
     chance: Chance,
     lease_ms: i64,
     secrets: SecretCache,
@@ -61,9 +63,22 @@ impl Courier {
     /// A courier. `request_ms_max` is the longest time that the sender takes for a letter.
     #[must_use]
     pub fn new(engine: Arc<Engine>, sender: Arc<dyn Sender>, chance: Chance, request_ms_max: i64) -> Arc<Self> {
+        Self::speaking(engine, sender, None, chance, request_ms_max)
+    }
+
+    /// The same, with a voice for payments that came through other front doors.
+    #[must_use]
+    pub fn speaking(
+        engine: Arc<Engine>,
+        sender: Arc<dyn Sender>,
+        voice: Option<Arc<dyn Voice>>,
+        chance: Chance,
+        request_ms_max: i64,
+    ) -> Arc<Self> {
         Arc::new(Self {
             engine,
             sender,
+            voice,
             chance,
             lease_ms: 2 * request_ms_max + LEASE_MARGIN_MS,
             secrets: SecretCache::default(),
@@ -194,19 +209,27 @@ impl Courier {
                 return Tried::Left;
             }
         };
-        let Some(url) = settings.url.clone().filter(|_| settings.wants(&event.event_type)) else {
+        let spoken = match self.spoken(event).await {
+            Ok(spoken) => spoken.filter(|_| settings.wants(&event.event_type)),
+            Err(error) => {
+                tracing::error!(%error, "the payment of an event cannot be read");
+                return Tried::Left;
+            }
+        };
+        let letter = spoken.and_then(|spoken| Some((spoken.url.clone().or(settings.url.clone())?, spoken)));
+        let Some((url, spoken)) = letter else {
             self.engine.metrics.webhook_out("unwanted");
             self.note(self.engine.store.give_up_event(event.seq, None).await);
             return Tried::Left;
         };
-        let Some(headers) = self.sign(event, &settings).await else {
+        let Some(headers) = self.sign(event, &settings, &spoken).await else {
             tracing::warn!(
                 event_id = event.event_id.as_str(),
                 "an event waits: the vault gave no secret to sign it with"
             );
             return Tried::Left;
         };
-        let letter = Letter { url, headers, body: event.body.clone() };
+        let letter = Letter { url, headers, body: spoken.body };
         let sent = self.sender.send(&letter).await;
         let now = self.engine.now_ms();
         let status = sent.ok();
@@ -229,8 +252,18 @@ impl Courier {
         Tried::Failed
     }
 
-    /// The headers under every secret that is valid; `None` without any.
-    async fn sign(&self, event: &OutboxEvent, settings: &WebhookSettings) -> Option<Vec<(&'static str, String)>> {
+    /// The event in the words of the front door by which its payment came; `None` where that has none.
+    async fn spoken(&self, event: &OutboxEvent) -> Result<Option<Spoken>, StoreError> {
+        let payment = self.engine.store.payment(&event.merchant_id, &event.payment_id).await?;
+        let Some((payment, _)) = payment else { return Ok(None) };
+        match &self.voice {
+            Some(voice) if payment.terms.door.is_some() => Ok(voice.speak(&payment, event)),
+            _ => Ok(Native.speak(&payment, event)),
+        }
+    }
+
+    /// The headers under every secret that is valid; `None` without any that the voice needs.
+    async fn sign(&self, event: &OutboxEvent, settings: &WebhookSettings, spoken: &Spoken) -> Option<Headers> {
         let now = self.engine.now_ms();
         let mut secrets: Vec<SharedSecret> = Vec::new();
         for secret in settings.valid(now) {
@@ -242,7 +275,7 @@ impl Courier {
             }
         }
         let secrets: Vec<&str> = secrets.iter().map(|secret| secret.as_str()).collect();
-        sign::headers(&secrets, &event.body, now).map(Vec::from)
+        (spoken.sign)(&secrets, &spoken.body, now)
     }
 
     /// Exponential with full jitter: anything up to 5, 10, 20 ... seconds, at most four hours.

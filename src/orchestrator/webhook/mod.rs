@@ -7,6 +7,7 @@ mod receive;
 mod secrets;
 mod sender;
 mod sign;
+mod voice;
 
 pub use address::Reach;
 pub use deliver::{Chance, Courier, system_chance};
@@ -15,6 +16,7 @@ pub(crate) use news::tell;
 pub use receive::Door;
 pub(crate) use receive::{Receipt, seen};
 pub use sender::{HttpSender, Letter, NotDelivered, Sender, SenderSettings, callable};
+pub use voice::{Headers, Native, Sign, Spoken, Voice};
 
 #[cfg(test)]
 mod deliver_tests;

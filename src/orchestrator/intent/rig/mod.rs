@@ -172,6 +172,7 @@ pub(crate) fn new_payment(change: impl FnOnce(&mut Terms)) -> NewPayment {
         extra: Map::new(),
         connectors: Vec::new(),
         accounts: Vec::new(),
+        door: None,
     };
     change(&mut terms);
     NewPayment { payment_id: Some("pay_1".into()), terms, session_expiry_s: 900 }
