@@ -1,5 +1,5 @@
-//! HPKE (RFC 9180) for cards that a client seals to the vault before it sends them. The only file that names the `hpke`
-//! crate.
+//! HPKE (RFC 9180) for cards, and for CVCs by themselves, that a client seals to the vault before it sends them. The only file
+//! that names the `hpke` crate.
 //!
 //! # The recipe, for whoever writes a client
 //!
@@ -25,12 +25,29 @@
 //!
 //! Each sealing is accepted once. If the answer was lost, ask again with the same `Idempotency-Key`; without one, seal anew.
 //! A refused `key_id` means that the key was exchanged: fetch it again and seal anew.
+//!
+//! # A CVC by itself
+//!
+//! The CVC of a card that is stored already is sealed the same way, as `{"cvc":"..."}` filled up to 512 bytes, with an `info` of
+//! five lines that names the card by its token:
+//!
+//! ```text
+//! strongroom intake cvc v1
+//! <vault_id>
+//! <key_id>
+//! session <id>
+//! payment_method <pm_...>
+//! ```
+//!
+//! So it is good for this card alone, and neither a card nor a CVC opens where the other belongs. Send
+//! `{"encrypted_cvc":{"key_id":"...","enc":"...","ciphertext":"..."}}` to `POST /v1/payment_methods/<pm_...>/cvc`. It is accepted
+//! once, whatever `Idempotency-Key` stands beside it, because no answer with a CVC is kept: after a lost answer, seal anew.
 
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::{Kem as _, X25519HkdfSha256};
 use hpke::{Deserializable as _, OpModeR, OpModeS, Serializable as _, single_shot_open, single_shot_seal};
-use strongroom_wire::TenantId;
+use strongroom_wire::{TenantId, Token};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -45,7 +62,16 @@ pub struct IntakeKey {
     public: [u8; PUBLIC_BYTES],
 }
 
-/// Who a sealed card is meant to come from.
+/// What is sealed.
+#[derive(Debug, Clone, Copy)]
+pub enum What<'a> {
+    /// A card that is to be stored.
+    Card,
+    /// The CVC of a stored card.
+    Cvc(&'a Token),
+}
+
+/// Who something sealed is meant to come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Sender<'a> {
     /// A client session, by its id: a ciphertext that is stolen from one session is worth nothing in another.
@@ -112,12 +138,16 @@ pub fn seal(
     sealed.map(|(enc, ciphertext)| (enc.to_bytes().into(), ciphertext)).map_err(|_| Unauthentic)
 }
 
-/// The `info` of a sealed card: what it is bound to. None of the parts can hold a line feed.
+/// The `info` of something sealed: what it is bound to. None of the parts can hold a line feed, so no two texts are the same.
 #[must_use]
-pub fn info(vault_id: Uuid, key_id: &str, from: Sender<'_>) -> String {
-    match from {
-        Sender::Session(id) => format!("{LABEL}\n{vault_id}\n{key_id}\nsession {id}"),
-        Sender::Tenant(tenant) => format!("{LABEL}\n{vault_id}\n{key_id}\ntenant {tenant}"),
+pub fn info(what: What<'_>, vault_id: Uuid, key_id: &str, from: Sender<'_>) -> String {
+    let from = match from {
+        Sender::Session(id) => format!("session {id}"),
+        Sender::Tenant(tenant) => format!("tenant {tenant}"),
+    };
+    match what {
+        What::Card => format!("{LABEL}\n{vault_id}\n{key_id}\n{from}"),
+        What::Cvc(token) => format!("{CVC_LABEL}\n{vault_id}\n{key_id}\n{from}\npayment_method {token}"),
     }
 }
 
@@ -133,6 +163,7 @@ pub const OVERHEAD_BYTES: usize = TAG;
 pub const SUITE: (u16, u16, u16) = (0x0020, 0x0001, 0x0002);
 
 const LABEL: &str = "strongroom intake v1";
+const CVC_LABEL: &str = "strongroom intake cvc v1";
 /// All that is bound stands in `info`, which every message of a context shares; there is one message.
 const NO_AAD: &[u8] = b"";
 
@@ -141,6 +172,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    const TOKEN: &str = "pm_01997e5f3c4d7a1b8c2d3e4f5a6b7c8d";
 
     fn hex(value: &Value) -> Vec<u8> {
         let text = value.as_str().unwrap();
@@ -179,16 +212,18 @@ mod tests {
         let (key, other) = (IntakeKey::new(&Key::generate().unwrap()), IntakeKey::new(&Key::generate().unwrap()));
         let tenant: TenantId = "acme".parse().unwrap();
         let (vault, session) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let right = info(vault, "ik_1", Sender::Session(session));
+        let token: Token = TOKEN.parse().unwrap();
+        let right = info(What::Card, vault, "ik_1", Sender::Session(session));
         let (enc, ciphertext) = seal(key.public_key(), &right, b"card").unwrap();
         assert_eq!(ciphertext.len(), 4 + OVERHEAD_BYTES);
         assert_eq!(key.open(&right, &enc, &ciphertext).unwrap().as_slice(), b"card");
         assert!(other.open(&right, &enc, &ciphertext).is_err());
         for wrong in [
-            info(vault, "ik_1", Sender::Session(Uuid::from_u128(3))),
-            info(vault, "ik_2", Sender::Session(session)),
-            info(session, "ik_1", Sender::Session(session)),
-            info(vault, "ik_1", Sender::Tenant(&tenant)),
+            info(What::Card, vault, "ik_1", Sender::Session(Uuid::from_u128(3))),
+            info(What::Card, vault, "ik_2", Sender::Session(session)),
+            info(What::Card, session, "ik_1", Sender::Session(session)),
+            info(What::Card, vault, "ik_1", Sender::Tenant(&tenant)),
+            info(What::Cvc(&token), vault, "ik_1", Sender::Session(session)),
             String::new(),
         ] {
             assert!(key.open(&wrong, &enc, &ciphertext).is_err(), "{wrong}");
@@ -198,6 +233,19 @@ mod tests {
             changed[place] ^= 1;
             assert!(key.open(&right, &enc, &changed).is_err());
             assert!(key.open(&right, &enc, &ciphertext[..place]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_sealed_cvc_opens_for_its_own_card_alone_and_never_as_a_card() {
+        let key = IntakeKey::new(&Key::generate().unwrap());
+        let (token, other) = (TOKEN.parse().unwrap(), Token::fresh());
+        let (vault, from) = (Uuid::from_u128(1), Sender::Session(Uuid::from_u128(2)));
+        let right = info(What::Cvc(&token), vault, "ik_1", from);
+        let (enc, ciphertext) = seal(key.public_key(), &right, b"cvc").unwrap();
+        assert_eq!(key.open(&right, &enc, &ciphertext).unwrap().as_slice(), b"cvc");
+        for wrong in [What::Cvc(&other), What::Card] {
+            assert!(key.open(&info(wrong, vault, "ik_1", from), &enc, &ciphertext).is_err(), "{wrong:?}");
         }
     }
 
@@ -216,7 +264,13 @@ mod tests {
 
     #[test]
     fn the_info_is_the_documented_text() {
-        let text = info(Uuid::nil(), "ik_7", Sender::Tenant(&"acme".parse().unwrap()));
+        let text = info(What::Card, Uuid::nil(), "ik_7", Sender::Tenant(&"acme".parse().unwrap()));
         assert_eq!(text, "strongroom intake v1\n00000000-0000-0000-0000-000000000000\nik_7\ntenant acme");
+        let session = Sender::Session(Uuid::nil());
+        let text = info(What::Cvc(&TOKEN.parse().unwrap()), Uuid::nil(), "ik_7", session);
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert_eq!(first, "strongroom intake cvc v1");
+        let nil = Uuid::nil();
+        assert_eq!(rest, format!("{nil}\nik_7\nsession {nil}\npayment_method {TOKEN}"));
     }
 }

@@ -15,9 +15,9 @@ pub struct IntakeKeyId(u32);
 /// `GET /v1/intake-key`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicIntakeKey {
-    /// The vault, which a sealed card is bound to.
+    /// The vault, which a sealed card or CVC is bound to.
     pub vault_id: Uuid,
-    /// Which key; send it back as `encrypted_card.key_id`.
+    /// Which key; send it back as `key_id` of what is sealed.
     pub key_id: IntakeKeyId,
     /// X25519, 32 bytes as base64url without padding.
     pub public_key: String,

@@ -6,7 +6,7 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024;
 pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Most cards of one batch.
 pub const BATCH_CARDS_MAX: usize = 1_000;
-/// Longest ciphertext of a card that a client sealed, tag included, in bytes.
+/// Longest ciphertext of a card or a CVC that a client sealed, tag included, in bytes.
 pub const SEALED_CARD_BYTES_MAX: usize = 1024;
 /// Shortest time after which the intake key is exchanged, in hours.
 pub const INTAKE_KEY_HOURS_MIN: u64 = 1;

@@ -96,7 +96,7 @@ kinds! {
     /// The intake key that a card was sealed to is not in use any more, or never was.
     IntakeKeyGone = "intake-key-gone", 409, "The intake key is not in use";
     /// A sealed card came a second time.
-    SealedTwice = "sealed-card-used", 409, "The sealed card was used before";
+    SealedTwice = "sealed-card-used", 409, "What is sealed was used before";
     /// A share was refused.
     ShareRefused = "share-refused", 422, "The share was refused";
     /// The custodian has not acknowledged their duty.

@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod release;
 mod sdk;
+mod sealed_cvc;
 mod secrets;
 mod sessions;
 mod wire;

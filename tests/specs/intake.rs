@@ -1,4 +1,4 @@
-//! Cards that are sealed by another implementation of HPKE, as a browser would, and stored by vaultd.
+//! Cards and CVCs that are sealed by another implementation of HPKE, as a browser would, and taken by vaultd.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -54,6 +54,24 @@ async fn refused_with_both(session: &Session, sealed: &Value) -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_cvc_that_a_browser_sealed_comes_out_with_its_card() -> Result<()> {
+    let world = World::vault_only().await?;
+    let release = world.release().await?;
+    let key = intake_key(&release).await?;
+    let card = json!({"number": "4242424242424242", "exp_month": 12, "exp_year": 2031});
+    let stored = release.post(PATH, &json!({"type": "card", "card": card, "customer_id": "ada"})).await?.expect(201)?;
+    let session = Session::of(&world, &release, Some("ada")).await?;
+    let about = format!("{}\npayment_method {}", session.last_line(), word(&stored));
+    let sealed = sealings(&key, "strongroom intake cvc v1", &about, &[json!({"cvc": "987"})]).remove(0);
+    let path = format!("{PATH}/{}", word(&stored));
+    let posted = session.client.post(&format!("{path}/cvc"), &json!({ "encrypted_cvc": sealed })).await?.expect(200)?;
+    let asked = json!({"purpose": "authorize", "reference": "pay_1", "cvc_token": posted["cvc_token"]});
+    let opened = release.post(&format!("{path}/reveal"), &asked).await?.expect(200)?;
+    assert_eq!(opened["card"]["cvc"], "987");
+    Ok(())
+}
+
+#[tokio::test]
 async fn sealed_cards_go_into_a_batch_and_repeat_with_their_idempotency_key() -> Result<()> {
     let world = World::vault_only().await?;
     let release = world.release().await?;
@@ -91,7 +109,11 @@ struct Session {
 
 impl Session {
     async fn new(world: &World, release: &Client) -> Result<Self> {
-        let asked = json!({"allowed_origins": [SHOP]});
+        Self::of(world, release, None).await
+    }
+
+    async fn of(world: &World, release: &Client, customer: Option<&str>) -> Result<Self> {
+        let asked = json!({"customer_id": customer, "allowed_origins": [SHOP]});
         let session = release.post("/v1/sessions", &asked).await?.expect(201)?;
         let secret = session["client_secret"].as_str().unwrap();
         let claims = secret.strip_prefix("ss_").unwrap().split_once('.').unwrap().0;
@@ -116,6 +138,12 @@ async fn intake_key(client: &Client) -> Result<Value> {
 
 /// Request bodies with cards that Node sealed.
 fn seal(key: &Value, last_line: &str, cards: &[Value]) -> Vec<Value> {
+    let body = |sealed: Value| json!({"type": "card", "encrypted_card": sealed});
+    sealings(key, "strongroom intake v1", last_line, cards).into_iter().map(body).collect()
+}
+
+/// What Node sealed: the members of each sealing.
+fn sealings(key: &Value, label: &str, last_lines: &str, plaintexts: &[Value]) -> Vec<Value> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let packages = here.join("../target/node");
     assert!(
@@ -123,10 +151,10 @@ fn seal(key: &Value, last_line: &str, cards: &[Value]) -> Vec<Value> {
         "the packages are not there: `cargo xtask test` installs them"
     );
     let word = |field: &str| key[field].as_str().unwrap().to_owned();
-    let info = format!("strongroom intake v1\n{}\n{}\n{last_line}", word("vault_id"), word("key_id"));
-    let asked: Vec<Value> = cards
+    let info = format!("{label}\n{}\n{}\n{last_lines}", word("vault_id"), word("key_id"));
+    let asked: Vec<Value> = plaintexts
         .iter()
-        .map(|card| json!({"public_key": word("public_key"), "info": info, "plaintext": card.to_string()}))
+        .map(|plain| json!({"public_key": word("public_key"), "info": info, "plaintext": plain.to_string()}))
         .collect();
     let mut node = Command::new("node")
         .arg(here.join("specs/seal_card.mjs"))
@@ -139,13 +167,10 @@ fn seal(key: &Value, last_line: &str, cards: &[Value]) -> Vec<Value> {
     let output = node.wait_with_output().unwrap();
     assert!(output.status.success());
     let sealed: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(sealed.len(), cards.len());
-    let body = |sealed: Value| {
-        json!({"type": "card", "encrypted_card": {
-            "key_id": word("key_id"), "enc": sealed["enc"], "ciphertext": sealed["ciphertext"],
-        }})
-    };
-    sealed.into_iter().map(body).collect()
+    assert_eq!(sealed.len(), plaintexts.len());
+    let members =
+        |sealed: Value| json!({"key_id": word("key_id"), "enc": sealed["enc"], "ciphertext": sealed["ciphertext"]});
+    sealed.into_iter().map(members).collect()
 }
 
 fn word(stored: &Value) -> &str {

@@ -1,4 +1,4 @@
-// Seals cards as a browser would, with an implementation of HPKE that is not the vault's (npm: @hpke/core, @hpke/dhkem-x25519).
+// Seals cards and CVCs as a browser would, with an implementation of HPKE that is not the vault's (npm: @hpke/core, @hpke/dhkem-x25519).
 // Standard input: [{"public_key": base64url, "info": text, "plaintext": text}, ...]; standard output: [{"enc", "ciphertext"}, ...].
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -60,6 +60,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::card::Sealable;
 
     #[test]
     fn results_stand_in_order_and_are_json() {
@@ -70,7 +71,7 @@ mod tests {
             is_replay: false,
             is_changed: false,
         };
-        let written = json(vec![Ok(done), Err(FlowError::SealedTwice), Err(FlowError::NotFound)]);
+        let written = json(vec![Ok(done), Err(FlowError::SealedTwice(Sealable::Card)), Err(FlowError::NotFound)]);
         let read: Value = serde_json::from_slice(&written).unwrap();
         let results = read["results"].as_array().unwrap();
         assert_eq!(results[0], json!({"status": 201, "payment_method": {"payment_method_id": "pm_1"}}));

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::problem::Refusal;
 use super::release::token;
 use super::whole::whole;
-use crate::card::CvcBody;
+use crate::card::IncomingCvc;
 use crate::card::text::holds_card_number;
 use crate::flow::{IdempotencyKey, cvc, forward};
 
@@ -38,8 +38,8 @@ pub(super) async fn forward(call: Call, body: ForwardBytes) -> Answer {
 /// `POST /v1/payment_methods/{id}/cvc`.
 pub(super) async fn seal_cvc(call: Call, request: HttpRequest, body: Body) -> Answer {
     let token = token(&request)?;
-    let parsed = CvcBody::parse(&body.0)?;
-    let sealed = cvc::seal(&call.state.vault, &call.asker, token, &parsed).await?;
+    let parsed = IncomingCvc::parse(&body.0)?;
+    let sealed = cvc::seal(&call.state.vault, &call.asker, token, parsed).await?;
     Ok(written(StatusCode::OK, sealed.json, More { audit_index: Some(sealed.audit_index), is_replay: false }))
 }
 

@@ -9,7 +9,7 @@ use super::body::Body;
 use super::call::SessionCall;
 use super::problem::Refusal;
 use super::release::token;
-use crate::card::{CvcBody, Incoming};
+use crate::card::{Incoming, IncomingCvc};
 use crate::flow::{cvc, tokenize};
 
 /// `POST /v1/payment_methods` with a client session.
@@ -27,8 +27,8 @@ pub(super) async fn tokenize(session: SessionCall, body: Body) -> Result<HttpRes
 /// `POST /v1/payment_methods/{id}/cvc` with a client session of the card's customer.
 pub(super) async fn seal_cvc(session: SessionCall, request: HttpRequest, body: Body) -> Result<HttpResponse, Refusal> {
     let call = session.call;
-    let parsed = CvcBody::parse(&body.0)?;
-    let sealed = cvc::seal(&call.state.vault, &call.asker, token(&request)?, &parsed).await?;
+    let parsed = IncomingCvc::parse(&body.0)?;
+    let sealed = cvc::seal(&call.state.vault, &call.asker, token(&request)?, parsed).await?;
     let mut answer = written(StatusCode::OK, sealed.json, More::default());
     allow_origin(&mut answer, session.origin.as_deref());
     Ok(answer)

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use strongroom_wire::entry::Reason;
 use strongroom_wire::{BadId, Kind, Problem, RequestId, problem};
 
-use crate::card::BodyError;
+use crate::card::{BodyError, Sealable};
 use crate::flow::{FlowError, StoreFault};
 use crate::policy::Quota;
 
@@ -156,16 +156,20 @@ impl From<FlowError> for Refusal {
                 "the cvc_token was used, has expired or belongs to another card; ask the customer for the CVC again",
             )
             .at("cvc_token"),
-            FlowError::IntakeKeyGone => Refusal::new(
+            FlowError::IntakeKeyGone(what) => Refusal::new(
                 Kind::IntakeKeyGone,
-                "the intake key was exchanged; fetch GET /v1/intake-key again and seal the card anew",
+                "the intake key was exchanged; fetch GET /v1/intake-key again and seal anew",
             )
-            .at("encrypted_card.key_id"),
-            FlowError::SealedTwice => Refusal::new(
+            .at(what.key_field()),
+            FlowError::SealedTwice(Sealable::Card) => Refusal::new(
                 Kind::SealedTwice,
                 "each sealing is accepted once; seal the card anew, or repeat a request with its own Idempotency-Key",
             )
-            .at("encrypted_card"),
+            .at(Sealable::Card.field()),
+            FlowError::SealedTwice(Sealable::Cvc) => {
+                Refusal::new(Kind::SealedTwice, "each sealing is accepted once; seal the CVC anew")
+                    .at(Sealable::Cvc.field())
+            }
             FlowError::OtherRequest => Refusal::new(
                 Kind::IdempotencyConflict,
                 "this Idempotency-Key was used with another request; use a new key for a new request",

@@ -1,28 +1,30 @@
-//! Cards that clients sealed before they sent them: the intake keys in memory, and what opens under them.
+//! Cards and CVCs that clients sealed before they sent them: the intake keys in memory, and what opens under them.
 
 use std::sync::Arc;
 
 use strongroom_keys::Unsealed;
-use strongroom_keys::intake::{IntakeKey, PUBLIC_BYTES, Sender, info};
+use strongroom_keys::intake::{IntakeKey, PUBLIC_BYTES, Sender, What, info};
+use strongroom_wire::Token;
 use strongroom_wire::admin::KeyState;
 use uuid::Uuid;
 
 use super::keyring::{KeyFacts, Keyring, KeyringError};
 use super::{Barrier, BarrierError};
-use crate::card::SealedCard;
+use crate::card::SealedPart;
 use crate::policy::{Permit, Principal, Tokenize};
 
 /// The terms of the intake key. Cloning shares the keys and copies none.
 #[derive(Clone, Default)]
 pub(super) struct IntakeKeys(Vec<(KeyFacts, Arc<IntakeKey>)>);
 
-/// Why a sealed card did not open.
+/// Why a sealed card or CVC did not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealedCardError {
     /// There is no such key any more, or there never was.
     #[error("the intake key is not in use")]
     NoSuchKey,
-    /// It was sealed for another vault, key, session or tenant, or changed since; nothing more is said, on purpose.
+    /// It was sealed as something else or for another vault, key, session, tenant or card, or changed since; nothing more is
+    /// said, on purpose.
     #[error("authentication failed")]
     Unauthentic,
     /// See [`BarrierError`].
@@ -139,7 +141,33 @@ impl Barrier {
         &self,
         permit: &Permit<Tokenize>,
         vault_id: Uuid,
-        sealed: &SealedCard,
+        sealed: &SealedPart,
+        made_since_ms: u64,
+    ) -> Result<Unsealed, SealedCardError> {
+        self.open_sealed(What::Card, permit, vault_id, sealed, made_since_ms)
+    }
+
+    /// Opens a CVC that was sealed for this stored card; otherwise as [`Barrier::open_sealed_card`].
+    ///
+    /// # Errors
+    /// [`SealedCardError`].
+    pub fn open_sealed_cvc(
+        &self,
+        permit: &Permit<Tokenize>,
+        vault_id: Uuid,
+        token: &Token,
+        sealed: &SealedPart,
+        made_since_ms: u64,
+    ) -> Result<Unsealed, SealedCardError> {
+        self.open_sealed(What::Cvc(token), permit, vault_id, sealed, made_since_ms)
+    }
+
+    fn open_sealed(
+        &self,
+        what: What<'_>,
+        permit: &Permit<Tokenize>,
+        vault_id: Uuid,
+        sealed: &SealedPart,
         made_since_ms: u64,
     ) -> Result<Unsealed, SealedCardError> {
         let ring = self.unsealed()?;
@@ -153,7 +181,7 @@ impl Barrier {
                 Sender::Tenant(permit.tenant().ok_or(BarrierError::NoSuchTenant)?)
             }
         };
-        let info = info(vault_id, &sealed.key.to_string(), from);
+        let info = info(what, vault_id, &sealed.key.to_string(), from);
         key.open(&info, &sealed.enc, &sealed.ciphertext).map_err(|_| SealedCardError::Unauthentic)
     }
 }
@@ -174,13 +202,17 @@ mod tests {
     }
 
     /// Sealed to the active key for an identity that acts for a tenant.
-    fn seal(rig: &Rig, tenant: &str) -> SealedCard {
+    fn seal(rig: &Rig, tenant: &str) -> SealedPart {
+        seal_as(What::Card, rig, tenant)
+    }
+
+    fn seal_as(what: What<'_>, rig: &Rig, tenant: &str) -> SealedPart {
         let (facts, public) = rig.barrier.intake_key().unwrap();
         let tenant: TenantId = tenant.parse().unwrap();
         let key = IntakeKeyId::of(facts.term);
-        let info = info(VAULT, &key.to_string(), Sender::Tenant(&tenant));
+        let info = info(what, VAULT, &key.to_string(), Sender::Tenant(&tenant));
         let (enc, ciphertext) = intake::seal(&public, &info, b"a card").unwrap();
-        SealedCard { key, enc, ciphertext }
+        SealedPart { key, enc, ciphertext }
     }
 
     fn rig() -> Rig {
@@ -189,7 +221,7 @@ mod tests {
         rig
     }
 
-    fn open(rig: &Rig, tenant: &str, sealed: &SealedCard, since_ms: u64) -> Result<Vec<u8>, SealedCardError> {
+    fn open(rig: &Rig, tenant: &str, sealed: &SealedPart, since_ms: u64) -> Result<Vec<u8>, SealedCardError> {
         let permit = rig.permit(tenant);
         rig.barrier.open_sealed_card(&permit, VAULT, sealed, since_ms).map(|plaintext| plaintext.to_vec())
     }
@@ -206,6 +238,22 @@ mod tests {
     }
 
     #[test]
+    fn a_sealed_cvc_opens_for_its_own_tenant_and_card_alone_and_never_as_a_card() {
+        let rig = rig();
+        let (token, other) = (Token::fresh(), Token::fresh());
+        let open_cvc = |tenant: &str, token: &Token, sealed: &SealedPart| {
+            let opened = rig.barrier.open_sealed_cvc(&rig.permit(tenant), VAULT, token, sealed, 0);
+            opened.map(|plaintext| plaintext.to_vec())
+        };
+        let sealed = seal_as(What::Cvc(&token), &rig, "acme");
+        assert_eq!(open_cvc("acme", &token, &sealed), Ok(b"a card".to_vec()));
+        assert_eq!(open_cvc("acme", &other, &sealed), Err(SealedCardError::Unauthentic));
+        assert_eq!(open_cvc("globex", &token, &sealed), Err(SealedCardError::Unauthentic));
+        assert_eq!(open(&rig, "acme", &sealed, 0), Err(SealedCardError::Unauthentic));
+        assert_eq!(open_cvc("acme", &token, &seal(&rig, "acme")), Err(SealedCardError::Unauthentic));
+    }
+
+    #[test]
     fn an_exchanged_key_opens_until_its_time_is_over_and_is_sealed_to_no_more() {
         let rig = rig();
         let sealed = seal(&rig, "acme");
@@ -214,7 +262,7 @@ mod tests {
         assert!(open(&rig, "acme", &sealed, NOW_MS).is_ok());
         assert_eq!(open(&rig, "acme", &sealed, NOW_MS + 1), Err(SealedCardError::NoSuchKey));
         // Under the new key's name it is another card.
-        let renamed = SealedCard { key: IntakeKeyId::of(2), enc: sealed.enc, ciphertext: sealed.ciphertext.clone() };
+        let renamed = SealedPart { key: IntakeKeyId::of(2), enc: sealed.enc, ciphertext: sealed.ciphertext.clone() };
         assert_eq!(open(&rig, "acme", &renamed, 0), Err(SealedCardError::Unauthentic));
         rig.barrier.update(|ring| ring.remove_intake(1)).unwrap();
         assert_eq!(open(&rig, "acme", &sealed, 0), Err(SealedCardError::NoSuchKey));

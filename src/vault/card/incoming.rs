@@ -1,17 +1,15 @@
 //! `Incoming`: a request to store a card as it came, with the card in clear or sealed to the vault's intake key.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use strongroom_wire::intake::IntakeKeyId;
 use strongroom_wire::payment_method::{Metadata, Storage};
-use strongroom_wire::{CustomerId, Kind, limits};
+use strongroom_wire::{CustomerId, limits};
 
 use super::body::{
     BodyError, Lifetime, OBJECT, TokenizeBody, customer_id, invalid, members, optional, read_card, root, storage_word,
     ttl_seconds, unknown,
 };
 use super::metadata::read_metadata;
-use super::node::{BadJson, Node};
+use super::node::Node;
+use super::sealed::{Sealable, SealedPart, opened_root, sealed_part};
 
 /// The body of `POST /v1/payment_methods`, on intake and release alike.
 pub enum Incoming {
@@ -24,18 +22,8 @@ pub enum Incoming {
 /// A request whose card is sealed.
 pub struct SealedBody {
     /// The card.
-    pub sealed: SealedCard,
+    pub sealed: SealedPart,
     rest: Rest,
-}
-
-/// A card that a client sealed with HPKE: see `strongroom_keys::intake` for how.
-pub struct SealedCard {
-    /// To which key.
-    pub key: IntakeKeyId,
-    /// The encapsulated key.
-    pub enc: [u8; 32],
-    /// Ciphertext and tag, at most [`limits::SEALED_CARD_BYTES_MAX`] bytes.
-    pub ciphertext: Vec<u8>,
 }
 
 /// Everything but the card.
@@ -81,7 +69,9 @@ impl Incoming {
         let rest = Rest { customer, lifetime, metadata };
         match (card, sealed) {
             (Some(card), None) => Ok(Incoming::Clear(rest.with(card, now_ms)?)),
-            (None, Some(sealed)) => Ok(Incoming::Sealed(SealedBody { sealed: sealed_card(sealed)?, rest })),
+            (None, Some(sealed)) => {
+                Ok(Incoming::Sealed(SealedBody { sealed: sealed_part(sealed, Sealable::Card)?, rest }))
+            }
             (None, None) => Err(invalid("card", "card is required, or encrypted_card in its place")),
             (Some(_), Some(_)) => Err(invalid("encrypted_card", "send card or encrypted_card, not both")),
         }
@@ -95,12 +85,7 @@ impl SealedBody {
     /// # Errors
     /// [`BodyError`] for the first fault found in the card.
     pub fn opened(self, plaintext: &[u8], now_ms: u64) -> Result<TokenizeBody, BodyError> {
-        let wrong = |why| BodyError { kind: Kind::InvalidCard, field: Some("encrypted_card"), why };
-        let card = Node::parse(plaintext).map_err(|fault| match fault {
-            BadJson::Syntax => wrong("what is sealed is not the JSON of a card"),
-            BadJson::Repeated => wrong("a field stands twice in what is sealed"),
-            BadJson::TooMany => wrong("what is sealed has too many fields"),
-        })?;
+        let card = opened_root(plaintext, Sealable::Card)?;
         self.rest.with(&card, now_ms)
     }
 }
@@ -123,41 +108,10 @@ fn lifetime(storage: Option<Storage>, ttl: Option<u64>) -> Result<Lifetime, Body
     }
 }
 
-fn sealed_card(value: &Node<'_>) -> Result<SealedCard, BodyError> {
-    let (mut key, mut enc, mut ciphertext) = (None, None, None);
-    for (field, value) in members(value, Some("encrypted_card"), "encrypted_card must be an object")? {
-        match field {
-            "key_id" => key = value.text(),
-            "enc" => enc = value.text(),
-            "ciphertext" => ciphertext = value.text(),
-            _ => return Err(unknown(Some("encrypted_card"), "allowed fields: key_id, enc, ciphertext")),
-        }
-    }
-    let key = key.and_then(|text| text.parse().ok()).ok_or(invalid(
-        "encrypted_card.key_id",
-        "encrypted_card.key_id is the key_id that GET /v1/intake-key answered, like ik_7",
-    ))?;
-    let enc = enc
-        .and_then(decode)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(invalid("encrypted_card.enc", "encrypted_card.enc is 32 bytes as base64url without padding"))?;
-    let fits = |bytes: &Vec<u8>| (TAG_BYTES + 1..=limits::SEALED_CARD_BYTES_MAX).contains(&bytes.len());
-    let ciphertext = ciphertext.and_then(decode).filter(fits).ok_or(invalid(
-        "encrypted_card.ciphertext",
-        "encrypted_card.ciphertext is 17 to 1024 bytes as base64url without padding",
-    ))?;
-    Ok(SealedCard { key, enc, ciphertext })
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let longest = limits::SEALED_CARD_BYTES_MAX.div_ceil(3) * 4;
-    if text.len() > longest { None } else { BASE64_URL_SAFE_NO_PAD.decode(text).ok() }
-}
-
-const TAG_BYTES: usize = 16;
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

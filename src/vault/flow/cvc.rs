@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::idempotency::tenant_of;
 use super::reveal::failed;
-use super::{Asker, FlowError, Vault, epochs, row};
-use crate::card::CvcBody;
+use super::{Asker, FlowError, Vault, epochs, intake, row};
+use crate::card::{CvcBody, IncomingCvc};
 use crate::policy::{Fresh, Note, Principal, Tokenize};
 use crate::store::CardRow;
 
@@ -26,10 +26,22 @@ pub struct Sealed {
 ///
 /// # Errors
 /// [`FlowError::NotFound`] for a card that is not there, not of the tenant or not of the session's customer, which are not
-/// told apart; [`FlowError::Body`] for a CVC that does not fit the card's brand; and the others.
-pub async fn seal(vault: &Vault, asker: &Asker, token: Token, body: &CvcBody<'_>) -> Result<Sealed, FlowError> {
-    let permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::words("cvc")).await?.about(token);
+/// told apart; [`FlowError::Body`] for a CVC that does not fit the card's brand, or one that was sealed for something else;
+/// [`FlowError::SealedTwice`] and [`FlowError::IntakeKeyGone`] for one that has to be sealed anew; and the others.
+pub async fn seal(vault: &Vault, asker: &Asker, token: Token, incoming: IncomingCvc<'_>) -> Result<Sealed, FlowError> {
+    let mut permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::words("cvc")).await?.about(token);
     let tenant = tenant_of(&permit)?;
+    let plaintext;
+    let body = match incoming {
+        IncomingCvc::Clear(body) => body,
+        IncomingCvc::Sealed(sealed) => {
+            let sealing;
+            (permit, plaintext, sealing) = intake::open_cvc(vault, permit, &token, &sealed).await?;
+            let body = CvcBody::opened(&plaintext)?;
+            permit = intake::spend(vault, permit, &sealing, None).await?;
+            body
+        }
+    };
     let warrant = vault.warrant(permit).await?;
     let (audit_index, trace) = (warrant.index(), warrant.trace());
     let row = vault.store.card(&tenant, &token, vault.now_ms()).await?;

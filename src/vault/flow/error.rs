@@ -7,7 +7,7 @@ use strongroom_wire::entry::Reason;
 
 use crate::audit::NotRecorded;
 use crate::barrier::{BarrierError, CvcGone};
-use crate::card::BodyError;
+use crate::card::{BodyError, Sealable};
 use crate::policy::{Denied, Quota};
 use crate::store::StoreError;
 
@@ -60,12 +60,12 @@ pub enum FlowError {
     /// The CVC was used, expired or belongs to another card.
     #[error("the CVC is not available")]
     CvcGone,
-    /// The intake key that a card was sealed to is not in use.
+    /// The intake key that this was sealed to is not in use.
     #[error("the intake key is not in use")]
-    IntakeKeyGone,
-    /// A sealed card came a second time.
-    #[error("the sealed card was used before")]
-    SealedTwice,
+    IntakeKeyGone(Sealable),
+    /// A sealing came a second time.
+    #[error("what is sealed was used before")]
+    SealedTwice(Sealable),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used with another request")]
     OtherRequest,

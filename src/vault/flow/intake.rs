@@ -1,4 +1,4 @@
-//! The intake key: clients seal cards to it, it is exchanged by itself or on demand, and what was sealed is accepted once.
+//! The intake key: clients seal cards and CVCs to it, it is exchanged by itself or on demand, and what was sealed is accepted once.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use strongroom_keys::destruction::Destruction;
 use strongroom_keys::intake::{IntakeKey, SUITE};
 use strongroom_keys::note::Statement as _;
-use strongroom_keys::{IntakeRole, NoRandomness};
+use strongroom_keys::{IntakeRole, NoRandomness, Unsealed};
 use strongroom_wire::admin::{KeyPurpose, KeyState, Rotation, RotationState, rfc3339_ms};
 use strongroom_wire::entry::{OwnAct, Reason};
 use strongroom_wire::intake::{IntakeKeyId, PublicIntakeKey};
-use strongroom_wire::{Kind, limits};
+use strongroom_wire::{Kind, Token, limits};
 
 use super::idempotency::Slot;
 use super::{FlowError, Vault, keyring, nodes};
 use crate::audit::{Own, Warrant};
 use crate::barrier::{KeyFacts, KeyringError, SealedCardError};
-use crate::card::{BodyError, SealedBody, TokenizeBody};
+use crate::card::{BodyError, Sealable, SealedBody, SealedPart, TokenizeBody};
 use crate::policy::{Note, Permit, Rotate, Tokenize};
 use crate::store::{KeyChange, KeyName, KeyRow, SpentRow};
 use crate::telemetry::log;
@@ -36,12 +36,16 @@ pub struct Public {
 /// [`FlowError::Sealed`], and [`FlowError::IntakeKeyGone`] if the key is over and the next could not be made.
 pub fn public(vault: &Vault) -> Result<Public, FlowError> {
     let Some((facts, public)) = vault.barrier.intake_key() else {
-        return Err(if vault.barrier.is_unsealed() { FlowError::IntakeKeyGone } else { FlowError::Sealed });
+        return Err(if vault.barrier.is_unsealed() {
+            FlowError::IntakeKeyGone(Sealable::Card)
+        } else {
+            FlowError::Sealed
+        });
     };
     let (now_ms, end_ms) = (vault.now_ms(), end_ms(vault, &facts));
     // Nobody seals to a key that is over, although it opens for a while yet.
     if now_ms >= end_ms {
-        return Err(FlowError::IntakeKeyGone);
+        return Err(FlowError::IntakeKeyGone(Sealable::Card));
     }
     let (kem_id, kdf_id, aead_id) = SUITE;
     let key = PublicIntakeKey {
@@ -58,6 +62,7 @@ pub fn public(vault: &Vault) -> Result<Public, FlowError> {
 
 /// A sealing that was opened and has not been used yet.
 pub(super) struct Sealing {
+    what: Sealable,
     term: u32,
     enc: [u8; 32],
 }
@@ -69,27 +74,68 @@ pub(super) async fn open(
     permit: Permit<Tokenize>,
     body: SealedBody,
 ) -> Result<(Permit<Tokenize>, TokenizeBody, Sealing), FlowError> {
-    let sealing = Sealing { term: body.sealed.key.term(), enc: body.sealed.enc };
+    let sealing = Sealing::of(Sealable::Card, &body.sealed);
     let now_ms = vault.now_ms();
     let since_ms = opens_since_ms(vault, now_ms);
     let vault_id = vault.root.descriptor().vault_id();
-    match vault.barrier.open_sealed_card(&permit, vault_id, &body.sealed, since_ms) {
-        // The plaintext wipes itself here; its digits went straight to where they are wiped.
-        Ok(plaintext) => Ok((permit, body.opened(&plaintext, now_ms)?, sealing)),
-        Err(SealedCardError::NoSuchKey) => Err(FlowError::IntakeKeyGone),
+    let opened = vault.barrier.open_sealed_card(&permit, vault_id, &body.sealed, since_ms);
+    let (permit, plaintext) = opened_or_refused(vault, permit, opened, Sealable::Card).await?;
+    // The plaintext wipes itself here; its digits went straight to where they are wiped.
+    Ok((permit, body.opened(&plaintext, now_ms)?, sealing))
+}
+
+/// Opens the sealed CVC of a stored card in the same way, to JSON that wipes itself.
+pub(super) async fn open_cvc(
+    vault: &Vault,
+    permit: Permit<Tokenize>,
+    token: &Token,
+    sealed: &SealedPart,
+) -> Result<(Permit<Tokenize>, Unsealed, Sealing), FlowError> {
+    let since_ms = opens_since_ms(vault, vault.now_ms());
+    let vault_id = vault.root.descriptor().vault_id();
+    let opened = vault.barrier.open_sealed_cvc(&permit, vault_id, token, sealed, since_ms);
+    let (permit, plaintext) = opened_or_refused(vault, permit, opened, Sealable::Cvc).await?;
+    Ok((permit, plaintext, Sealing::of(Sealable::Cvc, sealed)))
+}
+
+async fn opened_or_refused(
+    vault: &Vault,
+    permit: Permit<Tokenize>,
+    opened: Result<Unsealed, SealedCardError>,
+    what: Sealable,
+) -> Result<(Permit<Tokenize>, Unsealed), FlowError> {
+    match opened {
+        Ok(plaintext) => Ok((permit, plaintext)),
+        Err(SealedCardError::NoSuchKey) => Err(FlowError::IntakeKeyGone(what)),
         Err(SealedCardError::Barrier(why)) => Err(why.into()),
         Err(SealedCardError::Unauthentic) => {
-            refuse(vault, permit, "sealed card does not open").await?;
-            let why = "the sealed card does not open; seal it as documented, for this vault, key and client session \
-                       (on the release listener: tenant)";
-            let field = Some("encrypted_card");
-            Err(FlowError::Body(BodyError { kind: Kind::InvalidCard, field, why }))
+            let (words, why) = match what {
+                Sealable::Card => (
+                    "sealed card does not open",
+                    "the sealed card does not open; seal it as documented, for this vault, key and client session (on \
+                     the release listener: tenant)",
+                ),
+                Sealable::Cvc => (
+                    "sealed CVC does not open",
+                    "the sealed CVC does not open; seal it as documented, for this vault, key, client session (on the \
+                     release listener: tenant) and payment method",
+                ),
+            };
+            refuse(vault, permit, words).await?;
+            Err(FlowError::Body(BodyError { kind: Kind::InvalidCard, field: Some(what.field()), why }))
         }
     }
 }
 
-/// Uses a sealing up, durably, before anything is stored of it. The same request may come with it again, as its
-/// idempotency key says; any other is refused and recorded.
+impl Sealing {
+    fn of(what: Sealable, sealed: &SealedPart) -> Self {
+        Self { what, term: sealed.key.term(), enc: sealed.enc }
+    }
+}
+
+/// Uses a sealing up, durably, before anything is stored or answered of it. The same request may come with it again, as its
+/// idempotency key says; any other is refused and recorded. Without a slot none may: so it is with a CVC, of which no answer
+/// is kept.
 pub(super) async fn spend(
     vault: &Vault,
     permit: Permit<Tokenize>,
@@ -107,8 +153,12 @@ pub(super) async fn spend(
             return Ok(permit);
         }
     }
-    refuse(vault, permit, "sealed card used before").await?;
-    Err(FlowError::SealedTwice)
+    let words = match sealing.what {
+        Sealable::Card => "sealed card used before",
+        Sealable::Cvc => "sealed CVC used before",
+    };
+    refuse(vault, permit, words).await?;
+    Err(FlowError::SealedTwice(sealing.what))
 }
 
 async fn refuse(vault: &Vault, permit: Permit<Tokenize>, words: &'static str) -> Result<(), FlowError> {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use strongroom_keys::intake::{Sender, info, seal};
+use strongroom_keys::intake::{Sender, What, info, seal};
 use strongroom_keys::note;
 use strongroom_keys::root::place::Site;
 use strongroom_keys::root::{Descriptor, dev};
@@ -105,7 +105,7 @@ impl House {
         let bytes: [u8; 32] = BASE64_URL_SAFE_NO_PAD.decode(&key.public_key).unwrap().try_into().unwrap();
         let card = json!({"number": number, "exp_month": 12, "exp_year": 2030}).to_string();
         let (enc, ciphertext) =
-            seal(&bytes, &info(key.vault_id, &key.key_id.to_string(), from), card.as_bytes()).unwrap();
+            seal(&bytes, &info(What::Card, key.vault_id, &key.key_id.to_string(), from), card.as_bytes()).unwrap();
         json!({"type": "card", "encrypted_card": {
             "key_id": key.key_id,
             "enc": BASE64_URL_SAFE_NO_PAD.encode(enc),
@@ -157,9 +157,9 @@ async fn a_sealing_is_accepted_once_also_after_a_restart() {
     house.post(&house.asker("acme"), None, &body).await.unwrap();
     for _ in 0..2 {
         let again = house.post(&house.asker("acme"), None, &body).await;
-        assert!(matches!(again, Err(FlowError::SealedTwice)));
+        assert!(matches!(again, Err(FlowError::SealedTwice(_))));
         let keyed = house.post(&house.asker("acme"), Some("another"), &body).await;
-        assert!(matches!(keyed, Err(FlowError::SealedTwice)));
+        assert!(matches!(keyed, Err(FlowError::SealedTwice(_))));
         house.start().await;
     }
     assert_eq!(house.cards().await, 1);
@@ -228,10 +228,10 @@ async fn the_key_is_exchanged_by_itself_opens_an_hour_longer_and_is_destroyed() 
     house.post(&house.asker("acme"), None, &early).await.unwrap();
     // Over, whether or not the sweep came by; and after it, over a restart, too.
     house.clock.advance_ms(1);
-    assert!(matches!(house.post(&house.asker("acme"), None, &late).await, Err(FlowError::IntakeKeyGone)));
+    assert!(matches!(house.post(&house.asker("acme"), None, &late).await, Err(FlowError::IntakeKeyGone(_))));
     tend(house.vault()).await.unwrap();
     house.start().await;
-    assert!(matches!(house.post(&house.asker("acme"), None, &late).await, Err(FlowError::IntakeKeyGone)));
+    assert!(matches!(house.post(&house.asker("acme"), None, &late).await, Err(FlowError::IntakeKeyGone(_))));
     let rows = house.vault().store.keys().await.unwrap();
     let intake = rows.iter().filter(|row| row.name.purpose == KeyPurpose::Intake);
     let states: Vec<_> = intake.map(|row| (row.name.term, row.state, row.wrapped.is_empty())).collect();
@@ -254,7 +254,7 @@ async fn the_key_is_exchanged_by_itself_opens_an_hour_longer_and_is_destroyed() 
     let fresh = house.sealed(VISA, Sender::Tenant(&acme));
     house.post(&house.asker("acme"), None, &fresh).await.unwrap();
     tend(house.vault()).await.unwrap();
-    assert!(matches!(house.post(&house.asker("acme"), None, &fresh).await, Err(FlowError::SealedTwice)));
+    assert!(matches!(house.post(&house.asker("acme"), None, &fresh).await, Err(FlowError::SealedTwice(_))));
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn a_key_that_could_not_be_exchanged_is_handed_out_to_its_end_and_no_longe
     house.clock.advance_ms(99_999);
     assert_eq!(public(house.vault()).unwrap().max_age_s, 0);
     house.clock.advance_ms(1);
-    assert!(matches!(public(house.vault()), Err(FlowError::IntakeKeyGone)));
+    assert!(matches!(public(house.vault()), Err(FlowError::IntakeKeyGone(_))));
     // What was sealed in time opens for a while yet.
     house.post(&house.asker("acme"), None, &early).await.unwrap();
     tend(house.vault()).await.unwrap();
@@ -327,7 +327,7 @@ async fn after_an_emergency_nothing_of_before_opens_although_it_was_cut_off() {
     assert_eq!(exchange(house.vault(), Before::IsGone).await, Ok(3));
     for _ in 0..2 {
         for old in [&before, &last] {
-            assert!(matches!(house.post(&house.asker("acme"), None, old).await, Err(FlowError::IntakeKeyGone)));
+            assert!(matches!(house.post(&house.asker("acme"), None, old).await, Err(FlowError::IntakeKeyGone(_))));
         }
         tend(house.vault()).await.unwrap();
         assert_eq!(house.states().await, [KeyState::Destroyed, KeyState::Destroyed, KeyState::Active]);
@@ -337,7 +337,7 @@ async fn after_an_emergency_nothing_of_before_opens_although_it_was_cut_off() {
     let before = house.sealed(VISA, Sender::Tenant(&acme));
     house.change_in_store_alone(4, KeyState::Destroyed).await;
     assert_eq!(exchange(house.vault(), Before::IsGone).await, Ok(5));
-    assert!(matches!(house.post(&house.asker("acme"), None, &before).await, Err(FlowError::IntakeKeyGone)));
+    assert!(matches!(house.post(&house.asker("acme"), None, &before).await, Err(FlowError::IntakeKeyGone(_))));
     let fresh = house.sealed(VISA, Sender::Tenant(&acme));
     house.start().await;
     house.post(&house.asker("acme"), None, &fresh).await.unwrap();
@@ -354,10 +354,10 @@ async fn a_vault_that_slept_over_the_end_of_its_key_wakes_with_a_new_one() {
     house.clock.advance_ms(3 * DAY_MS);
     house.start().await;
     assert_eq!(public(house.vault()).unwrap().key.key_id.term(), 2);
-    assert!(matches!(house.post(&house.asker("acme"), None, &old).await, Err(FlowError::IntakeKeyGone)));
+    assert!(matches!(house.post(&house.asker("acme"), None, &old).await, Err(FlowError::IntakeKeyGone(_))));
     let mut unknown = old.clone();
     unknown["encrypted_card"]["key_id"] = json!(IntakeKeyId::of(77));
-    assert!(matches!(house.post(&house.asker("acme"), None, &unknown).await, Err(FlowError::IntakeKeyGone)));
+    assert!(matches!(house.post(&house.asker("acme"), None, &unknown).await, Err(FlowError::IntakeKeyGone(_))));
 }
 
 #[tokio::test]
@@ -372,7 +372,7 @@ async fn the_same_sealing_twice_in_one_batch_is_stored_once_and_the_batch_may_be
         let results = batch::tokenize(house.vault(), &house.asker("acme"), Some(&key), b"raw", items).await.unwrap();
         let done: Vec<&Tokenized> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
         assert_eq!(done.len(), 1, "round {round}");
-        assert!(results.iter().any(|result| matches!(result, Err(FlowError::SealedTwice))));
+        assert!(results.iter().any(|result| matches!(result, Err(FlowError::SealedTwice(_)))));
         tokens.push(token_of(done[0]));
         house.start().await;
     }
