@@ -1,4 +1,4 @@
-// The frame's script, `fields.js`: takes one port from a page that may have one, and stores what is typed. The card never leaves it unsealed.
+// The frame's script, `fields.js`: takes one port from a page that may have one, and stores what is typed. Nothing of it leaves the frame unsealed.
 
 import type { Failure } from "../shared/failure";
 import { HEIGHT_MAX, toFrame, type FromFrame, type ToFrame } from "../shared/protocol";
@@ -53,7 +53,7 @@ function begin({ hello, port, origin }: Guest): void {
       const outcome =
         message.type === "tokenize"
           ? await intake.tokenize(() => form.card(), session, message.request)
-          : await intake.sealCvc(message.paymentMethod, form.cvc(), session);
+          : await intake.sealCvc(message.paymentMethod, () => form.cvc(), session);
       form.hold(false);
       if ("fault" in outcome) return failed(id, outcome.fault);
       form.clear();

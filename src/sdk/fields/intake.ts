@@ -1,8 +1,8 @@
-// Posts to the vault's intake: the card sealed, with an idempotency key that a repeated request keeps, so that no card is stored twice.
+// Posts to the vault's intake: what is typed sealed, and a card with an idempotency key that a repeated request keeps, so that no card is stored twice.
 
 import type { Failure, FailureCode } from "../shared/failure";
 import { isCvcResult, isRecord, isTokenizeResult, type CvcResult, type TokenizeRequest, type TokenizeResult } from "../shared/protocol";
-import { isIntakeKey, seal, sessionFacts, type IntakeKey, type PlainCard } from "./seal";
+import { isIntakeKey, seal, sealCvc, sessionFacts, type IntakeKey, type PlainCard } from "./seal";
 
 /** A failure on its way to the page, without words yet. */
 export interface Fault extends Pick<Failure, "field" | "requestId"> {
@@ -52,16 +52,25 @@ export class Intake {
     return { fault: { code: "unavailable" } };
   }
 
-  /** Seals a CVC for a stored card. */
-  async sealCvc(paymentMethod: string, cvc: string, session: string): Promise<Outcome<CvcResult>> {
-    const answer = await this.post(`${PATH}/${paymentMethod}/cvc`, session, JSON.stringify({ cvc }), undefined);
-    if ("fault" in answer) return answer;
-    const { status, body } = answer.result;
-    if (status !== 200) return { fault: faultOf(answer.result) };
-    return isCvcResult(body) ? { result: { cvc_token: body.cvc_token } } : { fault: { code: "unavailable" } };
+  /** Hands in the CVC of a stored card, sealed here to the vault, and gets it sealed by the vault for one use. */
+  async sealCvc(paymentMethod: string, cvc: () => string, session: string): Promise<Outcome<CvcResult>> {
+    const id = sessionFacts(session)?.id;
+    if (id === undefined) return { fault: { code: "session_expired" } };
+    for (let round = 0; round < SEALINGS_MAX; round += 1) {
+      const key = await this.key(round > 0);
+      if ("fault" in key) return key;
+      const encrypted_cvc = await sealCvc(cvc(), paymentMethod, key.result, id);
+      const answer = await this.post(`${PATH}/${paymentMethod}/cvc`, session, JSON.stringify({ encrypted_cvc }), undefined);
+      if ("fault" in answer) return answer;
+      const { status, body } = answer.result;
+      if (status === 200) return isCvcResult(body) ? { result: { cvc_token: body.cvc_token } } : { fault: { code: "unavailable" } };
+      // The key was exchanged, or an answer got lost on its way and the sealing is used up: once more, sealed anew.
+      if (status !== 409 || !SEAL_ANEW.includes(slugOf(body))) return { fault: faultOf(answer.result) };
+    }
+    return { fault: { code: "unavailable" } };
   }
 
-  /** The key that cards are sealed to; the browser keeps it as long as the vault says. `anew` asks past the browser's cache. */
+  /** The key that is sealed to; the browser keeps it as long as the vault says. `anew` asks past the browser's cache. */
   async key(anew: boolean): Promise<Outcome<IntakeKey>> {
     const answer = await this.send("/v1/intake-key", { cache: anew ? "reload" : "default" });
     if ("fault" in answer) return answer;

@@ -1,4 +1,4 @@
-// Seals a card to the vault's intake key (HPKE, RFC 9180), so that what ends TLS in front of the vault sees no card.
+// Seals a card, or a CVC by itself, to the vault's intake key (HPKE, RFC 9180), so that what ends TLS in front of the vault sees neither.
 
 import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
 import { DhkemX25519HkdfSha256 } from "@hpke/dhkem-x25519";
@@ -11,8 +11,8 @@ export interface IntakeKey {
   readonly public_key: string;
 }
 
-/** A card that only the vault opens, once, and only from this session. */
-export interface SealedCard {
+/** A card or a CVC that only the vault opens, once, and only from this session. */
+export interface Sealed {
   readonly key_id: string;
   readonly enc: string;
   readonly ciphertext: string;
@@ -28,11 +28,22 @@ export interface PlainCard {
 }
 
 /** Seals a card for a session. */
-export async function seal(card: PlainCard, key: IntakeKey, sessionId: string): Promise<SealedCard> {
-  const plain = padded(card);
+export function seal(card: PlainCard, key: IntakeKey, sessionId: string): Promise<Sealed> {
+  return sealed(card, key, ["strongroom intake v1", key.vault_id, key.key_id, `session ${sessionId}`]);
+}
+
+/** Seals the CVC of a stored card for a session; it opens for this card alone, and never as a card. */
+export function sealCvc(cvc: string, paymentMethod: string, key: IntakeKey, sessionId: string): Promise<Sealed> {
+  const about = ["strongroom intake cvc v1", key.vault_id, key.key_id, `session ${sessionId}`, `payment_method ${paymentMethod}`];
+  return sealed({ cvc }, key, about);
+}
+
+/** Seals; the lines say what it is good for and for whom. */
+async function sealed(what: PlainCard | { readonly cvc: string }, key: IntakeKey, about: readonly string[]): Promise<Sealed> {
+  const plain = padded(what);
   try {
     const recipientPublicKey = await SUITE.kem.deserializePublicKey(bufferOf(fromBase64url(key.public_key)));
-    const info = new TextEncoder().encode(`strongroom intake v1\n${key.vault_id}\n${key.key_id}\nsession ${sessionId}`);
+    const info = new TextEncoder().encode(about.join("\n"));
     const sender = await SUITE.createSenderContext({ recipientPublicKey, info: bufferOf(info) });
     const ciphertext = await sender.seal(bufferOf(plain));
     return { key_id: key.key_id, enc: base64url(new Uint8Array(sender.enc)), ciphertext: base64url(new Uint8Array(ciphertext)) };
@@ -81,10 +92,10 @@ export function sessionFacts(session: string): SessionFacts | undefined {
   }
 }
 
-/** The card as JSON, filled up so that the ciphertext's length tells nothing. */
-function padded(card: PlainCard): Uint8Array {
+/** JSON, filled up so that the ciphertext's length tells nothing. */
+function padded(what: object): Uint8Array {
   const out = new Uint8Array(PLAINTEXT_BYTES).fill(0x20);
-  const json = new TextEncoder().encode(JSON.stringify(card));
+  const json = new TextEncoder().encode(JSON.stringify(what));
   out.set(json);
   json.fill(0);
   return out;
@@ -104,5 +115,5 @@ function fromBase64url(text: string): Uint8Array {
 
 const SUITE = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 
-/** The length that every sealed card has, in bytes. */
+/** The length that everything sealed has, in bytes. */
 const PLAINTEXT_BYTES = 512;

@@ -26,6 +26,8 @@ export interface Place {
   /** The vault's origin. */
   readonly vault: string;
   readonly sessions: Sessions;
+  /** Who is on the page, and is told of another session. An element that is on no page asks for it when it is mounted. */
+  readonly mounted: Set<FieldsElement>;
 }
 
 /** Card fields, or the CVC field of a stored card. */
@@ -60,6 +62,7 @@ export class FieldsElement {
     // The ring around a focused field needs room that the frame would cut off.
     frame.style.cssText = FRAME_STYLE;
     this.frame = frame;
+    this.place.mounted.add(this);
     this.start(frame, host).catch((fault: unknown) => {
       if (this.frame === frame) this.fail(fault);
     });
@@ -71,6 +74,7 @@ export class FieldsElement {
     clearTimeout(this.timer);
     this.port?.close();
     this.frame?.remove();
+    this.place.mounted.delete(this);
     this.port = this.frame = undefined;
     this.ready = this.wasComplete = false;
     this.abandon("not_mounted", "the element was unmounted");

@@ -39,9 +39,8 @@ export class StrongroomSdk {
     const create = (kind: ElementKind | "payment", options: FrameOptions | SheetOptions = {}): FieldsElement | SheetElement => {
       if (kind === "payment") return this.lateSheet({ ...shared, ...(options as SheetOptions) });
       if (kind !== "card" && kind !== "cvc") throw wrong("elements are called card, cvc and payment");
-      const element = new FieldsElement(kind, { vault: this.vault, sessions: this.sessions }, { ...shared, ...(options as FrameOptions) });
-      this.mounted.add(element);
-      return element;
+      const { vault, sessions, mounted } = this;
+      return new FieldsElement(kind, { vault, sessions, mounted }, { ...shared, ...(options as FrameOptions) });
     };
     return { create: create as Elements["create"] };
   }

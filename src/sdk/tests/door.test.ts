@@ -61,7 +61,7 @@ describe("the frame's door", () => {
 describe("the loader", () => {
   test("no address holds more of a session than its ticket", async () => {
     document.body.innerHTML = '<div id="card"></div>';
-    const element = new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION) }, {});
+    const element = new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION), mounted: new Set() }, {});
     element.mount("#card");
     await vi.waitFor(() => expect(document.querySelector("iframe")?.src).not.toBe(undefined), SOON);
     const frame = document.querySelector("iframe");
@@ -73,7 +73,7 @@ describe("the loader", () => {
 
   test("speaks to the vault's origin alone", async () => {
     document.body.innerHTML = '<div id="card"></div>';
-    new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION) }, {}).mount("#card");
+    new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION), mounted: new Set() }, {}).mount("#card");
     await vi.waitFor(() => expect(document.querySelector("iframe")).not.toBeNull(), SOON);
     const frame = document.querySelector("iframe");
     const post = vi.fn();
@@ -82,6 +82,37 @@ describe("the loader", () => {
     await vi.waitFor(() => expect(post).toHaveBeenCalledTimes(1), SOON);
     expect(post.mock.calls[0]?.[1]).toBe(VAULT);
     expect(post.mock.calls[0]?.[0]).toMatchObject({ strongroom: PROTOCOL, kind: "card", session: SESSION });
+  });
+
+  test.each(["destroy", "unmount"] as const)("an element is told of no session after %s, and again when it is mounted again", async (end) => {
+    document.body.innerHTML = '<div id="card"></div>';
+    const sdk = new StrongroomSdk(SESSION, { vault: VAULT }, undefined);
+    const element = sdk.elements().create("card");
+    const told = vi.spyOn(element, "takeSession");
+    sdk.renew(SESSION);
+    expect(told).not.toHaveBeenCalled();
+    element.mount("#card");
+    sdk.renew(SESSION);
+    expect(told).toHaveBeenCalledTimes(1);
+    element[end]();
+    sdk.renew(SESSION);
+    expect(told).toHaveBeenCalledTimes(1);
+    element.mount("#card");
+    sdk.renew(SESSION);
+    expect(told).toHaveBeenCalledTimes(2);
+    element[end]();
+    await vi.waitFor(() => expect(document.querySelector("iframe")).toBeNull(), SOON);
+  });
+
+  test("an element that was destroyed is kept by nobody", () => {
+    document.body.innerHTML = '<div id="card"></div>';
+    const mounted = new Set<FieldsElement>();
+    const element = new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION), mounted }, {});
+    expect(mounted.size).toBe(0);
+    element.mount("#card");
+    expect([...mounted]).toEqual([element]);
+    element.destroy();
+    expect(mounted.size).toBe(0);
   });
 
   test("what is no session is refused before anything is sent", () => {

@@ -142,10 +142,37 @@ describe("tokenize", () => {
 });
 
 describe("a CVC for a stored card", () => {
-  test("is sealed by the vault", async () => {
-    const { world: vault, seen } = world([[200, { cvc_token: "cvc_1", expires_at: "x" }]]);
-    const outcome = await new Intake(vault).sealCvc(STORED.payment_method_id, "123", SESSION);
-    expect(outcome).toEqual({ result: { cvc_token: "cvc_1" } });
-    expect(seen[0]?.path).toBe(`/v1/payment_methods/${STORED.payment_method_id}/cvc`);
+  const TOKEN = { cvc_token: "cvc_1", expires_at: "x" };
+  const hand = (vault: World): ReturnType<Intake["sealCvc"]> => new Intake(vault).sealCvc(STORED.payment_method_id, () => "987", SESSION);
+
+  test("leaves the frame sealed and alone", async () => {
+    const { world: vault, seen } = world([[200, TOKEN]]);
+    expect(await hand(vault)).toEqual({ result: { cvc_token: "cvc_1" } });
+    const [sent] = posts(seen);
+    expect(sent?.path).toBe(`/v1/payment_methods/${STORED.payment_method_id}/cvc`);
+    expect(sent?.key).toBeUndefined();
+    const body = JSON.parse(sent?.body ?? "") as { encrypted_cvc: Record<string, string> };
+    expect(Object.keys(body)).toEqual(["encrypted_cvc"]);
+    expect(Object.keys(body.encrypted_cvc)).toEqual(["key_id", "enc", "ciphertext"]);
+    expect(Buffer.from(body.encrypted_cvc["ciphertext"] ?? "", "base64url").length).toBe(512 + 16);
+    expect(sent?.body).not.toContain('"987"');
+  });
+
+  test.each(["intake-key-gone", "sealed-card-used"])("after %s it is sealed anew, once", async (slug) => {
+    const { world: vault, seen } = world([[409, problem(slug)], [200, TOKEN]]);
+    expect(await hand(vault)).toEqual({ result: { cvc_token: "cvc_1" } });
+    expect(new Set(posts(seen).map((one) => one.body)).size).toBe(2);
+    expect(seen.filter((one) => one.path === "/v1/intake-key").map((one) => one.cache)).toEqual(["default", "reload"]);
+    const again = world([[409, problem(slug)], [409, problem(slug)], [200, TOKEN]]);
+    expect(await hand(again.world)).toEqual({ fault: { code: "unavailable" } });
+    expect(posts(again.seen).length).toBe(2);
+  });
+
+  test("what the vault refuses is told, and a text that is no session sends nothing", async () => {
+    const refused = world([[422, problem("invalid-card", { field: "cvc" })]]);
+    expect(await hand(refused.world)).toEqual({ fault: { code: "card_refused", field: "cvc", requestId: "req_1" } });
+    const { world: vault, seen } = world([]);
+    expect(await new Intake(vault).sealCvc(STORED.payment_method_id, () => "987", "ss_x")).toEqual({ fault: { code: "session_expired" } });
+    expect(seen).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
 import { DhkemX25519HkdfSha256 } from "@hpke/dhkem-x25519";
 import { describe, expect, test } from "vitest";
-import { isIntakeKey, seal, sessionFacts, type IntakeKey, type PlainCard } from "../fields/seal";
+import { isIntakeKey, seal, sealCvc, sessionFacts, type IntakeKey, type PlainCard } from "../fields/seal";
 
 const SUITE = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 const VAULT = "00000000-0000-4000-8000-000000000001";
@@ -34,6 +34,20 @@ describe("sealing", () => {
     expect(JSON.parse(await open(sealed, privateKey, info))).toEqual(CARD);
     await expect(open(sealed, privateKey, info.replace(SESSION, VAULT))).rejects.toThrow();
     await expect(open(sealed, (await pair()).privateKey, info)).rejects.toThrow();
+  });
+
+  test("a CVC opens for its session and its card alone, and neither passes for the other", async () => {
+    const { key, privateKey } = await pair();
+    const [card, other] = [`pm_${"a".repeat(32)}`, `pm_${"b".repeat(32)}`];
+    const sealed = await sealCvc("123", card, key, SESSION);
+    const info = `strongroom intake cvc v1\n${VAULT}\nik_7\nsession ${SESSION}\npayment_method ${card}`;
+    expect(JSON.parse(await open(sealed, privateKey, info))).toEqual({ cvc: "123" });
+    const asCard = `strongroom intake v1\n${VAULT}\nik_7\nsession ${SESSION}`;
+    for (const wrong of [info.replace(SESSION, VAULT), info.replace(card, other), asCard]) {
+      await expect(open(sealed, privateKey, wrong)).rejects.toThrow();
+    }
+    await expect(open(await seal(CARD, key, SESSION), privateKey, info)).rejects.toThrow();
+    expect(sealed.ciphertext.length).toBe((await sealCvc("1234", card, key, SESSION)).ciphertext.length);
   });
 
   test("every card has the same length, and no sealing is like another", async () => {
