@@ -22,11 +22,12 @@ const list = (folder) => readdirSync(folder, { recursive: true, withFileTypes: t
 const faults = [];
 const { version: VERSION } = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
 const committed = list(COMMITTED);
+process.env.STRONGROOM_DIST = COMMITTED;
 process.env.STRONGROOM_OUT = join(HERE, "built");
 await import("./build.mjs");
 const built = list(process.env.STRONGROOM_OUT);
 // Files of earlier versions stay as they were published.
-const current = committed.filter((name) => name.startsWith(`${VERSION}/`) || name === "inventory.json");
+const current = committed.filter((name) => name.startsWith(`${VERSION}/`) || ["inventory.json", "HASHES.json"].includes(name));
 if (current.join() !== built.join()) faults.push(`dist/ holds ${current.join(", ")}; the sources make ${built.join(", ")}`);
 for (const name of built) {
   const bytes = readFileSync(join(process.env.STRONGROOM_OUT, name));

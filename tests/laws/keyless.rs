@@ -15,11 +15,12 @@ const SECRET_HEADS: [(&str, &str); 5] = [
 const SECRET_ENDINGS: [&str; 9] = ["pem", "key", "p12", "pfx", "jks", "db", "db-wal", "db-shm", "sqlite"];
 
 /// Files whose long random texts are published or of no use to anybody, and why.
-const KNOWN: [(&str, &str); 19] = [
+const KNOWN: [(&str, &str); 20] = [
     ("Cargo.lock", "checksums of dependencies"),
     ("fuzz/Cargo.lock", "checksums of dependencies"),
     ("src/sdk/package-lock.json", "checksums of dependencies"),
     ("src/sdk/dist/inventory.json", "hashes of the published files beside it"),
+    ("src/sdk/dist/HASHES.json", "hashes of the published files of every version"),
     ("src/sdk/dist/1.0.0/strongroom.js", "the hash of payments.js, which it fetches"),
     ("tests/specs/package-lock.json", "checksums of dependencies"),
     ("tests/browser/package-lock.json", "checksums of dependencies"),

@@ -4,6 +4,7 @@ mod keyless;
 mod limits;
 mod numbers;
 mod outbox;
+mod published;
 mod rooms;
 mod source;
 mod tidy;

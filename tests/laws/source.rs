@@ -35,6 +35,11 @@ impl Offences {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Fails when there is any.
     pub(crate) fn none(self) {
         assert!(self.0.is_empty(), "the law is broken {} times:\n{}", self.0.len(), self.0.join("\n"));

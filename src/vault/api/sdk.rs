@@ -246,6 +246,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_served_and_inventoried_is_what_is_listed_as_published() {
+        let listed: serde_json::Value = serde_json::from_str(include_str!("../../sdk/dist/HASHES.json")).unwrap();
+        let inventory: serde_json::Value = serde_json::from_str(INVENTORY).unwrap();
+        let mut published = Vec::new();
+        for (version, entry) in listed.as_object().unwrap() {
+            for (name, hash) in entry["files"].as_object().unwrap() {
+                published.push((format!("/sdk/{version}/{name}"), hash.as_str().unwrap().to_owned()));
+            }
+        }
+        let entry = |entry: &serde_json::Value| {
+            let text = |name: &str| entry[name].as_str().unwrap().to_owned();
+            (text("path"), text("integrity"))
+        };
+        let mut inventoried: Vec<_> = inventory["files"].as_array().unwrap().iter().map(entry).collect();
+        let mut served: Vec<_> =
+            HASHES.iter().map(|(file, hash)| (format!("/sdk/{}/{}", file.version, file.name), hash.clone())).collect();
+        for list in [&mut published, &mut inventoried, &mut served] {
+            list.sort();
+        }
+        assert!(!published.is_empty());
+        assert_eq!(served, published);
+        assert_eq!(inventoried, published);
+    }
+
+    #[test]
     fn the_inventory_lists_the_files_that_are_served_with_their_hashes() {
         let inventory: serde_json::Value = serde_json::from_str(INVENTORY).unwrap();
         assert_eq!(inventory["version"], NEWEST);
