@@ -1,11 +1,13 @@
 // Everything that is tried in Chromium, in one browser. Each file below is one subject.
 import { after, before } from "node:test";
 import { start, stop } from "./chromium/browser.mjs";
+import { endLate, typeEarly } from "./chromium/ended.mjs";
 import { lookLate, openEarly } from "./chromium/late.mjs";
 
 before(async () => {
   await start();
   await openEarly();
+  await typeEarly();
 });
 after(stop);
 
@@ -16,4 +18,8 @@ await import("./chromium/hostile.mjs");
 await import("./chromium/heap.mjs");
 await import("./chromium/hands.mjs");
 await import("./chromium/pictures.mjs");
+await import("./chromium/sheet.mjs");
+await import("./chromium/seed.mjs");
+await import("./chromium/dashboard.mjs");
 lookLate();
+endLate();

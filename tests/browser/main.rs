@@ -1,6 +1,7 @@
 //! Real browsers in a real shop: people pay in Chromium and Firefox, hostile pages try to get at the card, and what was said on
 //! the way is searched for card numbers.
 
+mod desk;
 mod digits;
 
 use std::fs::File;
@@ -8,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use desk::Desk;
 use serde_json::json;
-use strongroom_tests::harness::{API_KEY, Result, World, WorldPlan, because};
+use strongroom_tests::harness::{API_KEY, OrchestratorPlan, Result, World, WorldPlan, because, operators};
 use strongroom_tests::storefront::Storefront;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -43,9 +45,12 @@ impl Installed {
 async fn run_script(script: &str, browser: &Installed) -> Result<()> {
     // One browser at a time: two would only wait for each other.
     let _turn = turn().await;
-    let plan = WorldPlan { payments: true, policy: Storefront::policy(), ..WorldPlan::default() };
+    let orchestrator = OrchestratorPlan { more: operators()?, ..OrchestratorPlan::default() };
+    let plan = WorldPlan { payments: true, policy: Storefront::policy(), orchestrator, ..WorldPlan::default() };
     let mut world = World::start(plan).await?;
     let shop = Storefront::open(&mut world, None).await?;
+    let desk = Desk::furnish(&world).await?;
+    let release = world.credentials("orchestrator", "main")?;
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let target = here.join("../../target");
     let packages = target.join("node/browser");
@@ -62,6 +67,14 @@ async fn run_script(script: &str, browser: &Installed) -> Result<()> {
         "psp_key": API_KEY,
         "merchant": { "id": world.payments()?.merchant.id, "api_key": world.payments()?.merchant.api_key },
         "publishable_key": world.payments()?.merchant.publishable_key,
+        "desk": desk.as_json(),
+        "release": {
+            "url": format!("https://localhost:{}", world.vault.addresses()[1].port()),
+            "tenant": world.tenant,
+            "certificate": release.certificate,
+            "key": release.key,
+            "ca": world.pki.ca(),
+        },
         "packages": packages.canonicalize().map_err(because("the packages"))?,
         "notes": notes.canonicalize().map_err(because("the notes"))?,
         "logs": [world.payments()?.log(), world.vault.log(), world.psp()?.log()],
@@ -90,6 +103,7 @@ async fn run_script(script: &str, browser: &Installed) -> Result<()> {
     // The search finds what is there: the ledger's payments were paid with cards that it looks for.
     let paid = world.psp()?.ledger().await?;
     assert!(paid.iter().any(|line| digits::is_of_search(&line.last4)), "nobody paid, so nothing was proven");
+    desk.heard_no_card()?;
     drop(shop);
     search_logs(&world)
 }

@@ -6,6 +6,9 @@ import { join } from "node:path";
 export const world = JSON.parse(process.env.STRONGROOM_WORLD);
 export const { shop, vault, pay, psp } = world.addresses;
 
+/** The merchant that operators look at in the dashboard, and how they log in. */
+export const { desk } = world;
+
 /** A package from where `cargo xtask test` installs them. */
 export const require = createRequire(`${world.packages}/`);
 

@@ -29,6 +29,11 @@ impl Receiver {
         let (refusals, forged) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (known, kept, left, wrong) = (secrets.clone(), taken.clone(), refusals.clone(), forged.clone());
         let peer = Peer::start(server, move |request| {
+            if request.starts_with("GET /taken ") {
+                let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let ids: Vec<&Value> = kept.iter().map(|event| &event["event_id"]).collect();
+                return Reply::Answer(200, "", json!(ids).to_string());
+            }
             let refused = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
             if refused {
                 return Reply::Answer(500, "", String::new());
@@ -53,12 +58,26 @@ impl Receiver {
     /// # Errors
     /// When the orchestrator refuses.
     pub async fn subscribe(&self, orchestrator: &Orchestrator) -> Result<()> {
+        self.subscribe_for(orchestrator, &orchestrator.merchant.id).await
+    }
+
+    /// Has another merchant of the orchestrator send its events here.
+    ///
+    /// # Errors
+    /// When the orchestrator refuses.
+    pub async fn subscribe_for(&self, orchestrator: &Orchestrator, merchant_id: &str) -> Result<()> {
         let body = json!({ "webhook_details": { "webhook_url": format!("{}/hook", self.peer.url()) } });
-        let path = format!("/accounts/{}", orchestrator.merchant.id);
+        let path = format!("/accounts/{merchant_id}");
         let account = orchestrator.operator().post(&path, &body).await?.expect(200)?;
         let secret = account["webhook_details"]["webhook_secret"].as_str();
         self.trust(secret.ok_or_else(|| Fault::new("the first address of a merchant brought no secret"))?);
         Ok(())
+    }
+
+    /// Where anybody may ask for the ids of the events that were taken, in their order: a list as JSON.
+    #[must_use]
+    pub fn taken_url(&self) -> String {
+        format!("{}/taken", self.peer.url())
     }
 
     /// Believes what is signed with this secret from now on, and with no other.

@@ -76,7 +76,8 @@ impl ResponseError for Trouble {
             return see_other(&format!("/dashboard/login?{query}"));
         }
         let body = html! {
-            div.notice.bad role="alert" id="trouble" { p { strong { "It did not work: " } (self) "." } }
+            h1 { "It did not work" }
+            div.notice.bad role="alert" id="trouble" { p { "The reason: " (self) "." } }
             p { a href="/dashboard" { "Back to the overview" } }
         };
         let mut answer = page::bare(self.status_code(), "It did not work", &body);

@@ -1,6 +1,6 @@
 // What a status or a fault means to the payer, and which sentence says so.
 
-import { StrongroomError } from "../shared/failure";
+import { isFailure } from "../shared/failure";
 import type { PaymentError, PaymentErrorType, PaymentView } from "../shared/payments";
 import type { Words } from "../sheet/words";
 import { ApiFault } from "./api";
@@ -39,7 +39,8 @@ export function overError(payment: PaymentView, words: Words): PaymentError {
 /** The error behind what was thrown. */
 export function errorOf(fault: unknown, words: Words): PaymentError {
   if (fault instanceof ApiFault) return ofApi(fault, words);
-  if (!(fault instanceof StrongroomError)) throw fault;
+  // Elements come from the loader, which is another file: its class of errors is not the one that this file would know.
+  if (!isFailure(fault)) throw fault;
   const more = fault.field === undefined ? {} : { field: fault.field };
   switch (fault.code) {
     case "network":

@@ -3,6 +3,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { charged, pay, payment, world } from "../world.mjs";
+import { axe } from "./axe.mjs";
 import { newContext } from "./browser.mjs";
 import { cards, eventually, fields, paidOnce, payButton, paymentOf, thanked, toCheckout, type } from "./shop.mjs";
 
@@ -31,6 +32,7 @@ async function startsOver() {
   await type(page, cards.visa);
   await payButton(page).click();
   await page.getByRole("heading", { name: "This page was open for too long" }).waitFor();
+  await axe(page.mainFrame());
   await page.getByRole("button", { name: "Start over" }).click();
   await fields(page).locator("#sr-number").waitFor();
   const fresh = await paymentOf(page);

@@ -20,6 +20,11 @@ const STORED: TokenizeResult = {
   cvc_token: "cvc_1",
 };
 
+/** A failure as it comes out of the loader, which is another file with a class of its own. */
+function ofLoader({ code, message, field }: StrongroomError): Error {
+  return Object.assign(new Error(message), { code, ...(field === undefined ? {} : { field }) });
+}
+
 class Field implements HostedElement {
   mounted = false;
   focused = 0;
@@ -60,7 +65,7 @@ class Field implements HostedElement {
   tokenize(request: unknown): Promise<TokenizeResult> {
     this.tokenized += 1;
     this.asked.push(request);
-    return this.fault === undefined ? Promise.resolve(STORED) : Promise.reject(this.fault);
+    return this.fault === undefined ? Promise.resolve(STORED) : Promise.reject(ofLoader(this.fault));
   }
   sealCvc(id: string): Promise<{ cvc_token: string }> {
     this.sealed.push(id);
