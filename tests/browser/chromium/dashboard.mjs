@@ -297,12 +297,12 @@ async function fits(page) {
   assert.ok(over <= 0, `${page.url()} is ${over} pixels too wide`);
 }
 
-/** What the server answers to the form that the act sends. */
+/** What the server answers to the form that the act sends, and that it refuses. */
 async function answerTo(page, act) {
   const answer = page.waitForResponse((one) => one.request().method() === "POST");
   await page.evaluate(act);
   const got = await answer;
-  await page.waitForLoadState();
+  await page.locator("#trouble").waitFor();
   return got;
 }
 
