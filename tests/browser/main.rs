@@ -1,5 +1,5 @@
-//! Real browsers in a real shop: people pay in Chromium and Firefox, hostile pages try to get at the card, and what was said on
-//! the way is searched for card numbers.
+//! Real browsers in a real shop: people pay in Chromium and Firefox, hostile pages try to get at the card, operators look and
+//! change things in the dashboard, and what was said on the way is searched for card numbers.
 
 mod desk;
 mod digits;
