@@ -1,4 +1,4 @@
-// Sessions at the vault that end while somebody types. The pages are opened before all other tests, because a session that a
+// Sessions at the vault that end while somebody types. The pages are opened before all tests, because a session that a
 // slow machine can begin with lives for a minute; what is typed early is paid with late.
 import test from "node:test";
 import assert from "node:assert/strict";
@@ -30,7 +30,7 @@ export async function typeEarly() {
   await cvcOf(page).waitFor();
 }
 
-/** Registers the tests that go on; they run after all others. */
+/** Registers the tests that go on; they run when their time has come in the order of all. */
 export function endLate() {
   for (const [name, of] of [["fields", () => alone], ["sheet", () => sheet]]) {
     test(`who_types_in_the_${name}_while_the_session_ends_pays_once_and_types_nothing_again`, async () => {
