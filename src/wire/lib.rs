@@ -5,6 +5,7 @@ pub mod admin;
 pub mod backup;
 pub mod certificate;
 pub mod custody;
+pub mod encrypted_fields;
 pub mod entry;
 pub mod export;
 pub mod forward;
