@@ -45,6 +45,8 @@ roles! {
     EpochRole = "epoch";
     /// An X25519 scalar that opens cards which clients sealed (HPKE).
     IntakeRole = "intake";
+    /// Opens fields that a merchant's page encrypted under a key of the merchant's own; seals and wraps nothing.
+    FieldRole = "field";
 }
 
 /// A 256-bit secret key for one role. Not `Clone`, `Debug`, `PartialEq` or `Serialize`; wiped on drop. It lives on the

@@ -9,6 +9,7 @@ pub mod duty;
 pub mod envelope;
 pub mod epoch;
 pub mod export;
+pub mod fields;
 pub mod intake;
 pub mod inventory;
 pub mod jose;

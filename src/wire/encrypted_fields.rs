@@ -59,6 +59,9 @@ pub struct FieldNonce([u8; limits::FIELD_NONCE_CHARS]);
 pub struct EncryptedField(String);
 
 impl FieldNonce {
+    /// The form in words, for errors.
+    pub const FORM: &'static str = "a nonce is 12 printable ASCII characters without spaces";
+
     /// The IV.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; limits::FIELD_NONCE_CHARS] {
@@ -67,6 +70,10 @@ impl FieldNonce {
 }
 
 impl EncryptedField {
+    /// The form in words, for errors.
+    pub const FORM: &'static str = "an encrypted field is base64 (standard alphabet, padded, no whitespace) of 1 to 48 \
+                                    bytes of ciphertext and a 16-byte tag";
+
     /// The base64, which decodes without an error.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -78,8 +85,8 @@ impl FromStr for FieldNonce {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let bytes: [u8; limits::FIELD_NONCE_CHARS] = text.as_bytes().try_into().map_err(|_| BadId(NONCE_FORM))?;
-        if bytes.iter().all(u8::is_ascii_graphic) { Ok(Self(bytes)) } else { Err(BadId(NONCE_FORM)) }
+        let bytes: [u8; limits::FIELD_NONCE_CHARS] = text.as_bytes().try_into().map_err(|_| BadId(Self::FORM))?;
+        if bytes.iter().all(u8::is_ascii_graphic) { Ok(Self(bytes)) } else { Err(BadId(Self::FORM)) }
     }
 }
 
@@ -88,7 +95,7 @@ impl FromStr for EncryptedField {
 
     fn from_str(text: &str) -> Result<Self, BadId> {
         let fits = |bytes| (TAG_BYTES + 1..=limits::ENCRYPTED_FIELD_BYTES_MAX).contains(&bytes);
-        if decoded_bytes(text).is_some_and(fits) { Ok(Self(text.to_owned())) } else { Err(BadId(FIELD_FORM)) }
+        if decoded_bytes(text).is_some_and(fits) { Ok(Self(text.to_owned())) } else { Err(BadId(Self::FORM)) }
     }
 }
 
@@ -159,8 +166,6 @@ impl<'de> Deserialize<'de> for EncryptedField {
 }
 
 const TAG_BYTES: usize = 16;
-const NONCE_FORM: &str = "a nonce is 12 printable ASCII characters without spaces";
-const FIELD_FORM: &str = "an encrypted field is base64 (standard alphabet, padded, no whitespace) of 1 to 48 bytes of ciphertext and a 16-byte tag";
 
 #[cfg(test)]
 mod tests {
@@ -267,7 +272,9 @@ mod tests {
 
     #[test]
     fn the_words_of_the_errors_say_the_limits() {
-        assert!(NONCE_FORM.contains(&format!("{} printable", limits::FIELD_NONCE_CHARS)));
-        assert!(FIELD_FORM.contains(&format!("1 to {} bytes", limits::ENCRYPTED_FIELD_BYTES_MAX - TAG_BYTES)));
+        assert!(FieldNonce::FORM.contains(&format!("{} printable", limits::FIELD_NONCE_CHARS)));
+        assert!(
+            EncryptedField::FORM.contains(&format!("1 to {} bytes", limits::ENCRYPTED_FIELD_BYTES_MAX - TAG_BYTES))
+        );
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Scope {
-    /// Release, intake: store a card and get its token.
+    /// Release, intake: store a card and get its token. Release: the same for a card in fields that a merchant's page
+    /// encrypted under a secret of the tenant, and trying whether a PIN in such a field is one.
     Tokenize = 1,
     /// Release: the masked view of one card or a list of them.
     ReadMasked = 2,
