@@ -12,6 +12,7 @@ mod chunked;
 pub mod clients;
 mod connection;
 mod custody;
+mod fields;
 mod forward;
 mod head;
 mod health;

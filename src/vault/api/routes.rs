@@ -6,7 +6,7 @@ use strongroom_wire::Kind;
 
 use super::head::RouteLabel;
 use super::problem::Refusal;
-use super::{acts, admin, batch, custody, forward, health, intake, intake_key, release, reports, sdk};
+use super::{acts, admin, batch, custody, fields, forward, health, intake, intake_key, release, reports, sdk};
 use crate::telemetry::metrics::ListenerLabel::{self, Admin, Intake, Release};
 
 /// The OpenAPI 3.1 document that the release and admin listeners serve at `/openapi.json`.
@@ -59,6 +59,7 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Release, "/v1/payment_methods/{id}/reveal", &[("POST", || web::post().to(release::reveal))]),
     // Before `{id}`, which would take the word for a token.
     (Release, "/v1/payment_methods/batch", &[("POST", || web::post().to(batch::tokenize))]),
+    (Release, "/v1/payment_methods/encrypted_fields", &[("POST", || web::post().to(fields::tokenize))]),
     (
         Release,
         "/v1/payment_methods/{id}",
@@ -77,6 +78,7 @@ const TABLE: &[(ListenerLabel, &str, Methods)] = &[
     (Release, "/v1/secrets", &[("POST", || web::post().to(release::write_secret))]),
     (Release, "/v1/secrets/{id}", &[("DELETE", || web::delete().to(release::delete_secret))]),
     (Release, "/v1/secrets/{id}/reveal", &[("POST", || web::post().to(release::reveal_secret))]),
+    (Release, "/v1/pins/check", &[("POST", || web::post().to(fields::check_pin))]),
     (Release, "/v1/tenants", &[("POST", || web::post().to(release::provision))]),
     (Release, "/v1/audit/proofs/{index}", &[("GET", || web::get().to(release::proof))]),
     (Release, "/health/ready", &[("GET", || web::get().to(health::ready))]),

@@ -264,7 +264,7 @@ impl AuditLog {
     }
 
     #[cfg(test)]
-    pub(super) async fn limit_pages(&self, pages: Option<i64>) {
+    pub(crate) async fn limit_pages(&self, pages: Option<i64>) {
         let (done, limited) = oneshot::channel();
         self.shared.queue.send(Errand::LimitPages(pages, done)).unwrap();
         limited.await.unwrap();

@@ -113,7 +113,7 @@ impl Barrier {
         Ok(Envelope::seal(kek.cipher(), kek.facts().term, &place, NO_GLANCE, plaintext)?)
     }
 
-    fn open_record(
+    pub(super) fn open_record(
         &self,
         tenant: Option<&TenantId>,
         record: &[u8],

@@ -110,6 +110,11 @@ impl Rig {
         self.record(self.decide(tenant, id))
     }
 
+    /// A Warrant for an act on one secret.
+    pub(super) fn on_secret<A: Action<Subject = SecretId>>(&self, tenant: &str, id: SecretId) -> Warrant<A> {
+        self.record(self.decide::<A>(tenant, id))
+    }
+
     fn decide<A: Action>(&self, tenant: &str, subject: A::Subject) -> Permit<A> {
         let uri = if A::SCOPE.is_admin() { ADMIN } else { RELEASE };
         let request = Request {

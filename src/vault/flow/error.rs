@@ -6,7 +6,7 @@ use strongroom_wire::NodeName;
 use strongroom_wire::entry::Reason;
 
 use crate::audit::NotRecorded;
-use crate::barrier::{BarrierError, CvcGone};
+use crate::barrier::{BarrierError, CvcGone, FieldsError};
 use crate::card::{BodyError, Sealable};
 use crate::policy::{Denied, Quota};
 use crate::store::StoreError;
@@ -173,6 +173,20 @@ impl From<BarrierError> for FlowError {
             BarrierError::NoEpoch => FlowError::Store(StoreFault::Gone),
             BarrierError::NoRandomness => FlowError::Crypto("the operating system gave no random numbers"),
             BarrierError::TooLong => FlowError::Crypto("the record is too long to be sealed"),
+        }
+    }
+}
+
+impl From<FieldsError> for FlowError {
+    fn from(error: FieldsError) -> Self {
+        match error {
+            FieldsError::NoKey => FlowError::Field {
+                field: "secret_id",
+                why: "this secret is no key for encrypted fields; store one whose value is 32 bytes as base64, as the \
+                      merchant's page has it",
+            },
+            FieldsError::Body(why) => FlowError::Body(why),
+            FieldsError::Barrier(why) => why.into(),
         }
     }
 }

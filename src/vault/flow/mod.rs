@@ -16,6 +16,7 @@ mod destroy;
 pub mod epochs;
 mod error;
 pub mod export;
+pub mod fields;
 pub mod fingerprint;
 pub mod forward;
 mod idempotency;

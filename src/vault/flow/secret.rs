@@ -93,13 +93,8 @@ pub async fn reveal(
     let Some(row) = vault.store.secret(&tenant, &id).await? else {
         return Err(failed(vault, trace, FlowError::NotFound).await);
     };
-    let opened = binding(vault, &row).and_then(|expected| {
-        let envelope = Envelope::parse(&row.envelope).map_err(|_| FlowError::Tampered)?;
-        if expected != row.binding {
-            return Err(FlowError::Tampered);
-        }
-        Ok(vault.barrier.open_secret(warrant, &envelope)?)
-    });
+    let opened =
+        checked_envelope(vault, &row).and_then(|envelope| Ok(vault.barrier.open_secret(warrant, &envelope)?));
     match opened {
         Ok(value) => Ok(RevealedSecret { value, audit_index }),
         Err(error) => Err(failed(vault, trace, error).await),
@@ -135,6 +130,13 @@ pub fn answer(id: SecretId, value: &[u8]) -> Result<Zeroizing<Vec<u8>>, FlowErro
     serde_json::to_writer(&mut *out, text).map_err(|_| FlowError::Crypto("answer"))?;
     out.push(b'}');
     Ok(out)
+}
+
+/// The envelope of a row whose columns are those that were stored.
+pub(super) fn checked_envelope(vault: &Vault, row: &SecretRow) -> Result<Envelope, FlowError> {
+    let expected = binding(vault, row)?;
+    let envelope = Envelope::parse(&row.envelope).map_err(|_| FlowError::Tampered)?;
+    if expected == row.binding { Ok(envelope) } else { Err(FlowError::Tampered) }
 }
 
 /// The MAC over the columns that no envelope binds, under the row's own term.

@@ -10,6 +10,7 @@ use strongroom_wire::{TenantId, Token};
 use zeroize::Zeroizing;
 
 use super::idempotency::{Kept, Slot, tenant_of};
+use super::intake::Sealing;
 use super::{Asker, FlowError, IdempotencyKey, Vault, epochs, intake, row};
 use crate::audit::Warrant;
 use crate::barrier::Fingerprints;
@@ -56,14 +57,34 @@ pub async fn tokenize_as(
     wanted: Option<Token>,
 ) -> Result<Tokenized, FlowError> {
     let permit = vault.permit_unsealed::<Tokenize>(asker, Fresh, Note::none()).await?;
-    let tenant = tenant_of(&permit)?;
-    let (mut permit, mut body, sealing) = match incoming {
+    let (permit, body, sealing) = match incoming {
         Incoming::Clear(body) => (permit, body, None),
         Incoming::Sealed(sealed) => {
             let (permit, body, sealing) = intake::open(vault, permit, sealed).await?;
             (permit, body, Some(sealing))
         }
     };
+    opened(vault, asker, key, permit, Opened { body, sealing, wanted }).await
+}
+
+/// A request whose card is in clear.
+pub(super) struct Opened {
+    pub(super) body: TokenizeBody,
+    /// What its card was sealed with, where it has to be used up.
+    pub(super) sealing: Option<Sealing>,
+    /// The token that it had before.
+    pub(super) wanted: Option<Token>,
+}
+
+/// From the card on, however it came.
+pub(super) async fn opened(
+    vault: &Vault,
+    asker: &Asker,
+    key: Option<&IdempotencyKey>,
+    mut permit: Permit<Tokenize>,
+    Opened { mut body, sealing, wanted }: Opened,
+) -> Result<Tokenized, FlowError> {
+    let tenant = tenant_of(&permit)?;
     own_customer(asker, &mut body)?;
     if body.cvc.is_some() {
         epochs::ready(vault).await?;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use strongroom_wire::entry::Reason;
 use strongroom_wire::forward::DestinationName;
-use strongroom_wire::{NodeName, RequestId, Scope, TenantId, Token};
+use strongroom_wire::{NodeName, RequestId, Scope, SecretId, TenantId, Token};
 
 use super::backup::Backups;
 use super::migrate::Moves;
@@ -19,7 +19,7 @@ use crate::audit::{AuditLog, Warrant};
 use crate::barrier::Barrier;
 use crate::clock::Clock;
 use crate::egress::Egress;
-use crate::policy::{Action, Bulk, Forward, Note, Permit, Policy, Principal, Request, Seal};
+use crate::policy::{Action, Bulk, Forward, Note, OpenFields, Permit, Policy, Principal, Request, Seal, Tokenize};
 use crate::store::{Store, TokenMint};
 use crate::telemetry::Metrics;
 
@@ -199,6 +199,24 @@ impl Vault {
         self.while_here()?;
         let permit = self.permit_to::<Forward>(asker, token, Some(destination.clone()), note).await?;
         self.while_unsealed(permit).await
+    }
+
+    /// Asks policy once whether a card's fields may be opened with a secret, and the card be stored.
+    pub(super) async fn permits_fields(
+        &self,
+        asker: &Asker,
+        key: SecretId,
+        note: Note,
+    ) -> Result<(Permit<OpenFields>, Permit<Tokenize>), FlowError> {
+        self.while_here()?;
+        match self.policy.decide_fields(&Self::request(asker, None, note), key, self.now_ms()) {
+            Ok((opening, storing)) => Ok((self.while_unsealed(opening).await?, storing)),
+            Err(denied) => {
+                let refused = FlowError::denied(&denied);
+                self.audit.record_refusal(denied).await?;
+                Err(refused)
+            }
+        }
     }
 
     /// Asks policy once for an act on each of many subjects: it is one request. A Permit for each, in their order.

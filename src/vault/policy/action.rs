@@ -93,6 +93,10 @@ actions! {
     Tokenize(Fresh) = Tokenize;
     /// A fingerprint under a key of the caller's; nothing is stored.
     Fingerprint(()) = Tokenize;
+    /// Open a card's fields that were encrypted under a key which is a secret of the tenant; the secret does not leave.
+    OpenFields(SecretId) = Tokenize;
+    /// Try whether a PIN that was encrypted in the same way is one; neither the secret nor the PIN leaves.
+    CheckPin(SecretId) = Tokenize;
     /// The masked view of one card, or of a page of them.
     ReadMasked(Option<Token>) = ReadMasked;
     /// The whole card, for a purpose.

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use strongroom_wire::entry::{Act, Reason};
-use strongroom_wire::{Scope, TenantId};
+use strongroom_wire::entry::{Act, Reason, Subject};
+use strongroom_wire::{Scope, SecretId, TenantId};
 
 use super::nodes::{self, Heard, Parts, Report, Whole};
 use super::quota::Use;
 use super::rules::Grant;
 use super::session_cards::SessionCards;
 use super::{
-    Action, Bulk, Denied, Identity, IntoSubject as _, Permit, Principal, Request, Rules, SessionClaims, Spent, Trace,
+    Action, Bulk, Denied, Fresh, Identity, IntoSubject as _, OpenFields, Permit, Principal, Request, Rules,
+    SessionClaims, Spent, Tokenize, Trace,
 };
 
 /// The rules that are in force and what has been used of their quotas.
@@ -89,8 +90,11 @@ impl Policy {
     /// # Errors
     /// [`Denied`] with the reason; give it to `AuditLog::record_refusal`.
     pub fn decide<A: Action>(&self, request: &Request, subject: A::Subject, now_ms: u64) -> Result<Permit<A>, Denied> {
+        let subject = subject.into_subject();
         let decision = match &request.who {
             Principal::Identity(identity) => self.identity_may(identity, A::SCOPE, request, now_ms),
+            // A browser has nothing to do with secrets, whatever they are used for.
+            Principal::Session(_) if matches!(subject, Subject::Secret(_)) => Err(No::because(Reason::Scope)),
             Principal::Session(claims) => self.session_may(claims, A::SCOPE, request.tenant.as_ref(), now_ms),
             Principal::Vault if A::SCOPE == Scope::Rotate => Ok(request.tenant.clone()),
             Principal::Vault if A::SCOPE == Scope::RootChange && request.tenant.is_none() => Ok(None),
@@ -101,7 +105,7 @@ impl Policy {
             act: Act::Asked(A::SCOPE),
             who: request.who.clone(),
             tenant: request.tenant.clone(),
-            subject: subject.into_subject(),
+            subject,
             request_id: request.request_id,
             origin: request.origin,
         };
@@ -138,6 +142,23 @@ impl Policy {
         });
         let others: Vec<Permit<A>> = others.collect();
         Ok(std::iter::once(first).chain(others).collect())
+    }
+
+    /// Decides about one request that opens a card's fields with a secret and stores the card: a Permit for each of the two
+    /// acts, or one refusal of both. The request counts once.
+    ///
+    /// # Errors
+    /// As [`Policy::decide`].
+    pub fn decide_fields(
+        &self,
+        request: &Request,
+        key: SecretId,
+        now_ms: u64,
+    ) -> Result<(Permit<OpenFields>, Permit<Tokenize>), Denied> {
+        // Both have one scope, and it is none of those that release something and have a quota for it.
+        let opening = self.decide::<OpenFields>(request, key, now_ms)?;
+        let trace = Trace { subject: Fresh.into_subject(), ..opening.trace() };
+        Ok((opening, Permit::new(trace, request.note.clone(), now_ms)))
     }
 
     /// Whether a certificate with this public key (SHA-256 of its SubjectPublicKeyInfo) may speak for an identity. Whoever is

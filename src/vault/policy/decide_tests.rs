@@ -6,7 +6,7 @@ use strongroom_wire::{RequestId, SecretId, Token};
 use uuid::Uuid;
 
 use super::super::{
-    Backup, ChangeRoot, CreateSession, Delete, Destroy, Export, Forward, Fresh, ManageTenants, Migrate, Note,
+    Backup, ChangeRoot, CheckPin, CreateSession, Delete, Destroy, Export, Forward, Fresh, ManageTenants, Migrate, Note,
     Provision, Quota, ReadAudit, ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret,
     Rotate, RuleRetention, Seal, Tokenize, Unseal, Update, WriteSecret,
 };
@@ -140,6 +140,35 @@ fn a_session_may_only_tokenize_for_its_tenant_until_it_ends() {
     assert_eq!(other.reason(), Reason::Tenant);
     let late = policy.decide::<Tokenize>(&request(claims, None), Fresh, T0 + 1).err().unwrap();
     assert_eq!(late.reason(), Reason::Credentials);
+}
+
+#[test]
+fn a_session_names_no_secret_although_its_scope_opens_fields() {
+    let policy = Policy::new(rules(100, 100));
+    let asked = request(session(T0 + 1), None);
+    let fields = policy.decide_fields(&asked, SecretId::fresh(), T0).err().unwrap();
+    let pin = policy.decide::<CheckPin>(&asked, SecretId::fresh(), T0).err().unwrap();
+    assert_eq!((fields.reason(), pin.reason()), (Reason::Scope, Reason::Scope));
+}
+
+#[test]
+fn fields_and_the_card_in_them_are_one_request_of_two_acts() {
+    let policy = Policy::new(
+        Rules::parse(&format!(
+            "version = 1\n[[identity]]\nuri = \"{RELEASE}\"\ntenants = [\"acme\"]\nscopes = [\"tokenize\"]\n\
+             requests_per_second = 1"
+        ))
+        .unwrap(),
+    );
+    let (asked, key) = (request(identity(RELEASE), None), SecretId::fresh());
+    let (opening, storing) = policy.decide_fields(&asked, key, T0).unwrap();
+    assert_eq!((opening.subject(), storing.subject()), (Subject::Secret(key), Subject::None));
+    assert_eq!((opening.tenant(), opening.request_id()), (storing.tenant(), storing.request_id()));
+    let again = policy.decide_fields(&asked, key, T0).err().unwrap();
+    assert_eq!(again.reason(), Reason::Quota);
+    let other = Policy::new(rules(100, 100));
+    let of_another = other.decide_fields(&request(identity(RELEASE), Some("globex")), key, T0).err().unwrap();
+    assert_eq!(of_another.reason(), Reason::Tenant);
 }
 
 #[test]

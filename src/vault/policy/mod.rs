@@ -18,10 +18,10 @@ mod session_cards;
 mod share;
 
 pub use action::{
-    Action, Backup, Bulk, ChangeRoot, CreateSession, Delete, DeleteCustomer, Destroy, Export, Fingerprint, Forward,
-    Fresh, IntoSubject, ManageTenants, Migrate, Opens, OrderExport, Provision, ReadAudit, ReadKeys, ReadMasked,
-    ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal, Tokenize, Tries,
-    Unseal, Update, WriteSecret,
+    Action, Backup, Bulk, ChangeRoot, CheckPin, CreateSession, Delete, DeleteCustomer, Destroy, Export, Fingerprint,
+    Forward, Fresh, IntoSubject, ManageTenants, Migrate, OpenFields, Opens, OrderExport, Provision, ReadAudit,
+    ReadKeys, ReadMasked, ReadMetrics, ReadStatus, Reload, Retain, Reveal, RevealSecret, Rotate, RuleRetention, Seal,
+    Tokenize, Tries, Unseal, Update, WriteSecret,
 };
 pub use carry::Carried;
 pub use changes::changes;
