@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use strongroom_tests::harness::{Answer, Client, Credentials, Result, Root, World, because, eventually};
+use strongroom_tests::harness::{Answer, Client, Credentials, Result, Root, World, because, eventually, fields};
 use strongroom_wire::{ActId, Scope, SecretId, Token};
 
 /// Which listener.
@@ -28,6 +28,8 @@ pub(crate) struct Route {
 pub(crate) struct Named {
     pub(crate) token: String,
     pub(crate) secret: String,
+    /// A secret that is a key for encrypted fields.
+    pub(crate) field_key: String,
     pub(crate) tenant: String,
     /// Two acts that another officer asked for: one to approve, one to withdraw.
     pub(crate) acts: [String; 2],
@@ -43,6 +45,7 @@ impl Named {
         Self {
             token: Token::fresh().to_string(),
             secret: SecretId::fresh().to_string(),
+            field_key: SecretId::fresh().to_string(),
             tenant: tenant.to_owned(),
             root: "0".repeat(64),
             acts: [ActId::fresh().to_string(), ActId::fresh().to_string()],
@@ -55,10 +58,12 @@ impl Named {
         let release = world.release().await?;
         let card = release.post("/v1/payment_methods", &card_body()).await?.expect(201)?;
         let secret = release.post("/v1/secrets", &json!({ "name": "psp", "value": "hush" })).await?.expect(201)?;
+        let field_key = fields::store_key(&release).await?;
         let word = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
         Ok(Self {
             token: word(&card, "payment_method_id"),
             secret: word(&secret, "secret_id"),
+            field_key,
             tenant: world.tenant.clone(),
             root: world.next_root(Root::Dev)?,
             acts: asked(world).await?,
@@ -158,6 +163,10 @@ impl Route {
         match (self.method.as_str(), self.path.as_str()) {
             ("POST", "/v1/payment_methods") => Some(card_body()),
             ("POST", "/v1/payment_methods/batch") => Some(json!({ "payment_methods": [batch_card()] })),
+            ("POST", "/v1/payment_methods/encrypted_fields") => {
+                Some(fields::of_card(&named.field_key, "4242424242424242", "123"))
+            }
+            ("POST", "/v1/pins/check") => Some(fields::of_pin(&named.field_key, "1234")),
             ("PATCH", "/v1/payment_methods/{id}") => Some(json!({ "metadata": { "order": "8" } })),
             ("POST", "/v1/payment_methods/{id}/reveal") => {
                 Some(json!({ "purpose": "authorize", "reference": "pay_access" }))

@@ -3,6 +3,7 @@
 mod batch;
 mod cards;
 mod cvc;
+mod fields;
 mod forward;
 mod forward_faults;
 mod idempotency;

@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod elsewhere;
 mod fault;
+pub mod fields;
 mod handshake;
 mod kms_proxy;
 mod operators;

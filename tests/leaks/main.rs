@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "the search reports what it found while connections live")]
 
 mod crowd;
+mod fields;
 mod files;
 mod forward;
 mod memory;
