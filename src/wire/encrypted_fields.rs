@@ -48,10 +48,10 @@ pub struct PinCheckRequest {
     pub encrypted_pin: EncryptedField,
 }
 
-/// The nonce of encrypted fields: [`limits::FIELD_NONCE_CHARS`] printable ASCII characters without spaces, whose bytes
+/// The nonce of encrypted fields: [`NONCE_BYTES`] printable ASCII characters without spaces, whose bytes
 /// are the IV.
 #[derive(Clone, PartialEq, Eq)]
-pub struct FieldNonce([u8; limits::FIELD_NONCE_CHARS]);
+pub struct FieldNonce([u8; NONCE_BYTES]);
 
 /// One encrypted field: ciphertext and 16 bytes of tag, at most [`limits::ENCRYPTED_FIELD_BYTES_MAX`] together, and at
 /// least one byte of ciphertext. Base64 in the standard alphabet with padding, without whitespace, in its one spelling.
@@ -64,7 +64,7 @@ impl FieldNonce {
 
     /// The IV.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8; limits::FIELD_NONCE_CHARS] {
+    pub fn as_bytes(&self) -> &[u8; NONCE_BYTES] {
         &self.0
     }
 }
@@ -85,7 +85,7 @@ impl FromStr for FieldNonce {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let bytes: [u8; limits::FIELD_NONCE_CHARS] = text.as_bytes().try_into().map_err(|_| BadId(Self::FORM))?;
+        let bytes: [u8; NONCE_BYTES] = text.as_bytes().try_into().map_err(|_| BadId(Self::FORM))?;
         if bytes.iter().all(u8::is_ascii_graphic) { Ok(Self(bytes)) } else { Err(BadId(Self::FORM)) }
     }
 }
@@ -165,6 +165,8 @@ impl<'de> Deserialize<'de> for EncryptedField {
     }
 }
 
+/// Length of a nonce, in characters and, because they are ASCII, in bytes.
+pub const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 
 #[cfg(test)]
@@ -222,9 +224,9 @@ mod tests {
 
     #[test]
     fn a_nonce_has_one_length_and_is_ascii() {
-        assert!("n".repeat(limits::FIELD_NONCE_CHARS).parse::<FieldNonce>().is_ok());
-        assert!("n".repeat(limits::FIELD_NONCE_CHARS - 1).parse::<FieldNonce>().is_err());
-        assert!("n".repeat(limits::FIELD_NONCE_CHARS + 1).parse::<FieldNonce>().is_err());
+        assert!("n".repeat(NONCE_BYTES).parse::<FieldNonce>().is_ok());
+        assert!("n".repeat(NONCE_BYTES - 1).parse::<FieldNonce>().is_err());
+        assert!("n".repeat(NONCE_BYTES + 1).parse::<FieldNonce>().is_err());
         for bad in [
             "",
             "abcdefghijk\u{e9}",
@@ -272,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_words_of_the_errors_say_the_limits() {
-        assert!(FieldNonce::FORM.contains(&format!("{} printable", limits::FIELD_NONCE_CHARS)));
+        assert!(FieldNonce::FORM.contains(&format!("{NONCE_BYTES} printable")));
         assert!(
             EncryptedField::FORM.contains(&format!("1 to {} bytes", limits::ENCRYPTED_FIELD_BYTES_MAX - TAG_BYTES))
         );

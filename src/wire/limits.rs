@@ -8,8 +8,6 @@ pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const BATCH_CARDS_MAX: usize = 1_000;
 /// Longest ciphertext of a card or a CVC that a client sealed, tag included, in bytes.
 pub const SEALED_CARD_BYTES_MAX: usize = 1024;
-/// Length of the nonce of encrypted fields, in characters and, because they are ASCII, in bytes.
-pub const FIELD_NONCE_CHARS: usize = 12;
 /// Longest ciphertext of one encrypted field, tag included, in bytes: a number in groups with spaces fits.
 pub const ENCRYPTED_FIELD_BYTES_MAX: usize = 64;
 /// Fewest digits of a PIN.

@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use strongroom_wire::encrypted_fields::{EncryptedField, FieldNonce};
+use strongroom_wire::encrypted_fields::{EncryptedField, FieldNonce, NONCE_BYTES};
 use strongroom_wire::payment_method::Metadata;
 use strongroom_wire::{CustomerId, Kind, SecretId, limits};
 use zeroize::Zeroizing;
@@ -130,9 +130,9 @@ impl PinBody {
 }
 
 /// Opens ciphertext and tag under a nonce, where they are authentic.
-pub trait OpensField: Fn(&[u8; limits::FIELD_NONCE_CHARS], &[u8]) -> Option<Zeroizing<Vec<u8>>> {}
+pub trait OpensField: Fn(&[u8; NONCE_BYTES], &[u8]) -> Option<Zeroizing<Vec<u8>>> {}
 
-impl<F: Fn(&[u8; limits::FIELD_NONCE_CHARS], &[u8]) -> Option<Zeroizing<Vec<u8>>>> OpensField for F {}
+impl<F: Fn(&[u8; NONCE_BYTES], &[u8]) -> Option<Zeroizing<Vec<u8>>>> OpensField for F {}
 
 fn plaintext(
     open: &impl OpensField,
