@@ -165,11 +165,13 @@ async fn a_pin_is_checked_and_the_log_does_not_say_what_it_was() -> Result<()> {
     let page = world.security().await?.get("/v1/audit/entries?limit=1000").await?.expect(200)?;
     let of_key = page["entries"].as_array().unwrap().iter().filter(|entry| entry["subject"] == key.as_str());
     let said: Vec<_> = of_key.skip(1).map(|entry| (&entry["act"], &entry["outcome"], &entry["note"])).collect();
-    assert_eq!(said, vec![(&json!("tokenize"), &json!("allowed"), &json!("PIN checked")); 6]);
+    assert_eq!(said, [(&json!("tokenize"), &json!("allowed"), &json!("PIN checked")); 6]);
     Ok(())
 }
 
 /// How many cards the tenant has.
 async fn items(release: &Client) -> Result<usize> {
-    Ok(release.get("/v1/payment_methods").await?.expect(200)?["items"].as_array().unwrap().len())
+    let page = release.get("/v1/payment_methods").await?.expect(200)?;
+    // An answer without a list is not one of an empty list.
+    Ok(page["items"].as_array().map_or(usize::MAX, Vec::len))
 }
