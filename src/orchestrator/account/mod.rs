@@ -1,9 +1,11 @@
 //! Merchants, their API keys, connector accounts and customers. No credential stands here: a connector account names a
 //! secret in the vault.
 
+mod encryption;
 mod origins;
 mod webhooks;
 
+pub use encryption::EncryptionKeys;
 pub use origins::{BadOrigins, check_origins, is_page_of};
 pub use webhooks::{TooManySecrets, WebhookSecret, WebhookSettings};
 
@@ -30,6 +32,9 @@ pub struct Merchant {
     /// Where its events go.
     #[serde(default)]
     pub webhooks: WebhookSettings,
+    /// What its card fields are encrypted under.
+    #[serde(default)]
+    pub encryption: EncryptionKeys,
     /// Origins of its pages: from a browser its publishable key is taken from these alone.
     #[serde(default)]
     pub allowed_origins: Vec<String>,

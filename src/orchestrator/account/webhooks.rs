@@ -47,23 +47,34 @@ impl WebhookSettings {
     /// # Errors
     /// [`TooManySecrets`]; nothing changed.
     pub fn rotate(&mut self, new: SecretId, now_ms: i64, overlap_ms: i64) -> Result<Vec<SecretId>, TooManySecrets> {
-        let end = now_ms + overlap_ms;
-        let mut secrets = vec![WebhookSecret { secret_id: new, created_ms: now_ms, ends_ms: None }];
-        let mut ended = Vec::new();
-        for secret in &self.secrets {
-            let ends_ms = secret.ends_ms.map_or(end, |earlier| earlier.min(end));
-            if now_ms < ends_ms {
-                secrets.push(WebhookSecret { ends_ms: Some(ends_ms), ..secret.clone() });
-            } else {
-                ended.push(secret.secret_id);
-            }
-        }
-        if secrets.len() > limits::WEBHOOK_SECRETS_MAX {
-            return Err(TooManySecrets);
-        }
+        let (secrets, ended) = rotated(&self.secrets, new, now_ms, overlap_ms)?;
         self.secrets = secrets;
         Ok(ended)
     }
+}
+
+/// The secrets with a new one in front, and those that are named no longer: see [`WebhookSettings::rotate`].
+pub(super) fn rotated(
+    before: &[WebhookSecret],
+    new: SecretId,
+    now_ms: i64,
+    overlap_ms: i64,
+) -> Result<(Vec<WebhookSecret>, Vec<SecretId>), TooManySecrets> {
+    let end = now_ms + overlap_ms;
+    let mut secrets = vec![WebhookSecret { secret_id: new, created_ms: now_ms, ends_ms: None }];
+    let mut ended = Vec::new();
+    for secret in before {
+        let ends_ms = secret.ends_ms.map_or(end, |earlier| earlier.min(end));
+        if now_ms < ends_ms {
+            secrets.push(WebhookSecret { ends_ms: Some(ends_ms), ..secret.clone() });
+        } else {
+            ended.push(secret.secret_id);
+        }
+    }
+    if secrets.len() > limits::WEBHOOK_SECRETS_MAX {
+        return Err(TooManySecrets);
+    }
+    Ok((secrets, ended))
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ pub(crate) async fn add_merchant(
         profile_id: ids::fresh("pro_", now).map_err(Fault::from)?,
         metadata: body::metadata(asked.metadata)?,
         webhooks: Default::default(),
+        encryption: Default::default(),
         allowed_origins: origins(asked.allowed_origins)?,
         created_ms: now,
     };

@@ -113,7 +113,7 @@ impl Engine {
         if account.as_ref().is_some_and(|one| one.secret_id == secret_id && one.deleted_ms.is_none()) {
             return Ok(());
         }
-        if self.signs_webhooks(&chore.merchant_id, secret_id).await? {
+        if self.is_merchants_secret(&chore.merchant_id, secret_id).await? {
             return Ok(());
         }
         match self.vault.delete_secret(&chore.merchant_id, secret_id).await {

@@ -112,6 +112,7 @@ impl World {
             profile_id: "pro_1".into(),
             metadata: Map::new(),
             webhooks,
+            encryption: Default::default(),
             allowed_origins: Vec::new(),
             created_ms: START_MS,
         };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reqwest::{Client, Method, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use strongroom_wire::encrypted_fields::{EncryptedFieldsRequest, PinCheckRequest};
 use strongroom_wire::forward::{ForwardRequest, Forwarded};
 use strongroom_wire::payment_method::{
     Page, PaymentMethod, Purpose, RevealRequest, Session, SessionRequest, Storage, StoredSecret, TenantRequest,
@@ -136,6 +137,19 @@ impl Vault for VaultClient {
             customer_id: customer.map(CustomerId::as_str),
         };
         self.post(&self.single_use, "/v1/payment_methods", Some(tenant), &body).await
+    }
+
+    async fn tokenize_encrypted(
+        &self,
+        tenant: &TenantId,
+        card: &EncryptedFieldsRequest,
+    ) -> Result<PaymentMethod, VaultError> {
+        self.post(&self.single_use, "/v1/payment_methods/encrypted_fields", Some(tenant), card).await
+    }
+
+    async fn check_pin(&self, tenant: &TenantId, pin: &PinCheckRequest) -> Result<(), VaultError> {
+        let body = to_wiped_json(pin)?;
+        self.call(&self.single_use, Method::POST, "/v1/pins/check", Some(tenant), Some(body)).await.map(drop)
     }
 
     async fn reveal(

@@ -9,6 +9,7 @@ pub use client::{VaultClient, VaultSettings};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use strongroom_wire::encrypted_fields::{EncryptedFieldsRequest, PinCheckRequest};
 use strongroom_wire::forward::{ForwardRequest, Forwarded};
 use strongroom_wire::payment_method::{PaymentMethod, Session};
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
@@ -28,6 +29,14 @@ pub trait Vault: Send + Sync {
         card: &CardInput,
         customer: Option<&CustomerId>,
     ) -> Result<PaymentMethod, VaultError>;
+    /// The same for a card whose fields are encrypted under a secret of the tenant: the vault alone opens them.
+    async fn tokenize_encrypted(
+        &self,
+        tenant: &TenantId,
+        card: &EncryptedFieldsRequest,
+    ) -> Result<PaymentMethod, VaultError>;
+    /// Whether an encrypted PIN opens to one; [`VaultError::InvalidField`] if not. Nothing of it is kept.
+    async fn check_pin(&self, tenant: &TenantId, pin: &PinCheckRequest) -> Result<(), VaultError>;
     /// The card itself, for one call to a PSP. `reference` lands in the audit log.
     async fn reveal(
         &self,

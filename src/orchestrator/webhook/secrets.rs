@@ -46,7 +46,7 @@ impl SecretCache {
 }
 
 impl Engine {
-    /// Has a webhook secret deleted at the vault some time after `at_ms`, unless it signs then.
+    /// Has a webhook secret, or a key of card fields, deleted at the vault some time after `at_ms`, unless it is valid then.
     pub(crate) async fn forget_webhook_secret(
         &self,
         merchant: &TenantId,
@@ -63,11 +63,18 @@ impl Engine {
         self.store.add_chore(&chore).await
     }
 
-    /// Whether this secret signs the merchant's webhooks now.
-    pub(crate) async fn signs_webhooks(&self, merchant: &TenantId, secret_id: SecretId) -> Result<bool, StoreError> {
+    /// Whether this secret signs the merchant's webhooks, or opens its card fields, now.
+    pub(crate) async fn is_merchants_secret(
+        &self,
+        merchant: &TenantId,
+        secret_id: SecretId,
+    ) -> Result<bool, StoreError> {
         let now = self.now_ms();
         let merchant = self.store.merchant(merchant).await?;
-        Ok(merchant.is_some_and(|merchant| merchant.webhooks.valid(now).any(|secret| secret.secret_id == secret_id)))
+        Ok(merchant.is_some_and(|merchant| {
+            merchant.webhooks.valid(now).any(|secret| secret.secret_id == secret_id)
+                || merchant.encryption.valid(now).any(|key| key == secret_id)
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod webhook;
 
 pub(crate) use connector::{BLIND, FULL, PLAIN};
 pub(crate) use psp::{AUTHENTICATE, DECLINED, FakePsp, GOOD, Trouble};
-pub(crate) use vault::FakeVault;
+pub(crate) use vault::{FakeVault, close_field};
 
 use std::sync::Arc;
 
@@ -66,6 +66,7 @@ impl Rig {
             profile_id: "pro_1".into(),
             metadata: Map::new(),
             webhooks: Default::default(),
+            encryption: Default::default(),
             allowed_origins: vec!["https://shop.test".into(), "https://other.shop.test".into()],
             created_ms: 0,
         };

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+use strongroom_wire::encrypted_fields::{EncryptedField, EncryptedFieldsRequest, PinCheckRequest};
 use strongroom_wire::payment_method::{Brand, CardSummary, MethodKind, PaymentMethod, Session, Storage};
 use strongroom_wire::{CustomerId, SecretId, TenantId, Token};
 use tokio::sync::Barrier;
 use zeroize::Zeroizing;
 
-use crate::vault::{Card, CardInput, Vault, VaultError};
+use crate::vault::{Card, CardInput, SecretText, Vault, VaultError};
 
 #[derive(Default)]
 pub(crate) struct FakeVault {
@@ -24,6 +28,8 @@ pub(crate) struct VaultState {
     /// Sealed CVCs that were opened.
     pub(crate) opened: HashSet<String>,
     pub(crate) pings: u32,
+    /// PINs that it was asked about.
+    pub(crate) pins: u32,
     pub(crate) down: bool,
     /// Where tokenize waits until so many callers are there, all of whom have read what they are going to change.
     pub(crate) gate: Option<Arc<Barrier>>,
@@ -91,6 +97,37 @@ impl Vault for FakeVault {
         Ok(method)
     }
 
+    async fn tokenize_encrypted(
+        &self,
+        tenant: &TenantId,
+        card: &EncryptedFieldsRequest,
+    ) -> Result<PaymentMethod, VaultError> {
+        let key = self.reveal_secret(tenant, card.secret_id).await?;
+        let open = |name: &str, field: &EncryptedField| {
+            let closed = || VaultError::InvalidField { field: Some(name.to_owned()) };
+            open_field(&key, &card.nonce.to_string(), field.as_str()).ok_or_else(closed)
+        };
+        let year = open("encrypted_expiry_year", &card.encrypted_expiry_year)?;
+        let cvc = card.encrypted_cvv.as_ref().map(|cvv| open("encrypted_cvv", cvv)).transpose()?;
+        let input = CardInput {
+            number: SecretText::new(open("encrypted_card_number", &card.encrypted_card_number)?),
+            exp_month: open("encrypted_expiry_month", &card.encrypted_expiry_month)?.parse().unwrap(),
+            exp_year: 2000 + year.parse::<u16>().unwrap(),
+            cvc: cvc.map(SecretText::new),
+            holder_name: None,
+        };
+        self.tokenize(tenant, &input, card.customer_id.as_ref()).await
+    }
+
+    async fn check_pin(&self, tenant: &TenantId, pin: &PinCheckRequest) -> Result<(), VaultError> {
+        let key = self.reveal_secret(tenant, pin.secret_id).await?;
+        self.up()?.pins += 1;
+        let opened = open_field(&key, &pin.nonce.to_string(), pin.encrypted_pin.as_str());
+        let is_pin = opened.is_some_and(|pin| (4..=6).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit()));
+        let closed = VaultError::InvalidField { field: Some("encrypted_pin".to_owned()) };
+        is_pin.then_some(()).ok_or(closed)
+    }
+
     async fn reveal(&self, _: &TenantId, token: Token, _: &str, cvc: Option<&str>) -> Result<Card, VaultError> {
         let mut state = self.up()?;
         state.reveals += 1;
@@ -156,3 +193,21 @@ impl Vault for FakeVault {
         self.up().map(drop)
     }
 }
+
+/// A field as this vault opens it: the text and a tag that only the same key and nonce make. It hides nothing, for what a test
+/// of the orchestrator asks is only whether a field opens.
+pub(crate) fn close_field(key: &str, nonce: &str, text: &str) -> String {
+    STANDARD.encode([text.as_bytes(), &tag(key, nonce, text.as_bytes())].concat())
+}
+
+fn open_field(key: &str, nonce: &str, field: &str) -> Option<String> {
+    let bytes = STANDARD.decode(field).ok()?;
+    let (text, found) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
+    (tag(key, nonce, text) == found).then(|| String::from_utf8(text.to_vec()).ok())?
+}
+
+fn tag(key: &str, nonce: &str, text: &[u8]) -> Vec<u8> {
+    Sha256::digest([key.as_bytes(), nonce.as_bytes(), text].concat())[..TAG_BYTES].to_vec()
+}
+
+const TAG_BYTES: usize = 16;

@@ -61,6 +61,7 @@ pub(super) fn merchant_named(name: &str) -> Merchant {
         profile_id: "pro_1".into(),
         metadata: Map::new(),
         webhooks: Default::default(),
+        encryption: Default::default(),
         allowed_origins: vec![format!("https://{name}.test")],
         created_ms: 1,
     }
