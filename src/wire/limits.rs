@@ -195,6 +195,8 @@ pub const BROWSER_TEXT_BYTES_MAX: usize = 2048;
 pub const URL_BYTES_MAX: usize = 2048;
 /// Largest free-form object (address, metadata, browser information) of a payment, as JSON, in bytes.
 pub const PAYMENT_OBJECT_BYTES_MAX: usize = 8 * 1024;
+/// Longest `X-Trace-Id` of a direct charge that is echoed and logged, in characters.
+pub const TRACE_ID_CHARS_MAX: usize = 64;
 /// Most that another front door may note in a payment, as JSON, in bytes.
 pub const DOOR_NOTE_BYTES_MAX: usize = 16 * 1024;
 /// Longest id of a scheme for a payment, in characters.
