@@ -116,6 +116,14 @@ struct CofBody {
     agreement_id: Option<String>,
 }
 
+/// A customer that was read.
+struct ReadCustomer {
+    native: NativeCustomer,
+    /// What is answered about it.
+    shown: Map<String, Value>,
+    address: Option<AddressBody>,
+}
+
 /// A charge that was read: the native payment, its note and its card.
 pub(super) struct Asked {
     pub(super) new: NewPayment,
@@ -157,7 +165,7 @@ impl DirectBody {
             native.setup_future_usage = cof.enabled.then_some(FutureUsage::OffSession);
         }
         let bills_to = card.billing_address.map(|address| address.checked("payment_method.card.billing_address"));
-        let (customer, shown, address) = self.customer.read(customer_id)?;
+        let ReadCustomer { native: customer, shown, address } = self.customer.read(customer_id)?;
         native.customer = Some(customer);
         native.billing = match bills_to {
             Some(address) => Some(address?.contact()?),
@@ -237,8 +245,8 @@ impl MethodBody {
 }
 
 impl CustomerBody {
-    /// The native customer, what is answered about it, and its address.
-    fn read(self, id: &str) -> Result<(NativeCustomer, Map<String, Value>, Option<AddressBody>), Fault> {
+    /// The customer, checked.
+    fn read(self, id: &str) -> Result<ReadCustomer, Fault> {
         mail("customer.email", &self.email)?;
         let mut shown = Map::from_iter([("email".to_owned(), json!(self.email))]);
         let mut native = NativeCustomer {
@@ -276,7 +284,7 @@ impl CustomerBody {
             let meta = Value::Object(body::metadata(Some(meta))?);
             shown.insert("meta".to_owned(), meta);
         }
-        Ok((native, shown, address))
+        Ok(ReadCustomer { native, shown, address })
     }
 }
 
