@@ -3,6 +3,7 @@
 
 mod adyen;
 mod custody;
+mod direct_charges;
 mod duplicates;
 mod export;
 mod flows;
