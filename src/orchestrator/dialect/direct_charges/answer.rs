@@ -26,7 +26,7 @@ pub(super) fn reply(request: &HttpRequest, said: Result<Said, Refusal>) -> HttpR
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CACHE_CONTROL, "no-store"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if status.as_u16() == 503 {
         answer.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
     }
     if let Some(trace) = trace_of(request) {
