@@ -84,11 +84,11 @@ impl Till {
         self.client.get(&path).await.unwrap().expect(200).unwrap()["data"].clone()
     }
 
-    /// What the provider's ledger says of a charge.
+    /// What the provider's ledger says was taken by a charge.
     async fn taken(&self, id: &str) -> Vec<i64> {
         let id = id.replacen("chg_", "pay_", 1);
         let lines = self.world.psp().unwrap().ledger_of(&id).await.unwrap();
-        lines.iter().map(|line| line.amount).collect()
+        lines.iter().filter(|line| line.kind == "capture").map(|line| line.amount).collect()
     }
 }
 
@@ -96,7 +96,8 @@ impl Till {
 async fn a_shop_goes_through_the_document_of_direct_charges() {
     let till = Till::open(false).await;
     let orchestrator = till.world.payments().unwrap();
-    let receiver = Peer::start(&till.world.pki.server("receiver").unwrap(), |_| Reply::Answer(200, "", String::new()));
+    let certificate = till.world.pki.server("receiver").unwrap();
+    let receiver = Peer::start(&certificate, |_| Reply::Answer(200, "", String::new()));
     let receiver = receiver.await.unwrap();
     let hook = json!({"webhook_details": {"webhook_url": format!("{}/hook", receiver.url())}});
     let path = format!("/accounts/{}", orchestrator.merchant.id);

@@ -47,6 +47,7 @@ async fn the_charge_of_the_document_asks_for_the_pin_and_is_made_by_it() {
         (&card["last4"], &card["expiry_month"], &card["expiry_year"]),
         (&json!("4242"), &json!(9), &json!(2032))
     );
+    assert_eq!(card["first6"], "424242");
     assert_eq!(shop.rig.charges(), 0, "nothing is charged before the payer has answered");
     let id = id(&made);
     let (status, done) = shop.put(&id, shop.pin("1234"), &[]).await;

@@ -86,7 +86,7 @@ fn method(native: &Value) -> Value {
     let mut method = json!({
         "type": "card",
         "card": {
-            "first6": card["card_isin"],
+            "first6": card["card_isin"].as_str().and_then(|bin| bin.get(..6)),
             "last4": card["last4"],
             "expiry_month": number("card_exp_month"),
             "expiry_year": number("card_exp_year"),
