@@ -14,50 +14,62 @@ use crate::vault::SecretText;
 /// `POST /account/{merchant_id}/connectors`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewConnectorBody {
-    pub(super) connector_type: ConnectorTypeWord,
-    pub(super) connector_name: String,
-    pub(super) connector_label: Option<String>,
-    pub(super) connector_account_details: DetailsBody,
-    pub(super) connector_webhook_details: Option<WebhookBody>,
-    pub(super) accepts: Option<AcceptsBody>,
-    pub(super) destination: Option<String>,
-    pub(super) test_mode: Option<bool>,
-    pub(super) disabled: Option<bool>,
+pub(crate) struct NewConnectorBody {
+    pub(crate) connector_type: ConnectorTypeWord,
+    pub(crate) connector_name: String,
+    pub(crate) connector_label: Option<String>,
+    pub(crate) connector_account_details: DetailsBody,
+    pub(crate) connector_webhook_details: Option<WebhookBody>,
+    pub(crate) accepts: Option<AcceptsBody>,
+    pub(crate) destination: Option<String>,
+    pub(crate) test_mode: Option<bool>,
+    pub(crate) disabled: Option<bool>,
     #[serde(default = "yes")]
-    pub(super) verify: bool,
+    pub(crate) verify: bool,
 }
 
 /// `POST /account/{merchant_id}/connectors/{merchant_connector_id}`: what is absent stays.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ConnectorChangeBody {
+pub(crate) struct ConnectorChangeBody {
     #[serde(rename = "connector_type")]
-    pub(super) _connector_type: Option<ConnectorTypeWord>,
-    pub(super) connector_label: Option<String>,
-    pub(super) connector_account_details: Option<DetailsBody>,
-    pub(super) connector_webhook_details: Option<WebhookBody>,
-    pub(super) accepts: Option<AcceptsBody>,
-    pub(super) test_mode: Option<bool>,
-    pub(super) disabled: Option<bool>,
+    pub(crate) _connector_type: Option<ConnectorTypeWord>,
+    pub(crate) connector_label: Option<String>,
+    pub(crate) connector_account_details: Option<DetailsBody>,
+    pub(crate) connector_webhook_details: Option<WebhookBody>,
+    pub(crate) accepts: Option<AcceptsBody>,
+    pub(crate) test_mode: Option<bool>,
+    pub(crate) disabled: Option<bool>,
     #[serde(default = "yes")]
-    pub(super) verify: bool,
-    pub(super) overlap_seconds: Option<u64>,
+    pub(crate) verify: bool,
+    pub(crate) overlap_seconds: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ConnectorTypeWord {
+pub(crate) enum ConnectorTypeWord {
     PaymentProcessor,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DetailsBody {
+pub(crate) struct DetailsBody {
     auth_type: AuthTypeWord,
     api_key: SecretText,
     key1: Option<SecretText>,
     api_secret: Option<SecretText>,
+}
+
+impl DetailsBody {
+    /// From the parts that there are.
+    pub(crate) fn of(api_key: SecretText, key1: Option<SecretText>, api_secret: Option<SecretText>) -> Self {
+        let auth_type = match (&key1, &api_secret) {
+            (None, None) => AuthTypeWord::Header,
+            (_, None) => AuthTypeWord::Body,
+            (_, Some(_)) => AuthTypeWord::Signature,
+        };
+        Self { auth_type, api_key, key1, api_secret }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -72,14 +84,14 @@ enum AuthTypeWord {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WebhookBody {
-    merchant_secret: SecretText,
+pub(crate) struct WebhookBody {
+    pub(crate) merchant_secret: SecretText,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
-pub(super) struct AcceptsBody {
+pub(crate) struct AcceptsBody {
     currencies: Vec<Currency>,
     countries: Vec<Country>,
     card_networks: Vec<Network>,

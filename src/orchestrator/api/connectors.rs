@@ -34,8 +34,20 @@ pub(crate) async fn create(
     who::admin(&api, &request)?;
     without_key(&request, "name the connector_label, which is taken once")?;
     let asked: NewConnectorBody = body::read(&bytes)?;
-    let ConnectorTypeWord::PaymentProcessor = asked.connector_type;
     let merchant = known(&api, &id).await?.merchant_id;
+    let (account, probed) = open(&api, &merchant, asked, str::eq).await?;
+    Ok(Answer::ok(&show_with(&account, Some(probed))).into())
+}
+
+/// Makes an account, after its provider was asked about its credentials. `same`: which labels may not stand beside each
+/// other.
+pub(crate) async fn open(
+    api: &Api,
+    merchant: &TenantId,
+    asked: NewConnectorBody,
+    same: Same,
+) -> Result<(ConnectorAccount, Probed), Refusal> {
+    let ConnectorTypeWord::PaymentProcessor = asked.connector_type;
     let connector = api
         .engine
         .connector(&asked.connector_name)
@@ -57,12 +69,12 @@ pub(crate) async fn create(
         deleted_ms: None,
         created_ms: now,
     };
-    is_destination(&api, &account)?;
+    is_destination(api, &account)?;
     let credentials = credentials(asked.connector_account_details, asked.connector_webhook_details, None)?;
-    let probed = judge(&api, &account, &credentials, asked.verify).await?;
+    let probed = judge(api, &account, &credentials, asked.verify).await?;
     // One at a time, so that labels stay unique and the number of accounts within its limit.
     let _turn = api.account_changes.lock().await;
-    let accounts = api.engine.accounts(&merchant).await?;
+    let accounts = api.engine.accounts(merchant).await?;
     if accounts.len() >= limits::CONNECTOR_ACCOUNTS_MAX {
         return Err(Fault::Precondition("The merchant has as many connector accounts as are allowed (20)").into());
     }
@@ -70,11 +82,14 @@ pub(crate) async fn create(
         Some(text) => label(text)?,
         None => free_label(&accounts, connector.name()),
     };
-    is_free(&accounts, &account)?;
+    is_free(&accounts, &account, same)?;
     account.secret_id = api.engine.store_credentials(&account, &credentials).await?;
     api.engine.store().add_connector_account(&account).await?;
-    Ok(Answer::ok(&show_with(&account, Some(probed))).into())
+    Ok((account, probed))
 }
+
+/// Whether two labels are too much alike for one merchant.
+pub(crate) type Same = fn(&str, &str) -> bool;
 
 /// `GET /account/{merchant_id}/connectors`.
 pub(crate) async fn list(api: Data<Api>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Refusal> {
@@ -106,17 +121,29 @@ pub(crate) async fn update(
     without_key(&request, "the change can be made again")?;
     let asked: ConnectorChangeBody = body::read(&bytes)?;
     let merchant = known(&api, &path.0).await?.merchant_id;
+    let (account, probed) = change(&api, &merchant, &path.1, asked, str::eq).await?;
+    Ok(Answer::ok(&show_with(&account, probed)).into())
+}
+
+/// Changes an account, rotates its credentials or both; calls that run finish with what they have.
+pub(crate) async fn change(
+    api: &Api,
+    merchant: &TenantId,
+    account_id: &str,
+    asked: ConnectorChangeBody,
+    same: Same,
+) -> Result<(ConnectorAccount, Option<Probed>), Refusal> {
     let overlap_ms = overlap_ms(asked.overlap_seconds, limits::CREDENTIAL_OVERLAP_S)?;
     let _turn = api.account_changes.lock().await;
-    let (seen, others) = find(&api, &merchant, &path.1).await?;
+    let (seen, others) = find(api, merchant, account_id).await?;
     let mut account = seen.clone();
     if let Some(text) = asked.connector_label {
         let text = label(text)?;
         if text != seen.label {
-            is_in_no_rule(&api, &seen).await?;
+            is_in_no_rule(api, &seen).await?;
         }
         account.label = text;
-        is_free(&others, &account)?;
+        is_free(&others, &account, same)?;
     }
     if asked.accepts.is_some() {
         account.accepts = accepts(asked.accepts)?;
@@ -142,7 +169,7 @@ pub(crate) async fn update(
     let mut probed = None;
     if let Some(credentials) = &fresh {
         let now = api.engine.now_ms();
-        probed = Some(judge(&api, &account, credentials, asked.verify).await?);
+        probed = Some(judge(api, &account, credentials, asked.verify).await?);
         account.retired.retain(|old| now < old.until_ms);
         if account.retired.len() >= limits::RETIRED_SECRETS_MAX {
             let reason =
@@ -156,7 +183,7 @@ pub(crate) async fn update(
         api.engine.retire_secret(&seen, seen.secret_id, overlap_ms).await?;
     }
     api.engine.store().save_connector_account(&account, &seen).await?;
-    Ok(Answer::ok(&show_with(&account, probed)).into())
+    Ok((account, probed))
 }
 
 #[derive(Deserialize)]
@@ -175,15 +202,26 @@ pub(crate) async fn delete(
 ) -> Result<HttpResponse, Refusal> {
     who::admin(&api, &request)?;
     let merchant = known(&api, &path.0).await?.merchant_id;
-    let overlap_ms = overlap_ms(query.overlap_seconds, limits::DELETED_OVERLAP_S)?;
+    let gone = close(&api, &merchant, &path.1, query.overlap_seconds.unwrap_or(limits::DELETED_OVERLAP_S)).await?;
+    let told = json!({"merchant_id": merchant, "merchant_connector_id": gone.account_id, "deleted": true});
+    Ok(Answer::ok(&told).into())
+}
+
+/// Deletes an account, and its credentials after an overlap in seconds.
+pub(crate) async fn close(
+    api: &Api,
+    merchant: &TenantId,
+    account_id: &str,
+    overlap_s: u64,
+) -> Result<ConnectorAccount, Refusal> {
+    let overlap_ms = overlap_ms(Some(overlap_s), limits::DELETED_OVERLAP_S)?;
     let _turn = api.account_changes.lock().await;
-    let (seen, _) = find(&api, &merchant, &path.1).await?;
-    is_in_no_rule(&api, &seen).await?;
+    let (seen, _) = find(api, merchant, account_id).await?;
+    is_in_no_rule(api, &seen).await?;
     let gone = ConnectorAccount { deleted_ms: Some(api.engine.now_ms()), ..seen.clone() };
     api.engine.retire_secret(&seen, seen.secret_id, overlap_ms).await?;
     api.engine.store().save_connector_account(&gone, &seen).await?;
-    let told = json!({"merchant_id": merchant, "merchant_connector_id": gone.account_id, "deleted": true});
-    Ok(Answer::ok(&told).into())
+    Ok(gone)
 }
 
 /// Whether credentials can be this provider's, and are.
@@ -233,8 +271,8 @@ async fn is_in_no_rule(api: &Api, account: &ConnectorAccount) -> Result<(), Faul
     Ok(())
 }
 
-fn is_free(others: &[ConnectorAccount], account: &ConnectorAccount) -> Result<(), Fault> {
-    if others.iter().any(|other| other.label == account.label && other.account_id != account.account_id) {
+fn is_free(others: &[ConnectorAccount], account: &ConnectorAccount, same: Same) -> Result<(), Fault> {
+    if others.iter().any(|other| same(&other.label, &account.label) && other.account_id != account.account_id) {
         return Err(Fault::Duplicate("connector account with this connector_label"));
     }
     Ok(())
