@@ -103,6 +103,37 @@ async fn account_is_shown_changed_and_hidden_without_its_credentials() {
 }
 
 #[actix_web::test]
+async fn credentials_that_are_replaced_or_deleted_soon_after_they_were_saved_last_for_their_overlap() {
+    let shop = Shop::new().await;
+    let mut ids = Vec::new();
+    for label in ["rotated", "deleted"] {
+        let mut body = account("sk_test_rig_2");
+        body["connector_label"] = json!(label);
+        let made = shop.admin(Method::POST, PATH, body).await.1;
+        ids.push(made["merchant_connector_id"].as_str().unwrap().to_owned());
+    }
+    let secrets = [shop.stored(&ids[0]).await.secret_id, shop.stored(&ids[1]).await.secret_id];
+    let change = json!({"connector_account_details": {"auth_type": "HeaderKey", "api_key": "sk_test_rig_3"}});
+    assert_eq!(shop.admin(Method::POST, &format!("{PATH}/{}", ids[0]), change).await.0, 200);
+    assert_eq!(shop.admin(Method::DELETE, &format!("{PATH}/{}", ids[1]), Value::Null).await.0, 200);
+    let left = async || {
+        shop.rig.engine.round(false).await;
+        let mut left = Vec::new();
+        for secret in secrets {
+            left.push(shop.rig.vault.reveal_secret(&shop.rig.merchant, secret).await.is_ok());
+        }
+        left
+    };
+    let seconds = |s: u64| i64::try_from(s).unwrap() * 1000;
+    shop.rig.clock.advance(seconds(limits::CREDENTIAL_OVERLAP_S) - 1);
+    assert_eq!(left().await, [true, true]);
+    shop.rig.clock.advance(1);
+    assert_eq!(left().await, [false, true]);
+    shop.rig.clock.advance(seconds(limits::DELETED_OVERLAP_S) - seconds(limits::CREDENTIAL_OVERLAP_S));
+    assert_eq!(left().await, [false, false]);
+}
+
+#[actix_web::test]
 async fn rotation_reaches_the_next_call_and_the_old_secret_ends_with_its_overlap() {
     let shop = Shop::new().await;
     assert_eq!(shop.post("/payments", paying(GOOD)).await.1["status"], "succeeded");

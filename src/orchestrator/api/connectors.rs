@@ -218,7 +218,9 @@ pub(crate) async fn close(
     let _turn = api.account_changes.lock().await;
     let (seen, _) = find(api, merchant, account_id).await?;
     is_in_no_rule(api, &seen).await?;
-    let gone = ConnectorAccount { deleted_ms: Some(api.engine.now_ms()), ..seen.clone() };
+    let now = api.engine.now_ms();
+    let mut gone = ConnectorAccount { deleted_ms: Some(now), ..seen.clone() };
+    gone.retired.push(RetiredSecret { secret_id: seen.secret_id, until_ms: now + overlap_ms });
     api.engine.retire_secret(&seen, seen.secret_id, overlap_ms).await?;
     api.engine.store().save_connector_account(&gone, &seen).await?;
     Ok(gone)

@@ -113,6 +113,14 @@ impl Engine {
         if account.as_ref().is_some_and(|one| one.secret_id == secret_id && one.deleted_ms.is_none()) {
             return Ok(());
         }
+        // Credentials that were replaced, or whose account was deleted, soon after they were saved: this is the chore that
+        // looked whether they came to be used, and another one ends their overlap.
+        let now = self.now_ms();
+        let lasts =
+            |one: &ConnectorAccount| one.retired.iter().any(|old| old.secret_id == secret_id && now < old.until_ms);
+        if account.as_ref().is_some_and(lasts) {
+            return Ok(());
+        }
         if self.is_merchants_secret(&chore.merchant_id, secret_id).await? {
             return Ok(());
         }
