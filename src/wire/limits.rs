@@ -199,6 +199,16 @@ pub const PAYMENT_OBJECT_BYTES_MAX: usize = 8 * 1024;
 pub const TRACE_ID_CHARS_MAX: usize = 64;
 /// Most that another front door may note in a payment, as JSON, in bytes.
 pub const DOOR_NOTE_BYTES_MAX: usize = 16 * 1024;
+/// Most accounts that a call of the gateway dialect may name beside the first, so that each can be tried.
+pub const GATEWAY_FALLBACKS_MAX: usize = ATTEMPTS_MAX - 1;
+/// Longest name that the gateway dialect gives a connector account, in characters.
+pub const GATEWAY_ACCOUNT_NAME_CHARS_MAX: usize = 64;
+/// Most requests that the gateway dialect may be told to let an API key make in a minute.
+pub const GATEWAY_REQUESTS_PER_MINUTE_MAX: u32 = 60_000;
+/// Most of them that it may be told to let come at once.
+pub const GATEWAY_BURST_MAX: u32 = 10_000;
+/// Most API keys whose requests the gateway dialect counts one by one.
+pub const GATEWAY_KEYS_MAX: usize = 10_000;
 /// Longest id of a scheme for a payment, in characters.
 pub const NETWORK_ID_CHARS_MAX: usize = 64;
 /// Most fields that a payer's browser may bring back from authentication.

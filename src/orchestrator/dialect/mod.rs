@@ -55,7 +55,7 @@ impl DialectsConfig {
             }
             seen.push(at);
         }
-        Ok(())
+        self.gateway_accounts.as_ref().map_or(Ok(()), GatewayAccountsConfig::check)
     }
 
     fn paths(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -117,6 +117,8 @@ const PATH_CHARS_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use strongroom_wire::limits;
+
     use super::*;
 
     #[test]
@@ -130,6 +132,14 @@ mod tests {
         }
         assert!(read(&format!("[invoices]\nat = \"/{}\"\n", "a".repeat(PATH_CHARS_MAX))).is_ok());
         assert!(read(&format!("[invoices]\nat = \"/{}\"\n", "a".repeat(PATH_CHARS_MAX + 1))).is_err());
+        for (name, most) in
+            [("requests_per_minute", limits::GATEWAY_REQUESTS_PER_MINUTE_MAX), ("burst", limits::GATEWAY_BURST_MAX)]
+        {
+            let with = |number: u32| read(&format!("[gateway_accounts]\n{name} = {number}\n"));
+            assert!(with(1).is_ok() && with(most).is_ok());
+            assert_eq!(with(0).unwrap_err().0, format!("dialects.gateway_accounts.{name}"));
+            assert_eq!(with(most + 1).unwrap_err().0, format!("dialects.gateway_accounts.{name}"));
+        }
         assert!(read("[direct_charges]\nat = \"/a\"\n[invoices]\nat = \"/a\"\n").is_err(), "one path, two doors");
     }
 }

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::fault::Fault;
 use crate::account::Customer;
 use crate::store::{SavedUse, StoreError};
-use crate::vault::VaultError;
+use crate::vault::{CardInput, VaultError};
 
 /// A kept card as its merchant sees it.
 pub struct KeptCard {
@@ -38,6 +38,18 @@ impl Engine {
             is_default = customer.is_some_and(|customer| customer.default_method == Some(token));
         }
         Ok(KeptCard { method, used, is_default })
+    }
+
+    /// Keeps a card of no customer, without its CVC, until somebody deletes it. Should this end in between, the vault has a
+    /// short-term card that ends by itself.
+    ///
+    /// # Errors
+    /// [`Fault::BadCardNumber`], [`Fault::BadCardDetail`], [`Fault::VaultUnavailable`].
+    pub async fn keep_card(&self, merchant: &TenantId, card: CardInput) -> Result<PaymentMethod, Fault> {
+        let card = CardInput { cvc: None, ..card };
+        let method = self.vault.tokenize(merchant, &card, None).await?;
+        self.vault.retain(merchant, method.payment_method_id).await?;
+        Ok(method)
     }
 
     /// Makes a kept card the one that is offered first.
