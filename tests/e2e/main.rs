@@ -7,6 +7,7 @@ mod direct_charges;
 mod duplicates;
 mod export;
 mod flows;
+mod gateway;
 mod import;
 mod ledger;
 mod localstripe;
