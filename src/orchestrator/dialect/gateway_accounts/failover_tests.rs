@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use strongroom_wire::limits;
 
 use super::door_tests::{CHARGE, Till, code, with};
-use crate::intent::rig::Trouble;
+use crate::intent::rig::{GOOD, Trouble};
 
 async fn three() -> Till {
     let till = Till::new().await;
@@ -81,6 +81,7 @@ async fn list_with_duplicates_unknown_names_or_too_many_is_refused_before_anythi
         (json!(["rig"]), (404, "accountNotFound")),
         (json!(["mca_2"]), (404, "accountNotFound")),
         (json!([""]), (404, "accountNotFound")),
+        (json!([GOOD]), (400, "invalidRequest")),
         (json!("rig 2"), (400, "invalidRequest")),
         (
             json!((0..=limits::GATEWAY_FALLBACKS_MAX).map(|n| format!("x{n}")).collect::<Vec<_>>()),

@@ -8,6 +8,7 @@ use super::card_body::{CardBody, checked};
 use super::fail::Fail;
 use super::tokens;
 use crate::api::answer::Refusal;
+use crate::api::holds_card_number;
 use crate::api::once::digest;
 use crate::api::payment_body::{AuthenticationWord, CaptureWord, PaymentBody};
 use crate::intent::{CvcInput, DialectName, DoorNote, Engine, FutureUsage, MethodInput};
@@ -63,6 +64,11 @@ impl PayBody {
         let field = "fallbackAccounts";
         if self.fallback_accounts.len() > limits::GATEWAY_FALLBACKS_MAX {
             return Err(Fail::field(field, "at most 4 names"));
+        }
+        let given = std::iter::once(&self.payment_gateway_account_name).chain(&self.fallback_accounts);
+        // The names are part of a digest that is kept.
+        if given.into_iter().any(|name| holds_card_number(name)) {
+            return Err(Fail::field("paymentGatewayAccountName", "a name of an account holds a card number"));
         }
         let mut names = vec![self.payment_gateway_account_name.clone()];
         for name in &self.fallback_accounts {
