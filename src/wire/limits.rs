@@ -209,6 +209,10 @@ pub const GATEWAY_REQUESTS_PER_MINUTE_MAX: u32 = 60_000;
 pub const GATEWAY_BURST_MAX: u32 = 10_000;
 /// Most API keys whose requests the gateway dialect counts one by one.
 pub const GATEWAY_KEYS_MAX: usize = 10_000;
+/// Most items of an invoice.
+pub const INVOICE_DETAILS_MAX: usize = 100;
+/// Longest name of an item of an invoice, in bytes.
+pub const INVOICE_NAME_BYTES_MAX: usize = 80;
 /// Longest id of a scheme for a payment, in characters.
 pub const NETWORK_ID_CHARS_MAX: usize = 64;
 /// Most fields that a payer's browser may bring back from authentication.

@@ -29,7 +29,7 @@ pub(super) const OPEN: [&str; 7] = [
 ];
 
 /// Lets a page that was let in read the answer.
-pub(super) async fn let_read(
+pub(crate) async fn let_read(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

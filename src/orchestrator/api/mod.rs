@@ -31,6 +31,7 @@ mod vault_session;
 mod webhooks;
 pub(crate) mod who;
 
+pub(crate) use browser::let_read;
 pub(crate) use free_text::holds_card_number;
 pub(crate) use lists::{PAYMENTS, cursor, place};
 pub use server::{Listening, ServeError, ServerSettings, serve};
@@ -240,7 +241,7 @@ pub fn configure(api: Data<Api>) -> impl FnOnce(&mut ServiceConfig) {
             }
             if browser::OPEN.contains(path) {
                 let open = resource.route(web::route().method(Method::OPTIONS).to(browser::preflight));
-                config.service(open.wrap(from_fn(browser::let_read)));
+                config.service(open.wrap(from_fn(let_read)));
             } else {
                 config.service(resource);
             }

@@ -16,6 +16,7 @@ pub(crate) use news::tell;
 pub use receive::Door;
 pub(crate) use receive::{Receipt, seen};
 pub use sender::{HttpSender, Letter, NotDelivered, Sender, SenderSettings, callable};
+pub(crate) use voice::natively;
 pub use voice::{Headers, Native, Sign, Spoken, Voice};
 
 #[cfg(test)]

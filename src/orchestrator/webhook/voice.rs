@@ -38,6 +38,6 @@ impl Voice for Native {
     }
 }
 
-fn natively(secrets: &[&str], body: &str, now_ms: i64) -> Option<Headers> {
+pub(crate) fn natively(secrets: &[&str], body: &str, now_ms: i64) -> Option<Headers> {
     sign::headers(secrets, body, now_ms).map(Vec::from)
 }
