@@ -9,6 +9,7 @@ mod export;
 mod flows;
 mod gateway;
 mod import;
+mod invoices;
 mod ledger;
 mod localstripe;
 mod locker;

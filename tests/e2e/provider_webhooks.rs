@@ -15,6 +15,12 @@ const SECRET: &str = "whsec_of_the_psp";
 /// webhooks.
 async fn telling() -> (World, Receiver, String) {
     let (world, receiver) = listening().await;
+    let hook = wired(&world).await;
+    (world, receiver, hook)
+}
+
+/// Has the PSP tell the orchestrator what happens, and answers the path of the account's webhooks.
+pub(crate) async fn wired(world: &World) -> String {
     let orchestrator = world.payments().unwrap();
     let path = format!("/account/{}/connectors", orchestrator.merchant.id);
     let accounts = orchestrator.operator().get(&path).await.unwrap().expect(200).unwrap();
@@ -29,7 +35,7 @@ async fn telling() -> (World, Receiver, String) {
         "ca": std::fs::read_to_string(world.pki.ca()).unwrap(),
     });
     world.psp().unwrap().client().post("/webhooks", &aim).await.unwrap().expect(200).unwrap();
-    (world, receiver, hook)
+    hook
 }
 
 /// Waits until the PSP has nothing more to tell.
@@ -41,7 +47,7 @@ async fn told(world: &World) {
     silence.await.unwrap();
 }
 
-async fn dispute(world: &World, payment_id: &str, status: &str) {
+pub(crate) async fn dispute(world: &World, payment_id: &str, status: &str) {
     let order = json!({ "payment_id": payment_id, "status": status });
     world.psp().unwrap().client().post("/disputes", &order).await.unwrap().expect(200).unwrap();
 }

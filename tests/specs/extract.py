@@ -3,8 +3,12 @@
     python3 tests/specs/extract.py adyen-checkout CheckoutService-v71.json tests/specs/adyen/checkout.json
     python3 tests/specs/extract.py adyen-webhooks Webhooks-v1.json tests/specs/adyen/webhooks.json
     python3 tests/specs/extract.py stripe-api spec3.json tests/specs/stripe/requests.json
+    python3 tests/specs/extract.py invoices processout-openapi.json tests/specs/invoices/answers.json
 
 Of Stripe's document, whose answers refer to most of it, requests alone are kept, and of a card payment's options those for cards.
+
+Of the document that the invoices' door answers by, answers alone are kept. Its alternatives are made from examples and exclude
+nothing, so that most answers fit several: of `oneOf` it is asked that one fits at least (`anyOf`).
 
 Kept are the paths that the connectors call and every schema that these refer to; left out is what no validation needs
 (descriptions, examples, extensions), so that the files stay small enough to be read. Nothing is changed otherwise, but for
@@ -33,6 +37,20 @@ PATHS = {
         "/REFUND",
         "/REFUND_FAILED",
         "/TECHNICAL_CANCEL",
+    ],
+    "invoices": [
+        "/cards",
+        "/customers",
+        "/customers/{customer_id}/tokens",
+        "/customers/{customer_id}/tokens/{token_id}",
+        "/events/{event_id}",
+        "/invoices",
+        "/invoices/{invoice_id}",
+        "/invoices/{invoice_id}/authorize",
+        "/invoices/{invoice_id}/capture",
+        "/invoices/{invoice_id}/increment_authorization",
+        "/invoices/{invoice_id}/refunds",
+        "/transactions/{transaction_id}",
     ],
     "stripe-api": [
         "/v1/payment_methods",
@@ -107,6 +125,27 @@ def requests_alone(path, operations):
     return kept
 
 
+def answers_alone(operations):
+    """The schemas of answers."""
+    kept = {}
+    for verb, operation in operations.items():
+        if verb not in ("delete", "get", "post", "put"):
+            continue
+        kept[verb] = {"responses": {}}
+        for status, answer in operation["responses"].items():
+            schema = answer["content"]["application/json"]["schema"]
+            kept[verb]["responses"][status] = {"content": {"application/json": {"schema": any_fits(schema)}}}
+    return kept
+
+
+def any_fits(schema):
+    if isinstance(schema, list):
+        return [any_fits(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {"anyOf" if key == "oneOf" else key: any_fits(inner) for key, inner in schema.items() if key != "default"}
+
+
 def references(value, found):
     if isinstance(value, list):
         for item in value:
@@ -126,6 +165,8 @@ def main(kind, source, target):
     operations = {path: bare(whole[holder][path]) for path in PATHS[kind]}
     if kind == "stripe-api":
         operations = {path: requests_alone(path, inside) for path, inside in operations.items()}
+    if kind == "invoices":
+        operations = {path: answers_alone(inside) for path, inside in operations.items()}
     for (schema, name), alternatives in ONLY.items():
         place = whole["components"]["schemas"].get(schema, {}).get("properties", {}).get(name)
         if place is not None:
