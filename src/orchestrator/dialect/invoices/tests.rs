@@ -1,6 +1,9 @@
 //! The seed's story, step by step, over actix's test server: invoice, card token, authorize in the page, capture at the server,
 //! events, customers' tokens, payments that the merchant begins.
 
+#[path = "../../../../tests/specs/invoices/answers.rs"]
+mod published;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -112,10 +115,15 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
+/// The answer, which the published specification must know.
 pub(super) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let asked = request.try_clone().unwrap().build().unwrap();
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();
-    (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
+    let body = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null);
+    let path = asked.url().path().trim_start_matches("/router");
+    assert_eq!(published::complaint(asked.method().as_str(), path, status, &body), None, "{body}");
+    (status, body)
 }
 
 /// Status and type of an error, whose shape is held here.
@@ -136,6 +144,16 @@ async fn document_and_routes_say_the_same() {
     assert_eq!(published, served.collect::<BTreeSet<(String, String)>>());
     let shop = Shop::new().await;
     assert_eq!(answer(shop.request(Method::GET, "/openapi.json")).await, (200, document));
+}
+
+#[test]
+fn specification_would_notice_a_wrong_answer() {
+    let wrong = json!({"success": true, "invoice": {"id": 7}});
+    let complains = |status, body| published::complaint("POST", "/invoices", status, body).is_some();
+    assert!(complains(200, &wrong) && complains(410, &json!({"error_type": 1})));
+    let wrong = json!({"success": true, "transaction": {"captured": "true"}});
+    assert!(published::complaint("POST", "/invoices/iv_1/capture", 200, &wrong).is_some());
+    assert!(published::complaint("GET", "/transactions/tr_1", 200, &wrong).is_some());
 }
 
 #[actix_web::test]
