@@ -93,9 +93,9 @@ kinds! {
     Conflict = "conflict", 409, "The state does not allow this";
     /// The CVC was used, expired or belongs to another card.
     CvcGone = "cvc-gone", 409, "The CVC is not available";
-    /// The intake key that a card was sealed to is not in use any more, or never was.
+    /// The intake key that a card or a CVC was sealed to is not in use any more, or never was.
     IntakeKeyGone = "intake-key-gone", 409, "The intake key is not in use";
-    /// A sealed card came a second time.
+    /// A sealed card or CVC came a second time.
     SealedTwice = "sealed-card-used", 409, "What is sealed was used before";
     /// A share was refused.
     ShareRefused = "share-refused", 422, "The share was refused";

@@ -38,18 +38,25 @@ pub(crate) fn watch(command: &mut Command) -> Result<(bool, Seen)> {
 /// # Errors
 /// When the command cannot be started or waited for.
 pub(crate) fn second_try(first: &Seen, cargo: impl Fn() -> Command) -> Result<bool> {
-    if first.failed.is_empty() || first.failed.len() > SECOND_TRIES_MAX || first.programs.is_empty() {
+    if first.crashed || first.failed.is_empty() || first.failed.len() > SECOND_TRIES_MAX || first.programs.is_empty() {
         return Ok(false);
     }
     let mut passed = Vec::new();
     for program in &first.programs {
         let mut again = cargo();
         again.arg("test").args(program.split(' ')).args(["--locked", "--", "--exact", "--test-threads", "1"]);
-        let (_, seen) = watch(again.args(&first.failed))?;
+        let (ended_well, seen) = watch(again.args(&first.failed))?;
+        // A program that failed by another way than by one of these tests has none of them.
+        if !ended_well || !first.failed.iter().any(|name| seen.passed.contains(name)) {
+            return Ok(false);
+        }
         passed.extend(seen.passed);
     }
     Ok(first.failed.iter().all(|name| passed.contains(name)))
 }
+
+/// What cargo says of a program that ended otherwise than by saying how its tests went.
+const CRASHES: [&str; 2] = ["test exited abnormally", "process didn't exit successfully"];
 
 /// Most failed tests that are tried again.
 const SECOND_TRIES_MAX: usize = 3;
@@ -66,6 +73,8 @@ const WIDTH: usize = 400;
 /// What test programs said.
 #[derive(Default)]
 pub(crate) struct Seen {
+    /// Whether a program ended in the middle of its tests.
+    crashed: bool,
     /// Names of tests that failed.
     pub(crate) failed: Vec<String>,
     /// What failed tests said, cut to [`LINES`] lines each.
@@ -89,6 +98,7 @@ impl Seen {
                 _ => {}
             }
         }
+        self.crashed |= CRASHES.iter().any(|words| line.contains(words));
         let quoted = line.trim().strip_prefix("`-p ").and_then(|rest| rest.strip_suffix('`'));
         self.programs.extend(quoted.map(|rest| format!("-p {rest}")));
         let ends = ["failures:", "test result:", "stack backtrace:"];
@@ -184,6 +194,8 @@ mod tests {
         assert!(second_try(&first, says("test b ... ok\\ntest c::d ... ok\\n")).unwrap());
         assert!(!second_try(&first, says("test b ... ok\\ntest c::d ... FAILED\\n")).unwrap());
         assert!(!second_try(&first, says("test b ... ok\\n")).unwrap(), "a test that did not run did not pass");
+        let crashed = seen(&format!("{OUTPUT}\n  process didn't exit successfully: `y` (signal: 6)"));
+        assert!(!second_try(&crashed, says("test b ... ok\\ntest c::d ... ok\\n")).unwrap());
         let many: String = (0..=SECOND_TRIES_MAX).map(|at| format!("test t{at} ... FAILED\n")).collect();
         let many = seen(&format!("{many}error: 1 target failed:\n    `-p x --lib`"));
         assert!(

@@ -19,7 +19,7 @@ async fn a_card_in_encrypted_fields_is_stored_as_any_other() -> Result<()> {
     let mut body = of_card(&key, VISA, "987");
     body["customer_id"] = json!("cus_1");
     let answer = release.post(CARDS, &body).await?;
-    assert!(answer.header("audit-index").is_some() && !answer.text().contains("987"));
+    assert!(answer.header("audit-index").is_some() && !answer.said().contains("987"));
     let stored = answer.expect(201)?;
     assert_eq!((&stored["storage"], &stored["card"]["last4"]), (&json!("short_term"), &json!("4242")));
     assert_eq!((&stored["card"]["exp_month"], &stored["card"]["exp_year"]), (&json!(12), &json!(2031)));
@@ -96,7 +96,7 @@ async fn each_wrong_field_is_named_and_nothing_of_it_repeated() -> Result<()> {
         let mut body = right.clone();
         body[field] = value;
         let answer = release.post(CARDS, &body).await?;
-        assert!(["4242", "987", "a1B2", &number[..12]].iter().all(|text| !answer.text().contains(text)), "{field}");
+        assert!(["4242", "987", "a1B2", &number[..12]].iter().all(|text| !answer.said().contains(text)), "{field}");
         assert_eq!(answer.expect(422)?["field"], field, "{}", body[field]);
     }
     let mut more = right.clone();
@@ -156,7 +156,7 @@ async fn a_pin_is_checked_and_the_log_does_not_say_what_it_was() -> Result<()> {
     let key = store_key(&release).await?;
     for (pin, status) in [("1234", 204), ("123456", 204), ("123", 422), ("1234567", 422), ("12a4", 422)] {
         let answer = release.post(PINS, &of_pin(&key, pin)).await?;
-        assert!(!answer.text().contains(pin));
+        assert!(!answer.said().contains(pin));
         answer.must_be(status)?;
     }
     let mut forged = of_pin(&key, "1234");

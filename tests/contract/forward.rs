@@ -123,7 +123,7 @@ async fn what_arrives_is_whole_and_what_comes_back_is_masked() -> Result<()> {
     let (world, release, peer) = world_with(psp(), echo).await?;
     let (token, cvc) = stored(&release).await?;
     let answer = forward(&release, &template(&token, json!({"cvc_token": cvc}))).await?;
-    let said = answer.text();
+    let said = answer.said();
     let answer = answer.expect(200)?;
     let heard = peer.heard();
     assert!(heard[0].ends_with(

@@ -39,7 +39,7 @@ async fn an_index_that_is_none_is_refused_and_not_repeated() -> Result<()> {
         for bad in ["4242424242424242x", "-1", "+1", "99999999999999999999", "1e3", "%20"] {
             let refused = client.get(&format!("/v1/audit/proofs/{bad}")).await?;
             assert_eq!((refused.status, refused.problem().as_str()), (422, "invalid-field"), "{bad}");
-            assert!(!refused.text().contains("4242"), "the text of a path is repeated");
+            assert!(!refused.said().contains("4242"), "the text of a path is repeated");
         }
     }
     Ok(())

@@ -149,6 +149,12 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The body without names and times, in which any few digits stand by chance.
+    #[must_use]
+    pub fn said(&self) -> String {
+        without_names(&self.text())
+    }
+
     /// A header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -183,6 +189,18 @@ impl Answer {
         uri.strip_prefix("urn:strongroom:problem:").unwrap_or_default().to_owned()
     }
 }
+
+/// A text without its long words (identifiers, signatures, sealed texts) and without the ends of times: what is left holds three
+/// or four given digits only if somebody put them there.
+#[must_use]
+pub fn without_names(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '/');
+    let is_random = |word: &&str| word.len() > LONGEST_NUMBER || word.ends_with('Z');
+    text.split(|c| !is_part(c)).filter(|word| !is_random(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// Digits of the longest card number.
+const LONGEST_NUMBER: usize = 19;
 
 /// The rustls configuration of a client that trusts the PKI's CA alone.
 ///

@@ -30,7 +30,7 @@ mod world;
 
 pub use balancer::Balancer;
 pub use binary::{Binary, path_of as binary_path, take_from as take_binaries_from};
-pub use client::{Answer, Client, tls as client_tls};
+pub use client::{Answer, Client, tls as client_tls, without_names};
 pub use cluster::Cluster;
 pub use elsewhere::{Hsm, Kms, PIN};
 pub use fault::{Fault, Result, because};

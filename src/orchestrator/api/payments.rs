@@ -193,6 +193,7 @@ pub(crate) async fn increment(
     let new = NewIncrement {
         increment_id: Some(increment_id.clone()),
         total_minor: asked.amount,
+        from_minor: None,
         reason: body::text("reason", asked.reason, limits::PAYMENT_TEXT_BYTES_MAX)?,
     };
     let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), id.to_string());

@@ -78,18 +78,28 @@ pub fn doors(config: &DialectsConfig) -> Vec<Pages> {
 /// What tells merchants about payments in the words of the door by which they came; `None` where no door is open.
 #[must_use]
 pub fn voice(config: &DialectsConfig) -> Option<Arc<dyn Voice>> {
-    config.paths().next().is_some().then(|| Arc::new(Doors) as Arc<dyn Voice>)
+    let open = Doors {
+        direct_charges: config.direct_charges.is_some(),
+        gateway_accounts: config.gateway_accounts.is_some(),
+        invoices: config.invoices.is_some(),
+    };
+    config.paths().next().is_some().then(|| Arc::new(open) as Arc<dyn Voice>)
 }
 
-struct Doors;
+/// Which doors are open. Of payments that came through one that was closed since, the native API tells.
+struct Doors {
+    direct_charges: bool,
+    gateway_accounts: bool,
+    invoices: bool,
+}
 
 impl Voice for Doors {
     fn speak(&self, payment: &Payment, event: &OutboxEvent) -> Option<Spoken> {
         match payment.terms.door.as_ref().map(|door| door.dialect) {
-            Some(DialectName::DirectCharges) => direct_charges::speak(payment, event),
-            Some(DialectName::GatewayAccounts) => gateway_accounts::speak(payment, event),
-            Some(DialectName::Invoices) => invoices::speak(payment, event),
-            None => Native.speak(payment, event),
+            Some(DialectName::DirectCharges) if self.direct_charges => direct_charges::speak(payment, event),
+            Some(DialectName::GatewayAccounts) if self.gateway_accounts => gateway_accounts::speak(payment, event),
+            Some(DialectName::Invoices) if self.invoices => invoices::speak(payment, event),
+            _ => Native.speak(payment, event),
         }
     }
 }

@@ -22,7 +22,7 @@ async fn capture(rig: &Rig, amount: u64) -> Result<Payment, Fault> {
 }
 
 async fn raise(rig: &Rig, total_minor: u64) -> Result<Payment, Fault> {
-    let new = NewIncrement { increment_id: None, total_minor, reason: None };
+    let new = NewIncrement { increment_id: None, total_minor, reason: None, from_minor: None };
     rig.engine.increment(&rig.merchant, "pay_1", new).await
 }
 

@@ -38,6 +38,8 @@ pub struct NewIncrement {
     pub increment_id: Option<String>,
     /// What shall be reserved in all, in minor units.
     pub total_minor: u64,
+    /// What was reserved when the caller added to it, where the caller named a difference: by now it may be more.
+    pub from_minor: Option<u64>,
     /// The merchant's words.
     pub reason: Option<String>,
 }
@@ -116,6 +118,9 @@ impl Engine {
         if payment.state.after(Event::Increment).is_none() {
             let expected = State::that_allow(Event::Increment);
             return Err(Fault::BadState { flow: "incremented", state: payment.state, expected });
+        }
+        if new.from_minor.is_some_and(|from| from != payment.terms.amount_minor) {
+            return Err(Fault::Busy);
         }
         if !payment.terms.incremental {
             return Err(Fault::Precondition(

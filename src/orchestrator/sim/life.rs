@@ -256,7 +256,7 @@ impl World {
                 return None;
             }
             Op::Increment { pay, total } => {
-                let new = NewIncrement { total_minor: total, increment_id: None, reason: None };
+                let new = NewIncrement { total_minor: total, increment_id: None, reason: None, from_minor: None };
                 engine.increment(merchant, &name(pay), new).await
             }
             Op::ComeBack { pay } => engine.come_back(merchant, &name(pay)).await,

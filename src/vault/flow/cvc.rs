@@ -37,7 +37,13 @@ pub async fn seal(vault: &Vault, asker: &Asker, token: Token, incoming: Incoming
         IncomingCvc::Sealed(sealed) => {
             let sealing;
             (permit, plaintext, sealing) = intake::open_cvc(vault, permit, &token, &sealed).await?;
-            let body = CvcBody::opened(&plaintext)?;
+            let body = match CvcBody::opened(&plaintext) {
+                Ok(body) => body,
+                Err(why) => {
+                    intake::refuse(vault, permit, "sealed CVC is none").await?;
+                    return Err(why.into());
+                }
+            };
             permit = intake::spend(vault, permit, &sealing, None).await?;
             body
         }

@@ -81,7 +81,13 @@ pub(super) async fn open(
     let opened = vault.barrier.open_sealed_card(&permit, vault_id, &body.sealed, since_ms);
     let (permit, plaintext) = opened_or_refused(vault, permit, opened, Sealable::Card).await?;
     // The plaintext wipes itself here; its digits went straight to where they are wiped.
-    Ok((permit, body.opened(&plaintext, now_ms)?, sealing))
+    match body.opened(&plaintext, now_ms) {
+        Ok(card) => Ok((permit, card, sealing)),
+        Err(why) => {
+            refuse(vault, permit, "sealed card is none").await?;
+            Err(why.into())
+        }
+    }
 }
 
 /// Opens the sealed CVC of a stored card in the same way, to JSON that wipes itself.
@@ -161,7 +167,8 @@ pub(super) async fn spend(
     Err(FlowError::SealedTwice(sealing.what))
 }
 
-async fn refuse(vault: &Vault, permit: Permit<Tokenize>, words: &'static str) -> Result<(), FlowError> {
+/// Records that what came sealed was not taken.
+pub(super) async fn refuse(vault: &Vault, permit: Permit<Tokenize>, words: &'static str) -> Result<(), FlowError> {
     vault.audit.record_refusal(permit.noting(Note::words(words)).refuse(Reason::Credentials)).await?;
     Ok(())
 }

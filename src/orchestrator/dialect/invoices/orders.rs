@@ -72,8 +72,11 @@ pub(super) async fn increment(
     let (engine, tenant) = (api.engine.clone(), merchant.clone());
     let work = async move {
         let (now, _) = engine.payment(&tenant, &payment.payment_id).await?;
-        let total_minor = now.terms.amount_minor.saturating_add(more);
-        let new = NewIncrement { increment_id: Some(increment_id), total_minor, reason: None };
+        let from_minor = now.terms.amount_minor;
+        let total_minor = from_minor.saturating_add(more);
+        // Another raise may come between: then this one would be smaller than what was asked for.
+        let new =
+            NewIncrement { increment_id: Some(increment_id), total_minor, reason: None, from_minor: Some(from_minor) };
         Ok(Answer::ok(&view::payment(&engine.increment(&tenant, &payment.payment_id, new).await?)))
     };
     let native = once(&api, &request, &merchant, digest(&bytes), subject, work).await?;
