@@ -175,7 +175,11 @@ export class FieldsElement {
     const session = await this.place.sessions.current();
     if (this.frame !== frame) return;
     // A frame that the page moves loads anew, and is greeted anew.
-    frame.addEventListener("load", () => void this.greet(frame));
+    frame.addEventListener("load", () => {
+      this.greet(frame).catch((fault: unknown) => {
+        if (this.frame === frame) this.fail(fault);
+      });
+    });
     frame.src = `${this.place.vault}/sdk/${__VERSION__}/fields?ticket=${ticketOf(session)}`;
     host.append(frame);
     this.expect(frame, READY_WITHIN_MS);
@@ -190,6 +194,8 @@ export class FieldsElement {
   }
 
   private async greet(frame: HTMLIFrameElement): Promise<void> {
+    if (this.frame !== frame) return;
+    this.lose();
     const session = await this.place.sessions.current();
     if (this.frame !== frame || frame.contentWindow === null) return;
     const { port1, port2 } = new MessageChannel();
@@ -199,12 +205,19 @@ export class FieldsElement {
     };
     this.port?.close();
     this.port = port1;
-    this.ready = this.wasComplete = false;
     // The document's script ran before it was loaded. A document that the browser does not show here is loaded, too.
     this.expect(frame, READY_AFTER_LOAD_MS);
     const hello: Hello = { strongroom: PROTOCOL, kind: this.kind, session, options: this.options };
     // A window of any other origin than the vault's does not get the message, and no port.
     frame.contentWindow.postMessage(hello, this.place.vault, [port2]);
+  }
+
+  /** The document that was there before is gone, with what was typed and with every answer that it owed. */
+  private lose(): void {
+    this.port?.close();
+    this.port = undefined;
+    this.ready = this.wasComplete = false;
+    this.abandon("network", LOADED_ANEW);
   }
 
   private hear(message: FromFrame): void {
@@ -279,3 +292,5 @@ const READY_WITHIN_MS = 30_000;
 const READY_AFTER_LOAD_MS = 10_000;
 
 const UNAVAILABLE = "the vault's fields did not come up; is this page among the session's allowed_origins, and the vault reachable?";
+
+const LOADED_ANEW = "the vault's fields were loaded anew before they answered, and are empty";

@@ -1,7 +1,7 @@
 // Client sessions as the page sees them: which part of the text may stand in an address, and where a new one comes from.
 
 import type { SessionSource } from "../shared/elements";
-import { StrongroomError, wrong } from "../shared/failure";
+import { StrongroomError, isFailure, wrong } from "../shared/failure";
 
 /**
  * The frame ticket inside a session: `ss_` ticket claims `.` ticket tag `.` further claims `.` tag. The first two parts name
@@ -50,17 +50,36 @@ export class Sessions {
   private bring(): Promise<string> {
     const { source } = this;
     if (typeof source === "string") return Promise.resolve(source);
-    const brought = source().then((session) => {
-      ticketOf(session);
-      return session;
-    });
+    const brought = broughtBy(source);
+    // What failed is not kept: whoever asks next asks anew.
     brought.catch(() => {
       if (this.pending === brought) this.pending = undefined;
     });
-    return brought.catch((fault: unknown) => {
-      throw fault instanceof StrongroomError
-        ? fault
-        : new StrongroomError({ code: "session_expired", message: "no client session was brought" });
-    });
+    return brought;
   }
+}
+
+async function broughtBy(source: () => Promise<string>): Promise<string> {
+  try {
+    const session = await source();
+    ticketOf(session);
+    return session;
+  } catch (fault) {
+    throw failureOf(fault);
+  }
+}
+
+/** Why no session came. A failure may come from another file of the SDK, with a class of its own: it is known by its shape. */
+function failureOf(fault: unknown): StrongroomError {
+  if (fault instanceof StrongroomError) return fault;
+  if (isFailure(fault)) return new StrongroomError(fault);
+  if (!navigator.onLine || isOfFetch(fault)) {
+    return new StrongroomError({ code: "network", message: "no client session was brought: the network is away" });
+  }
+  return new StrongroomError({ code: "session_expired", message: "no client session was brought" });
+}
+
+/** Whether `fetch` threw it because it got no answer. A page's own mistakes are of the same class: the words tell them apart. */
+function isOfFetch(fault: unknown): boolean {
+  return fault instanceof Error && fault.name === "TypeError" && /failed to fetch|fetch failed|load failed|network/i.test(fault.message);
 }

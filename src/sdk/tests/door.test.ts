@@ -5,6 +5,7 @@ import { guestOf, isFor, originsOf } from "../fields/door";
 import { FieldsElement } from "../loader/element";
 import { Sessions, ticketOf } from "../loader/session";
 import { StrongroomSdk } from "../loader/strongroom";
+import { StrongroomError } from "../shared/failure";
 import { PROTOCOL } from "../shared/protocol";
 
 const SHOP = "https://shop.example";
@@ -16,7 +17,10 @@ const SESSION = `ss_${HEAD}.frametag.e30.sessiontag`;
 /** A machine may be slow; the conditions come at once. */
 const SOON = { timeout: 30_000 };
 
-afterEach(() => document.body.replaceChildren());
+afterEach(() => {
+  document.body.replaceChildren();
+  vi.restoreAllMocks();
+});
 
 describe("the frame's door", () => {
   const around = {};
@@ -84,6 +88,53 @@ describe("the loader", () => {
     expect(post.mock.calls[0]?.[0]).toMatchObject({ strongroom: PROTOCOL, kind: "card", session: SESSION });
   });
 
+  test("a call whose frame loads anew ends, and the next one is asked of the new frame", async () => {
+    document.body.innerHTML = '<div id="card"></div>';
+    const element = new FieldsElement("card", { vault: VAULT, sessions: new Sessions(SESSION), mounted: new Set() }, {});
+    element.mount("#card");
+    await vi.waitFor(() => expect(document.querySelector("iframe")).not.toBeNull(), SOON);
+    const frame = document.querySelector("iframe");
+    const documents: { readonly port: MessagePort; readonly heard: Record<string, unknown>[] }[] = [];
+    const postMessage = (_hello: unknown, _origin: string, [port]: [MessagePort]): void => {
+      const heard: Record<string, unknown>[] = [];
+      port.onmessage = (event: MessageEvent<Record<string, unknown>>) => heard.push(event.data);
+      documents.push({ port, heard });
+    };
+    Object.defineProperty(frame, "contentWindow", { value: { postMessage } });
+    const isReady = vi.fn();
+    element.on("ready", isReady);
+    const comesUp = async (nth: number): Promise<void> => {
+      await vi.waitFor(() => expect(documents).toHaveLength(nth), SOON);
+      documents.at(-1)?.port.postMessage({ type: "ready" });
+      await vi.waitFor(() => expect(isReady).toHaveBeenCalledTimes(nth), SOON);
+    };
+    const asked = (nth: number): Promise<number> =>
+      vi.waitFor(() => {
+        const call = documents[nth]?.heard.find(({ type }) => type === "tokenize");
+        if (call === undefined) throw new Error("nothing is asked");
+        return call["id"] as number;
+      }, SOON);
+
+    frame?.dispatchEvent(new Event("load"));
+    await comesUp(1);
+    const first = element.tokenize();
+    await asked(0);
+    frame?.dispatchEvent(new Event("load"));
+    // While the new document is not up, nothing is asked of the one that is gone.
+    const between = element.tokenize();
+    await expect(first).rejects.toMatchObject({ code: "network" });
+    await expect(between).rejects.toBeInstanceOf(StrongroomError);
+    await comesUp(2);
+    const second = element.tokenize();
+    const id = await asked(1);
+    const card = { brand: "visa", last4: "4242", exp_month: 12, exp_year: 2034 };
+    const result = { payment_method_id: `pm_${"a".repeat(32)}`, card, cvc_token: "cvc_1" };
+    documents[1]?.port.postMessage({ type: "done", id, result });
+    expect(await second).toEqual(result);
+    element.destroy();
+    for (const { port } of documents) port.close();
+  });
+
   test.each(["destroy", "unmount"] as const)("an element is told of no session after %s, and again when it is mounted again", async (end) => {
     document.body.innerHTML = '<div id="card"></div>';
     const sdk = new StrongroomSdk(SESSION, { vault: VAULT }, undefined);
@@ -131,6 +182,33 @@ describe("the loader", () => {
     expect(one).not.toBe(old);
     expect(bring).toHaveBeenCalledTimes(2);
     expect(await new Sessions(SESSION).renewed(SESSION)).toBeUndefined();
+  });
+
+  test.each([
+    ["of Chromium's fetch", new TypeError("Failed to fetch"), "network"],
+    ["of Firefox's fetch", new TypeError("NetworkError when attempting to fetch resource."), "network"],
+    ["of Safari's fetch", new TypeError("Load failed"), "network"],
+    ["of the payments file, which has a class of its own", Object.assign(new Error("away"), { code: "network" }), "network"],
+    ["of its own kind", new StrongroomError({ code: "rate_limited", message: "later" }), "rate_limited"],
+    ["of the page's server", new Error("401"), "session_expired"],
+    ["of the payments API", Object.assign(new Error("too many"), { code: "IR_16" }), "session_expired"],
+    ["of the page's own script", new TypeError("undefined is not a function"), "session_expired"],
+    ["that is none", undefined, "session_expired"],
+  ])("why no session came is said as it is: a fault %s", async (_, fault, code) => {
+    const bring = vi.fn(() => Promise.reject(fault as Error));
+    const sessions = new Sessions(bring);
+    const failed = await sessions.current().catch((thrown: unknown) => thrown);
+    expect(failed).toBeInstanceOf(StrongroomError);
+    expect(failed).toMatchObject({ code });
+    // What failed is not kept.
+    await expect(sessions.current()).rejects.toMatchObject({ code });
+    expect(bring).toHaveBeenCalledTimes(2);
+  });
+
+  test("without a network, whatever a source of sessions throws is the network's fault", async () => {
+    vi.spyOn(navigator, "onLine", "get").mockReturnValue(false);
+    await expect(new Sessions(() => Promise.reject(new Error("no answer"))).current()).rejects.toMatchObject({ code: "network" });
+    await expect(new Sessions(() => Promise.resolve("sk_1")).current()).rejects.toMatchObject({ code: "invalid_request" });
   });
 
   test.each([
