@@ -4,7 +4,7 @@ import { Api, ApiFault, isSecret, type Confirm } from "../client/api";
 import { authenticator } from "../client/authenticate";
 import { browserInfo, confirmAndFollow, confirmation, follow, isWeb, type Means, type Parts } from "../client/confirm";
 import { formatTag, homeOf, pageLocale } from "../client/home";
-import { errorOf, standingOf } from "../client/outcome";
+import { error, errorOf, standingOf } from "../client/outcome";
 import { isExpired, type SavedCard } from "../client/read";
 import type { VaultSessions } from "../client/sessions";
 import type { World } from "../client/world";
@@ -139,7 +139,17 @@ export class Sheet implements SheetElement {
   }
 
   private refuse(fault: unknown): void {
-    this.act({ type: "refused", error: this.shown(errorOf(fault, this.words)) });
+    this.act({ type: "refused", error: this.shown(this.behind(fault)) });
+  }
+
+  /** The error behind what was thrown. What nobody foresaw leaves no sheet at work for ever, and still reaches the page's monitors. */
+  private behind(fault: unknown): PaymentError {
+    try {
+      return errorOf(fault, this.words);
+    } catch (unforeseen) {
+      throwLater(unforeseen);
+      return error("unavailable", "unforeseen", this.words.unavailable);
+    }
   }
 
   /** What is wrong with the page helps its developer, and no payer. */
@@ -171,10 +181,11 @@ export class Sheet implements SheetElement {
     const before = this.state;
     this.act({ type: "pay" });
     const { secret } = this;
+    let result: ConfirmResult;
     try {
       const asked = await this.asked(before);
       this.lost = asked;
-      let result = await confirmAndFollow(secret, asked.confirm, this.parts());
+      result = await confirmAndFollow(secret, asked.confirm, this.parts());
       // The short-lived name of a saved card ended: the same once more under its new name.
       if (result.error?.code === "HE_02") {
         await this.refreshCards();
@@ -183,10 +194,11 @@ export class Sheet implements SheetElement {
       }
       const isLost = result.error?.type === "network" || result.error?.type === "unavailable";
       if (!isLost) this.lost = undefined;
-      this.settle(result);
     } catch (fault) {
-      this.settle({ error: errorOf(fault, this.words) });
+      // A confirmation that was sent already stays the lost one: the next click sends it again under its key.
+      result = { error: this.behind(fault) };
     }
+    this.settle(result);
   }
 
   private settle(result: ConfirmResult): void {
@@ -252,7 +264,11 @@ export class Sheet implements SheetElement {
     const { phase, payment } = this.state;
     if (phase === "unverified" && payment !== undefined) {
       this.act({ type: "verifying" });
-      this.act({ type: "settled", result: await follow(this.secret, payment, this.parts()) });
+      try {
+        this.act({ type: "settled", result: await follow(this.secret, payment, this.parts()) });
+      } catch (fault) {
+        this.refuse(fault);
+      }
     } else if (phase === "failed" || phase === "expired") {
       await this.renew();
     } else if (phase === "broken") {
@@ -369,9 +385,7 @@ export class Sheet implements SheetElement {
         (listener as (event: SheetEvents[Name]) => void)(event);
       } catch (fault) {
         // The shop's own fault shows up where the shop looks for it, and the sheet goes on.
-        setTimeout(() => {
-          throw fault;
-        });
+        throwLater(fault);
       }
     }
   }
@@ -406,6 +420,13 @@ interface Asked {
   readonly about: string;
   readonly means: Means;
   readonly confirm: Confirm;
+}
+
+/** Throws where nobody catches it but the page's own monitors (`window.onerror`). */
+function throwLater(fault: unknown): void {
+  setTimeout(() => {
+    throw fault;
+  });
 }
 
 function checkOptions(options: SheetOptions): void {

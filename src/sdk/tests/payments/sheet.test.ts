@@ -8,6 +8,7 @@ import { StrongroomError } from "../../shared/failure";
 import type { FrameOptions, TokenizeResult } from "../../shared/protocol";
 import type { HostedElement, PaymentsSetup, SheetOptions } from "../../shared/payments";
 import { Sheet } from "../../sheet/sheet";
+import { WORDS } from "../../sheet/words";
 import { FakeWorld, SECRET, answered, refused, type Turn } from "./world";
 
 /** How quick a machine is decides no test. */
@@ -32,7 +33,7 @@ class Field implements HostedElement {
   readonly sealed: string[] = [];
   tokenized = 0;
   readonly asked: unknown[] = [];
-  fault: StrongroomError | undefined;
+  fault: Error | undefined;
   private readonly heard = new Map<string, (event?: never) => void>();
 
   constructor(
@@ -65,7 +66,9 @@ class Field implements HostedElement {
   tokenize(request: unknown): Promise<TokenizeResult> {
     this.tokenized += 1;
     this.asked.push(request);
-    return this.fault === undefined ? Promise.resolve(STORED) : Promise.reject(ofLoader(this.fault));
+    const { fault } = this;
+    if (fault === undefined) return Promise.resolve(STORED);
+    return Promise.reject(fault instanceof StrongroomError ? ofLoader(fault) : fault);
   }
   sealCvc(id: string): Promise<{ cvc_token: string }> {
     this.sealed.push(id);
@@ -205,6 +208,60 @@ describe("a lost answer", () => {
     await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
     const keys = new Set(page.world.seen.filter((one) => one.path.endsWith("/confirm")).map((one) => one.key));
     expect([keys.size, page.fields[0]?.tokenized]).toEqual([2, 2]);
+  });
+});
+
+describe("what nobody foresaw", () => {
+  /** What is thrown where the page's monitors see it. */
+  function monitored(): (() => void)[] {
+    const thrown: (() => void)[] = [];
+    const { setTimeout } = globalThis;
+    vi.spyOn(globalThis, "setTimeout").mockImplementation(((act: () => void, ms?: number) => {
+      if (ms !== undefined) return setTimeout(act, ms);
+      thrown.push(act);
+      return 0;
+    }) as typeof setTimeout);
+    return thrown;
+  }
+
+  it("in the fields leaves the sheet ready for the next click, and the page's monitors see it", async () => {
+    const thrown = monitored();
+    const page = open([WAITS, list(), PAID]);
+    await until(() => expect(page.told).toHaveLength(1));
+    const [card] = page.fields;
+    if (card === undefined) throw new Error("no card fields");
+    card.fault = new RangeError("a stack is full");
+    page.button("Pay").click();
+    await until(() => expect(page.root().querySelector(".notice")?.textContent).toContain(WORDS.en.unavailable));
+    expect(thrown).toHaveLength(1);
+    expect(thrown[0]).toThrow(card.fault);
+    card.fault = undefined;
+    page.button("Pay").click();
+    await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
+    expect([page.confirms().length, thrown.length]).toEqual([1, 1]);
+  });
+
+  it("in a confirmation sends the same one again, without another card or CVC", async () => {
+    const thrown = monitored();
+    const confirm = vi.spyOn(Api.prototype, "confirm").mockRejectedValueOnce(new RangeError("a stack is full"));
+    const page = open([WAITS, list(saved("pm_1")), PAID]);
+    await until(() => expect(page.told).toHaveLength(1));
+    page.button("Pay").click();
+    await until(() => expect(page.root().querySelector(".notice")?.textContent).toContain(WORDS.en.unavailable));
+    expect(thrown[0]).toThrow("a stack is full");
+    page.button("Pay").click();
+    await until(() => expect(page.told.at(-1)?.[0]).toBe("paid"));
+    expect(confirm).toHaveBeenCalledTimes(2);
+    expect(confirm.mock.calls[1]).toEqual(confirm.mock.calls[0]);
+    expect(page.fields[0]?.sealed).toHaveLength(1);
+  });
+
+  it("while the payment is asked for does not leave the sheet loading", async () => {
+    const thrown = monitored();
+    vi.spyOn(Api.prototype, "payment").mockRejectedValueOnce(new RangeError("a stack is full"));
+    const page = open([]);
+    await until(() => expect(page.told).toMatchObject([["failed", { error: { type: "unavailable" } }]]));
+    expect(thrown[0]).toThrow("a stack is full");
   });
 });
 
