@@ -1,4 +1,5 @@
-// Seals a card, or a CVC by itself, to the vault's intake key (HPKE, RFC 9180), so that what ends TLS in front of the vault sees neither.
+// Seals a card, or a CVC by itself, to the vault's intake key (HPKE, RFC 9180), so that what ends TLS in front of the vault and only
+// reads sees neither.
 
 import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
 import { DhkemX25519HkdfSha256 } from "@hpke/dhkem-x25519";
