@@ -15,7 +15,7 @@ await import("./chromium/paying.mjs");
 await import("./chromium/bank.mjs");
 await import("./chromium/trouble.mjs");
 await import("./chromium/hostile.mjs");
-// A minute is over about now; the payments themselves live for a quarter of an hour, which all tests may need on a slow machine.
+// The two minutes of their sessions are over soon; the payments themselves live for a quarter of an hour, which all tests may need on a slow machine.
 endLate();
 await import("./chromium/heap.mjs");
 await import("./chromium/hands.mjs");

@@ -101,6 +101,7 @@ async function repeatCustomer(page, talk, first) {
 
   // 4. The page names the saved card; the vault releases it to the orchestrator once, for this payment.
   assert.equal(talk.all("POST", `${vault}/v1/payment_methods`).length, 0, "no card came in");
+  isSealed(talk.one("POST", `${vault}/v1/payment_methods/${first.payment_method_id}/cvc`));
   const confirmed = talk.one("POST", `${pay}/payments/${payment_id}/confirm`);
   assert.equal(confirmed.status, 200);
   assert.equal(typeof JSON.parse(confirmed.sent).payment_token, "string");
@@ -119,6 +120,20 @@ async function repeatCustomer(page, talk, first) {
   await paidOnce(payment_id, cards.visa);
   assert.equal(page.url(), (await payment(payment_id)).return_url);
   talk.holdsNo(cards.visa);
+}
+
+/** A CVC was sent, and sealed: what is sent has no place for digits, and is not their spelling in other letters. */
+function isSealed({ sent, status }) {
+  assert.equal(status, 200);
+  const { encrypted_cvc, ...more } = JSON.parse(sent);
+  assert.deepEqual(more, {}, "nothing is sent beside it");
+  assert.deepEqual(Object.keys(encrypted_cvc).sort(), ["ciphertext", "enc", "key_id"]);
+  assert.match(encrypted_cvc.key_id, /^ik_[0-9]{1,10}$/);
+  const [enc, ciphertext] = [encrypted_cvc.enc, encrypted_cvc.ciphertext].map((text) => Buffer.from(text, "base64url"));
+  // A key of X25519; what is sealed is filled up to one length, so that it does not tell its own. 16 bytes are the tag.
+  assert.deepEqual([enc.length, ciphertext.length], [32, 512 + 16]);
+  // Three digits stand in random bytes now and then; five letters of the plain text do not.
+  assert.ok(!ciphertext.includes('"cvc"'), "it is only written differently");
 }
 
 /** Every request of the page and of the frames on it, in its order, but for the panel's. */
