@@ -6,12 +6,14 @@ mod digits;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use desk::Desk;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::json;
-use strongroom_tests::harness::{API_KEY, OrchestratorPlan, Result, World, WorldPlan, because, operators};
+use strongroom_tests::harness::{API_KEY, OrchestratorPlan, Process, Result, World, WorldPlan, because, operators};
 use strongroom_tests::storefront::Storefront;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -82,7 +84,8 @@ async fn run_script(script: &str, browser: &Installed) -> Result<()> {
     // While somebody works on one of them: a pattern of the names of those to run.
     let only = std::env::var("STRONGROOM_SCENARIOS").unwrap_or_else(|_| "/./".to_owned());
     let told_to = notes.join(script).with_extension("txt");
-    let output = File::create(&told_to).map_err(because(told_to.display()))?;
+    // Empty: what an earlier run said is not what this one says.
+    File::create(&told_to).map_err(because(told_to.display()))?;
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=spec", "--test-name-pattern", &only])
         .arg(here.join(script))
@@ -90,13 +93,12 @@ async fn run_script(script: &str, browser: &Installed) -> Result<()> {
         .env("NODE_EXTRA_CA_CERTS", world.pki.ca())
         // A profile of its own below the world's folder, which goes with it.
         .env("TMPDIR", world.path())
-        .env("HOME", world.path())
-        .stdout(output.try_clone().map_err(because(told_to.display()))?)
-        .stderr(output);
-    // This runtime goes on meanwhile, for whoever is at work in it.
-    let ended = tokio::task::spawn_blocking(move || node.status()).await.map_err(because("node"))?;
-    let ended = ended.map_err(because("node"))?;
-    let said = std::fs::read_to_string(&told_to).map_err(because(told_to.display()))?;
+        .env("HOME", world.path());
+    // It writes into a file, which is never full as a pipe is that nobody reads.
+    let ended = ended_in_time(Process::start(script, &mut node, &told_to)?).await?;
+    let said = std::fs::read(&told_to).map_err(because(told_to.display()))?;
+    let said = String::from_utf8_lossy(&said);
+    let Some(ended) = ended else { panic!("{script} was stopped after {ENDS_WITHIN:?}; it said so far:\n{said}") };
     assert!(ended.success(), "{script} failed:\n{said}");
     let heard = shop.heard()?;
     assert!(digits::of_card(&heard).is_none(), "the shop's server received a card number");
@@ -106,6 +108,32 @@ async fn run_script(script: &str, browser: &Installed) -> Result<()> {
     desk.heard_no_card()?;
     drop(shop);
     search_logs(&world)
+}
+
+/// How Node ended; nothing where it did not end in time and was stopped: a browser that hangs must not hold whoever runs the
+/// tests for ever. This runtime goes on meanwhile, for whoever is at work in it.
+async fn ended_in_time(mut node: Process) -> Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + ENDS_WITHIN;
+    while Instant::now() < deadline {
+        if let Some(status) = node.ended()? {
+            return Ok(Some(status));
+        }
+        tokio::time::sleep(STEP).await;
+    }
+    // The script is a process of its own below Node's runner, in the same group. Asked to stop, it takes the browser with it.
+    let group = i32::try_from(node.id()).ok().and_then(Pid::from_raw).expect("process ids are positive and fit");
+    for signal in [Signal::TERM, Signal::KILL] {
+        if kill_process_group(group, signal).is_err() {
+            break;
+        }
+        let deadline = Instant::now() + STOPS_WITHIN;
+        while test_kill_process_group(group).is_ok() && Instant::now() < deadline {
+            // A process that has ended is in its group until somebody has asked how.
+            node.ended()?;
+            tokio::time::sleep(STEP).await;
+        }
+    }
+    Ok(None)
 }
 
 /// No log of any process holds a card number, stopped or not.
@@ -121,3 +149,8 @@ async fn turn() -> MutexGuard<'static, ()> {
     static TURN: OnceLock<Mutex<()>> = OnceLock::new();
     TURN.get_or_init(Mutex::default).lock().await
 }
+
+/// Many times what a slow machine needs for one script.
+const ENDS_WITHIN: Duration = Duration::from_secs(1800);
+const STOPS_WITHIN: Duration = Duration::from_secs(20);
+const STEP: Duration = Duration::from_millis(100);
