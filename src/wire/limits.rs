@@ -203,12 +203,12 @@ pub const DOOR_NOTE_BYTES_MAX: usize = 16 * 1024;
 pub const GATEWAY_FALLBACKS_MAX: usize = ATTEMPTS_MAX - 1;
 /// Longest name that the gateway dialect gives a connector account, in characters.
 pub const GATEWAY_ACCOUNT_NAME_CHARS_MAX: usize = 64;
-/// Most requests that the gateway dialect may be told to let an API key make in a minute.
-pub const GATEWAY_REQUESTS_PER_MINUTE_MAX: u32 = 60_000;
+/// Most requests that another front door may be told to let one key make in a minute.
+pub const DOOR_REQUESTS_PER_MINUTE_MAX: u32 = 60_000;
 /// Most of them that it may be told to let come at once.
-pub const GATEWAY_BURST_MAX: u32 = 10_000;
-/// Most API keys whose requests the gateway dialect counts one by one.
-pub const GATEWAY_KEYS_MAX: usize = 10_000;
+pub const DOOR_BURST_MAX: u32 = 10_000;
+/// Most keys whose requests another front door counts one by one.
+pub const DOOR_KEYS_MAX: usize = 10_000;
 /// Most items of an invoice.
 pub const INVOICE_DETAILS_MAX: usize = 100;
 /// Longest name of an item of an invoice, in bytes.

@@ -27,8 +27,10 @@ struct Integration {
 
 impl Integration {
     async fn start() -> Self {
-        let plan =
-            OrchestratorPlan { more: "[dialects.invoices]\nat = \"/router\"\n".to_owned(), ..Default::default() };
+        let plan = OrchestratorPlan {
+            more: "[dialects.invoices]\nat = \"/router\"\nburst = 1000\npage_requests_per_minute = 600\n".to_owned(),
+            ..Default::default()
+        };
         let world = World::start(WorldPlan { payments: true, orchestrator: plan, ..Default::default() }).await.unwrap();
         let receiver = Receiver::start(&world.pki.server("receiver").unwrap()).await.unwrap();
         receiver.subscribe(world.payments().unwrap()).await.unwrap();

@@ -1,6 +1,7 @@
 //! Front doors beside the native API: each folder speaks the API of somebody else's product, so that an existing integration can
 //! point here. A folder only translates: it reads a request, calls the engine, and answers in its own words. It has no state
-//! machine and no store; what it must remember stands as a note in the payment ([`DoorNote`]).
+//! machine and no store of its own; what it must remember stands as a note in the payment ([`DoorNote`]), and which invoice
+//! or customer used a card token among the answers that are kept for idempotency keys.
 //!
 //! Each is switched on by a table in the configuration and lives below a path of its own on the one listener, so that no
 //! address means two things.
@@ -8,6 +9,7 @@
 mod direct_charges;
 mod gateway_accounts;
 mod invoices;
+mod pace;
 
 use std::sync::Arc;
 
@@ -55,7 +57,8 @@ impl DialectsConfig {
             }
             seen.push(at);
         }
-        self.gateway_accounts.as_ref().map_or(Ok(()), GatewayAccountsConfig::check)
+        self.gateway_accounts.as_ref().map_or(Ok(()), GatewayAccountsConfig::check)?;
+        self.invoices.as_ref().map_or(Ok(()), InvoicesConfig::check)
     }
 
     fn paths(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -142,13 +145,17 @@ mod tests {
         }
         assert!(read(&format!("[invoices]\nat = \"/{}\"\n", "a".repeat(PATH_CHARS_MAX))).is_ok());
         assert!(read(&format!("[invoices]\nat = \"/{}\"\n", "a".repeat(PATH_CHARS_MAX + 1))).is_err());
-        for (name, most) in
-            [("requests_per_minute", limits::GATEWAY_REQUESTS_PER_MINUTE_MAX), ("burst", limits::GATEWAY_BURST_MAX)]
-        {
-            let with = |number: u32| read(&format!("[gateway_accounts]\n{name} = {number}\n"));
+        for (door, name, most) in [
+            ("gateway_accounts", "requests_per_minute", limits::DOOR_REQUESTS_PER_MINUTE_MAX),
+            ("gateway_accounts", "burst", limits::DOOR_BURST_MAX),
+            ("invoices", "requests_per_minute", limits::DOOR_REQUESTS_PER_MINUTE_MAX),
+            ("invoices", "page_requests_per_minute", limits::DOOR_REQUESTS_PER_MINUTE_MAX),
+            ("invoices", "burst", limits::DOOR_BURST_MAX),
+        ] {
+            let with = |number: u32| read(&format!("[{door}]\n{name} = {number}\n"));
             assert!(with(1).is_ok() && with(most).is_ok());
-            assert_eq!(with(0).unwrap_err().0, format!("dialects.gateway_accounts.{name}"));
-            assert_eq!(with(most + 1).unwrap_err().0, format!("dialects.gateway_accounts.{name}"));
+            assert_eq!(with(0).unwrap_err().0, format!("dialects.{door}.{name}"));
+            assert_eq!(with(most + 1).unwrap_err().0, format!("dialects.{door}.{name}"));
         }
         assert!(read("[direct_charges]\nat = \"/a\"\n[invoices]\nat = \"/a\"\n").is_err(), "one path, two doors");
     }

@@ -2,7 +2,6 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _};
@@ -11,10 +10,10 @@ use strongroom_wire::TenantId;
 use subtle::ConstantTimeEq as _;
 
 use super::fail::Fail;
-use super::pace::{Pace, Standing};
 use super::{GatewayAccountsConfig, OPENAPI_PATH};
 use crate::api::body::Bounded;
 use crate::api::{Api, who};
+use crate::dialect::pace::Pace;
 use crate::ids;
 
 /// What all connections share.
@@ -68,7 +67,7 @@ pub(super) async fn admit(
         request.extensions_mut().insert(Known(merchant));
         next.call(request).await?.map_into_boxed_body()
     };
-    tell(answer.headers_mut(), &standing);
+    standing.tell(answer.headers_mut());
     Ok(answer)
 }
 
@@ -94,19 +93,6 @@ fn key_of(request: &HttpRequest) -> Result<zeroize::Zeroizing<String>, Fail> {
 
 fn refuse(request: ServiceRequest, fail: &Fail) -> ServiceResponse<BoxBody> {
     request.into_response(fail.error_response())
-}
-
-fn tell(headers: &mut HeaderMap, standing: &Standing) {
-    for (name, number) in [
-        ("x-ratelimit-limit", u64::from(standing.burst)),
-        ("x-ratelimit-remaining", u64::from(standing.left)),
-        ("x-ratelimit-reset", standing.full_in_s),
-    ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
-    }
-    if let Some(seconds) = standing.wait_s {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
 }
 
 impl FromRequest for Caller {

@@ -5,7 +5,6 @@ mod accounts;
 mod card_body;
 mod fail;
 mod front;
-mod pace;
 mod pay_body;
 mod tokens;
 mod transactions;
@@ -18,8 +17,8 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use serde::Deserialize;
-use strongroom_wire::limits;
 
+use super::pace::check_rates;
 use crate::api::Pages;
 use fail::Fail;
 use front::Front;
@@ -52,13 +51,7 @@ impl GatewayAccountsConfig {
     /// # Errors
     /// The key, and what it should be.
     pub(super) fn check(&self) -> Result<(), (String, &'static str)> {
-        if !(1..=limits::GATEWAY_REQUESTS_PER_MINUTE_MAX).contains(&self.requests_per_minute) {
-            return Err(("dialects.gateway_accounts.requests_per_minute".to_owned(), "1 to 60000"));
-        }
-        if !(1..=limits::GATEWAY_BURST_MAX).contains(&self.burst) {
-            return Err(("dialects.gateway_accounts.burst".to_owned(), "1 to 10000"));
-        }
-        Ok(())
+        check_rates("gateway_accounts", &[("requests_per_minute", self.requests_per_minute)], self.burst)
     }
 }
 

@@ -1,5 +1,5 @@
 //! `/cards`: a card becomes a token that pays once. The CVC, sealed by the vault for one payment within 15 minutes, is a part of
-//! the token, because this door keeps nothing.
+//! the token, because this door keeps no CVC, sealed or not. That a token was used stands among the kept answers.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -67,5 +67,5 @@ pub(super) async fn create(api: Data<Api>, request: HttpRequest, Body(bytes): Bo
     let plain = names::card(method.payment_method_id);
     let id = method.cvc_token.as_ref().map_or(plain.clone(), |sealed| format!("{plain}.{sealed}"));
     let name = input.holder_name.as_ref().map(SecretText::expose);
-    Ok(good("card", words::card_of(caller.merchant.as_str(), &method, Some(id), name)))
+    Ok(good("card", words::card_of(caller.merchant.as_str(), &method, Some(id), name, caller.asker)))
 }

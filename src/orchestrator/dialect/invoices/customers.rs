@@ -189,10 +189,10 @@ pub(super) async fn keep(
     new.terms.door = Some(DoorNote { dialect: DialectName::Invoices, note });
     let (engine, tenant) = (api.engine.clone(), merchant.clone());
     let owner = customer.customer_id.as_str().to_owned();
-    let work = async move { Ok(Answer::ok(&view::payment(&proven(&engine, &tenant, new, source, &owner).await?))) };
+    let work = async move { Ok(Answer::ok(&words::native(&proven(&engine, &tenant, new, source, &owner).await?))) };
     let native = once(&api, &request, &merchant, digest, Subject::Payment(payment_id), work).await?;
-    if let Some(declined) = words::declined(&native) {
-        return Err(declined);
+    if let Some(failed) = words::failed(&native) {
+        return Err(failed);
     }
     if native["status"] != "succeeded" {
         let message = "The issuer has not said yet whether the card is good: look at the customer's tokens later";

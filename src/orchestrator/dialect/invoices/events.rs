@@ -11,7 +11,6 @@ use crate::api::Api;
 use crate::clock::rfc3339;
 use crate::intent::{Fault, Payment};
 use crate::store::OutboxEvent;
-use crate::view;
 use crate::webhook::{Headers, Spoken, natively};
 
 /// An event about an invoice: where it goes and what it says.
@@ -45,8 +44,13 @@ pub(super) async fn retrieve(api: Data<Api>, request: HttpRequest, id: Path<Stri
     }
     // An event about a refund or a dispute holds no picture of the payment, so that one is of now.
     let is_whole = object["client_secret"].is_string();
-    content["transaction"] =
-        if is_whole { words::transaction(object) } else { words::transaction(&view::payment(&payment)) };
+    content["transaction"] = if is_whole {
+        let mut native = object.clone();
+        native[words::DECLINED] = words::is_declined(&payment).into();
+        words::transaction(&native)
+    } else {
+        words::transaction(&words::native(&payment))
+    };
     Ok(good(
         "event",
         json!({

@@ -16,11 +16,13 @@ use std::sync::Arc;
 
 use actix_web::http::{Method, header};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use serde::Deserialize;
 
+use super::pace::check_rates;
 use crate::api::{Pages, let_read};
+use auth::Rates;
 pub(super) use events::speak;
 use wrong::Wrong;
 
@@ -30,17 +32,38 @@ use wrong::Wrong;
 pub struct InvoicesConfig {
     /// The path below which it lives: `/` and 1 to 32 of a-z 0-9 -. `/router` when absent.
     pub at: String,
+    /// How many requests an API key may make in a minute, 1 to 60,000.
+    pub requests_per_minute: u32,
+    /// How many requests may be made with a publishable key in a minute, by all pages and payers together, 1 to 60,000.
+    pub page_requests_per_minute: u32,
+    /// How many of an API key's may come at once, 1 to 10,000; of a publishable key's as many less as its rate is smaller.
+    pub burst: u32,
 }
 
 impl Default for InvoicesConfig {
     fn default() -> Self {
-        Self { at: "/router".to_owned() }
+        Self { at: "/router".to_owned(), requests_per_minute: 600, page_requests_per_minute: 300, burst: 60 }
     }
 }
 
-/// Its routes.
+impl InvoicesConfig {
+    /// Whether its numbers are within their limits.
+    ///
+    /// # Errors
+    /// The key, and what it should be.
+    pub(super) fn check(&self) -> Result<(), (String, &'static str)> {
+        let rates = [
+            ("requests_per_minute", self.requests_per_minute),
+            ("page_requests_per_minute", self.page_requests_per_minute),
+        ];
+        check_rates("invoices", &rates, self.burst)
+    }
+}
+
+/// Its routes. All connections of the process share one count of requests.
 pub(super) fn door(config: InvoicesConfig) -> Pages {
-    Arc::new(move |into| mount(&config, into))
+    let rates = Data::new(Rates::new(&config));
+    Arc::new(move |into| mount(&config, &rates, into))
 }
 
 type MakeRoute = fn() -> actix_web::Route;
@@ -80,8 +103,8 @@ const ROUTES: &[(&str, &[(&str, MakeRoute)])] = &[
 /// The routes that the scripts of a merchant's pages may call.
 const OPEN: [&str; 2] = ["/invoices/{invoice_id}/authorize", "/cards"];
 
-fn mount(config: &InvoicesConfig, into: &mut ServiceConfig) {
-    let mut scope = web::scope(&config.at).default_service(web::to(nowhere));
+fn mount(config: &InvoicesConfig, rates: &Data<Rates>, into: &mut ServiceConfig) {
+    let mut scope = web::scope(&config.at).app_data(rates.clone()).default_service(web::to(nowhere));
     for (path, verbs) in ROUTES {
         let mut resource = web::resource(*path).default_service(web::to(wrong_verb));
         for (_, make) in *verbs {
@@ -94,7 +117,7 @@ fn mount(config: &InvoicesConfig, into: &mut ServiceConfig) {
             scope.service(resource)
         };
     }
-    into.service(scope);
+    into.service(scope.wrap(from_fn(auth::tell)));
 }
 
 async fn nowhere() -> HttpResponse {
@@ -131,4 +154,13 @@ const PREFLIGHT_S: &str = "600";
 mod attack_tests;
 
 #[cfg(test)]
+mod failure_tests;
+
+#[cfg(test)]
+mod rate_tests;
+
+#[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod timing_tests;

@@ -9,7 +9,7 @@ use super::wrong::Wrong;
 use crate::api::body::{self, TimeBody};
 use crate::api::payment_body::{CaptureWord, PaymentBody};
 use crate::connector::MitCategory;
-use crate::intent::{DialectName, DoorNote, NewPayment};
+use crate::intent::{DialectName, DoorNote, Fault, NewPayment};
 use crate::money::Currency;
 use crate::webhook::{Reach, callable};
 
@@ -140,9 +140,7 @@ impl OrderBody {
             return Err(Wrong::invalid("customer_id", "a payment that the merchant begins needs a customer"));
         }
         let capture_on_ms = self.auto_capture_at.map(|at| at.read("auto_capture_at")).transpose()?;
-        if capture_on_ms.is_some_and(|at| at <= now_ms || at > now_ms + CAPTURE_WITHIN_MS) {
-            return Err(Wrong::invalid("auto_capture_at", "a time in the future, at most 7 days from now"));
-        }
+        capture_on_ms.map_or(Ok(()), |at| check_capture_at(at, now_ms))?;
         if self
             .webhook_url
             .as_deref()
@@ -198,6 +196,17 @@ impl OrderBody {
         new.terms.door = Some(DoorNote { dialect: DialectName::Invoices, note });
         Ok(new)
     }
+}
+
+/// Whether a capture may be set for this time.
+///
+/// # Errors
+/// It is over or too far ahead.
+pub(super) fn check_capture_at(at_ms: i64, now_ms: i64) -> Result<(), Fault> {
+    if at_ms > now_ms && at_ms <= now_ms + CAPTURE_WITHIN_MS {
+        return Ok(());
+    }
+    Err(Fault::Invalid { field: "auto_capture_at", reason: "a time in the future, at most 7 days from now" })
 }
 
 impl OneOrMany {

@@ -29,7 +29,7 @@ pub(super) async fn create(api: Data<Api>, request: HttpRequest, Body(bytes): Bo
     let payment_id = ids::fresh("pay_", api.engine.now_ms()).map_err(Fault::from)?;
     let new = asked.into_new(payment_id.clone(), api.webhook_reach, api.engine.now_ms())?;
     let (engine, tenant) = (api.engine.clone(), merchant.clone());
-    let work = async move { Ok(Answer::ok(&view::payment(&engine.create(&tenant, new, None, false).await?))) };
+    let work = async move { Ok(Answer::ok(&words::native(&engine.create(&tenant, new, None, false).await?))) };
     let subject = Subject::Payment(payment_id);
     let native = once(&api, &request, &merchant, digest(&bytes), subject, work).await?;
     let made = find(&api, &merchant, words::text(&native, "payment_id"), "invoice").await?;
@@ -40,14 +40,14 @@ pub(super) async fn create(api: Data<Api>, request: HttpRequest, Body(bytes): Bo
 pub(super) async fn retrieve(api: Data<Api>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Wrong> {
     let merchant = auth::server(&api, &request).await?;
     let payment = find(&api, &merchant, &names::payment_of(&id, "iv_", "invoice")?, "invoice").await?;
-    Ok(good("invoice", words::invoice(&view::payment(&payment), &note(&payment))))
+    Ok(good("invoice", words::invoice(&words::native(&payment), &note(&payment))))
 }
 
 /// `GET /transactions/{id}`.
 pub(super) async fn transaction(api: Data<Api>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Wrong> {
     let merchant = auth::server(&api, &request).await?;
     let payment = find(&api, &merchant, &names::payment_of(&id, "tr_", "transaction")?, "transaction").await?;
-    Ok(good("transaction", words::transaction(&view::payment(&payment))))
+    Ok(good("transaction", words::transaction(&words::native(&payment))))
 }
 
 #[derive(Deserialize)]
@@ -77,7 +77,7 @@ pub(super) async fn increment(
         // Another raise may come between: then this one would be smaller than what was asked for.
         let new =
             NewIncrement { increment_id: Some(increment_id), total_minor, reason: None, from_minor: Some(from_minor) };
-        Ok(Answer::ok(&view::payment(&engine.increment(&tenant, &payment.payment_id, new).await?)))
+        Ok(Answer::ok(&words::native(&engine.increment(&tenant, &payment.payment_id, new).await?)))
     };
     let native = once(&api, &request, &merchant, digest(&bytes), subject, work).await?;
     Ok(good("transaction", words::transaction(&native)))
@@ -99,7 +99,7 @@ async fn released(api: &Api, request: &HttpRequest, id: &str) -> Result<Value, W
     let merchant = auth::server(api, request).await?;
     let payment = find(api, &merchant, &names::payment_of(id, "iv_", "invoice")?, "invoice").await?;
     let (engine, tenant, name) = (api.engine.clone(), merchant.clone(), payment.payment_id.clone());
-    let work = async move { Ok(Answer::ok(&view::payment(&engine.cancel(&tenant, &name, None).await?))) };
+    let work = async move { Ok(Answer::ok(&words::native(&engine.cancel(&tenant, &name, None).await?))) };
     once(api, request, &merchant, digest(b""), Subject::Change("cancel", payment.payment_id), work).await
 }
 

@@ -10,11 +10,13 @@ use strongroom_wire::payment_method::Storage;
 use strongroom_wire::{TenantId, limits};
 
 use super::names::{self, Source};
+use super::order::check_capture_at;
 use super::orders::{find, once};
 use super::wrong::{Body, Wrong, read, ready};
 use super::{amount, auth, words};
 use crate::api::Api;
 use crate::api::answer::Answer;
+use crate::api::body::TimeBody;
 use crate::api::once::Subject;
 use crate::api::who::to_hex;
 use crate::ids;
@@ -23,7 +25,6 @@ use crate::intent::{
 };
 use crate::store::{Claim, Kept, KeptState};
 use crate::vault::{SecretText, VaultError};
-use crate::view;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +32,7 @@ struct AuthorizeBody {
     source: SecretText,
     save_source: Option<bool>,
     incremental: Option<bool>,
+    auto_capture_at: Option<TimeBody>,
 }
 
 /// `POST /invoices/{id}/authorize`: by a page for a payment that the payer begins, by the server for any.
@@ -45,11 +47,12 @@ pub(super) async fn authorize(
     let payment = find(&api, &caller.merchant, &names::payment_of(&id, "iv_", "invoice")?, "invoice").await?;
     let save = asked.save_source.unwrap_or(false);
     if caller.asker == Asker::Browser {
-        if is_merchant_initiated(&payment) || save || asked.incremental.is_some() {
+        if is_merchant_initiated(&payment) || save || asked.incremental.is_some() || asked.auto_capture_at.is_some() {
             return Err(Wrong::new(
                 403,
                 "request.authorization.forbidden",
-                "Only the merchant's server authorizes a merchant-initiated payment, saves a source or asks for increments",
+                "Only the merchant's server authorizes a merchant-initiated payment, saves a source, asks for increments or \
+                    says when to capture",
             ));
         }
         if payment.expires_ms <= api.engine.now_ms() {
@@ -60,8 +63,11 @@ pub(super) async fn authorize(
         return Err(Wrong::invalid("save_source", "the invoice names no customer for whom the card could be kept"));
     }
     let source = Source::read(asked.source.expose())?;
-    let digest = digest(&[&source.name(), &save.to_string(), &format!("{:?}", asked.incremental)]);
-    let wish = Wish { save, incremental: asked.incremental, at_once: None };
+    let capture_on_ms = asked.auto_capture_at.map(|at| at.read("auto_capture_at")).transpose()?;
+    let mut parts = vec![source.name(), save.to_string(), format!("{:?}", asked.incremental)];
+    parts.extend(capture_on_ms.map(|at| at.to_string()));
+    let digest = digest(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+    let wish = Wish { save, incremental: asked.incremental, capture_on_ms, at_once: false };
     pay(&api, &request, payment, source, wish, digest).await
 }
 
@@ -108,14 +114,18 @@ pub(super) async fn capture(
             return Err(Wrong::new(400, "transaction.invalid-state", message));
         }
         let source = source.ok_or_else(|| Wrong::invalid("source", "a customer's token, tok_..."))?;
-        let at_once = Some(part.unwrap_or(payment.terms.amount_minor));
-        return pay(&api, &request, payment, source, Wish { at_once, ..Wish::default() }, digest).await;
+        if part.is_some_and(|part| part < payment.terms.amount_minor) {
+            let reason = "nothing is authorized yet, so the whole amount is taken: make the invoice of so much, or \
+                authorize it and capture a part";
+            return Err(Wrong::invalid("capture_amount", reason));
+        }
+        return pay(&api, &request, payment, source, Wish { at_once: true, ..Wish::default() }, digest).await;
     }
     let capture_id = ids::fresh("cap_", api.engine.now_ms()).map_err(Fault::from)?;
     let subject = Subject::Capture(payment.payment_id.clone(), capture_id.clone());
     let new = NewCapture { capture_id: Some(capture_id), amount_minor: part, release_rest: true };
     let (engine, tenant) = (api.engine.clone(), merchant.clone());
-    let work = async move { Ok(Answer::ok(&view::payment(&engine.capture(&tenant, &payment.payment_id, new).await?))) };
+    let work = async move { Ok(Answer::ok(&words::native(&engine.capture(&tenant, &payment.payment_id, new).await?))) };
     told(&once(&api, &request, &merchant, digest, subject, work).await?)
 }
 
@@ -126,8 +136,10 @@ struct Wish {
     save: bool,
     /// Whether it may be raised later, where that was said.
     incremental: Option<bool>,
-    /// Take this much at once, in minor units.
-    at_once: Option<u64>,
+    /// When to take it, in place of the invoice's time, in milliseconds since 1970.
+    capture_on_ms: Option<i64>,
+    /// Take it at once.
+    at_once: bool,
 }
 
 async fn pay(
@@ -150,6 +162,7 @@ async fn pay(
             let expected = State::that_allow(Event::Confirm);
             return Err(Fault::BadState { flow: "authorized", state: now.state, expected }.into());
         }
+        wish.capture_on_ms.map_or(Ok(()), |at| check_capture_at(at, engine.now_ms()))?;
         let method = match source {
             Source::Once(..) if off_session => return Err(Fault::NotFound("Payment method").into()),
             Source::Once(token, sealed) => {
@@ -169,14 +182,19 @@ async fn pay(
                 if off_session { MethodInput::Recurring(token) } else { MethodInput::Stored(token, CvcInput::None) }
             }
         };
+        let now_ms = engine.now_ms();
         let change = move |terms: &mut crate::intent::Terms| {
             terms.off_session = off_session;
             if wish.save {
                 terms.setup_future_usage = Some(FutureUsage::OffSession);
             }
             terms.incremental = wish.incremental.unwrap_or(terms.incremental);
-            if let Some(minor) = wish.at_once {
-                terms.amount_minor = minor;
+            if let Some(at) = wish.capture_on_ms {
+                terms.capture = CapturePlan::Scheduled;
+                terms.capture_on_ms = Some(at);
+            }
+            // A payer who comes after the time that was set pays at once.
+            if wish.at_once || terms.capture_on_ms.is_some_and(|at| at <= now_ms) {
                 terms.capture = CapturePlan::Automatic;
                 terms.capture_on_ms = None;
             }
@@ -184,14 +202,14 @@ async fn pay(
         };
         // The source was proven to be this customer's above, so the engine need not know that a page asks.
         let paid = engine.update(&tenant, &payment_id, Asker::Merchant, change, Some(method), true).await?;
-        Ok(Answer::ok(&view::payment(&paid)))
+        Ok(Answer::ok(&words::native(&paid)))
     };
     told(&once(api, request, &merchant, digest, subject, work).await?)
 }
 
 fn told(native: &Value) -> Result<HttpResponse, Wrong> {
-    if let Some(declined) = words::declined(native) {
-        return Err(declined);
+    if let Some(failed) = words::failed(native) {
+        return Err(failed);
     }
     let mut body = json!({"success": true, "transaction": words::transaction(native)});
     if let Some(url) = native["next_action"]["redirect_to_url"].as_str() {

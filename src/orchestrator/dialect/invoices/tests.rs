@@ -32,11 +32,17 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) async fn new() -> Self {
+        // The clock stands still, so that no bucket refills.
+        let (burst, page_requests_per_minute) = (1000, 600);
+        Self::with(InvoicesConfig { burst, page_requests_per_minute, ..Default::default() }).await
+    }
+
+    pub(super) async fn with(config: InvoicesConfig) -> Self {
         let rig = Rig::at(FULL).await;
         let api = Api::new(rig.engine.clone(), ids::key_hash(ADMIN), None, Arc::new(Metrics::new()));
         // Tests share one process, so all but the first find the provider in place.
         let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let api = Data::new(api.with_pages(door(InvoicesConfig::default())));
+        let api = Data::new(api.with_pages(door(config)));
         let server = HttpServer::new(move || App::new().configure(configure(api.clone())))
             .workers(1)
             .disable_signals()

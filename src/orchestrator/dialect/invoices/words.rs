@@ -9,8 +9,22 @@ use super::names::{card, kept, renamed};
 use super::wrong::Wrong;
 use crate::account::Customer;
 use crate::clock::rfc3339;
+use crate::intent::{Asker, Payment};
 use crate::money::Currency;
 use crate::view;
+
+/// The native answer about a payment, and with it whether its last failure is a decline: the native one does not say, and a
+/// kept answer has nothing else to read it from.
+pub(super) fn native(payment: &Payment) -> Value {
+    let mut native = view::payment(payment);
+    native[DECLINED] = is_declined(payment).into();
+    native
+}
+
+/// Whether an issuer or a provider said no to the payer's card at the last attempt.
+pub(super) fn is_declined(payment: &Payment) -> bool {
+    payment.last_attempt().is_some_and(|attempt| attempt.decline_kind.is_some())
+}
 
 /// An invoice, with its items and how far it is fulfilled.
 pub(super) fn invoice(native: &Value, note: &Map<String, Value>) -> Value {
@@ -73,8 +87,8 @@ pub(super) fn transaction(native: &Value) -> Value {
         "gateway_configuration_id": native["merchant_connector_id"],
         "token_id": token,
         "payment_type": native["payment_method"],
-        "error_code": failed.map(|_| decline(native).0),
-        "error_message": failed.map(|_| decline(native).1),
+        "error_code": failed.map(|_| failure(native).0),
+        "error_message": failed.map(|_| failure(native).1),
         "amount": amount(native, "amount"),
         "authorized_amount": told(reserved, currency),
         "captured_amount": told(taken, currency),
@@ -120,8 +134,16 @@ pub(super) fn chargeback(native: &Value) -> Value {
     }))
 }
 
-/// A card in the vault. The card's own text is all that is shown of it: number and CVC never leave the vault this way.
-pub(super) fn card_of(project: &str, method: &PaymentMethod, id: Option<String>, name: Option<&str>) -> Value {
+/// A card in the vault. The card's own text is all that is shown of it: number and CVC never leave the vault this way. A page
+/// does not see the fingerprint: with it, whoever has the publishable key could find out which number another card has, by
+/// making tokens of numbers until one is alike.
+pub(super) fn card_of(
+    project: &str,
+    method: &PaymentMethod,
+    id: Option<String>,
+    name: Option<&str>,
+    asker: Asker,
+) -> Value {
     let shown = &method.card;
     without_nulls(json!({
         "id": id.unwrap_or_else(|| card(method.payment_method_id)),
@@ -131,7 +153,7 @@ pub(super) fn card_of(project: &str, method: &PaymentMethod, id: Option<String>,
         "last_4_digits": shown.last4,
         "exp_month": shown.exp_month,
         "exp_year": shown.exp_year,
-        "fingerprint": shown.fingerprint,
+        "fingerprint": (asker == Asker::Merchant).then_some(&shown.fingerprint),
         "cvc_tokenized": method.cvc_token.is_some(),
         "name": name,
         "created_at": method.created_at,
@@ -145,7 +167,7 @@ pub(super) fn token_of(project: &str, customer: &str, method: &PaymentMethod, is
     without_nulls(json!({
         "id": kept(method.payment_method_id),
         "customer_id": customer,
-        "card": card_of(project, method, Some(card_id.clone()), None),
+        "card": card_of(project, method, Some(card_id.clone()), None, Asker::Merchant),
         "card_id": card_id,
         "type": "card",
         "is_default": is_default,
@@ -197,16 +219,27 @@ pub(super) fn event_type(native: &str) -> Option<&'static str> {
     })
 }
 
-/// The error that a payment which was declined is answered with.
-pub(super) fn declined(native: &Value) -> Option<Wrong> {
+/// The error that a payment which failed is answered with.
+pub(super) fn failed(native: &Value) -> Option<Wrong> {
     (native["status"] == "failed").then(|| {
-        let (code, message) = decline(native);
-        Wrong::new(410, code, message)
+        let (code, message) = failure(native);
+        // The same as for a source that is found to be unusable before the payment begins.
+        Wrong::new(if code == SOURCE { 400 } else { 410 }, code, message)
     })
 }
 
-/// The reason of a decline: this dialect's word, and a sentence.
-fn decline(native: &Value) -> (&'static str, &'static str) {
+/// The reason of a failure: this dialect's word, and a sentence. Words of a decline are for declines alone.
+fn failure(native: &Value) -> (&'static str, &'static str) {
+    if native[DECLINED] != true {
+        let code = text(native, "error_code");
+        if let Some((_, word, message)) = NOT_DONE.iter().find(|(codes, ..)| codes.contains(&code)) {
+            return (word, message);
+        }
+        // A kept answer that is older than this word does not say what it was.
+        if native[DECLINED] == false {
+            return ("gateway.declined", "The gateway refused the request, but nobody declined the card.");
+        }
+    }
     let said = format!("{} {}", text(native, "error_code"), text(native, "error_message")).to_lowercase();
     let said = said.replace([' ', '-'], "_");
     let known = DECLINES.iter().find(|(words, ..)| words.iter().any(|word| said.contains(word)));
@@ -319,6 +352,33 @@ const DECLINES: &[Decline] = &[
     (&["fraud"], "card.suspected-fraud", "The payment is suspected to be fraud."),
     (&["invalid_number", "incorrect_number"], "card.invalid-number", "The number of the card is not valid."),
 ];
+
+/// Our own codes, of payments about which no issuer said anything.
+const NOT_DONE: &[Decline] = &[
+    (&["cvc_gone"], "card.failed-cvc", "The CVC was used before or has expired; nothing was charged."),
+    (&["payment_method_gone", "no_card"], SOURCE, "The card is no longer stored; nothing was charged."),
+    (
+        &[
+            "connector_unreachable",
+            "connector_no_answer",
+            "vault_unavailable",
+            "vault_refused",
+            "credentials_gone",
+            "no_connector",
+            "not_supported",
+            "interrupted",
+            "not_processed",
+        ],
+        "gateway.unavailable",
+        "The gateway was not asked or gave no answer, and nothing was charged: begin again with a new invoice or card token.",
+    ),
+];
+
+/// The type of an error about what should have paid.
+const SOURCE: &str = "request.source.invalid";
+
+/// The name beside the native ones under which [`native`] says whether a payment was declined.
+pub(super) const DECLINED: &str = "declined";
 
 /// Where the parts of a customer stand that the native one has no field for.
 pub(super) const PROFILE: &str = "_profile";

@@ -1,4 +1,4 @@
-//! How often an API key may ask: a bucket that refills evenly (GCRA), in the memory of one process.
+//! How often a key may ask at a door that counts: a bucket that refills evenly (GCRA), in the memory of one process.
 //!
 //! A bucket is one number, the time at which it is full again; where that lies further ahead than `burst` requests last,
 //! there are too many.
@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use strongroom_wire::limits;
 
 /// The buckets, by the hash of the key.
@@ -41,9 +42,9 @@ impl Pace {
         let room = self.cost_us * i64::from(self.burst);
         let mut buckets = self.full_at_us.lock().unwrap_or_else(PoisonError::into_inner);
         let mut place = Some(key);
-        if !buckets.contains_key(&place) && buckets.len() >= limits::GATEWAY_KEYS_MAX {
+        if !buckets.contains_key(&place) && buckets.len() >= limits::DOOR_KEYS_MAX {
             buckets.retain(|_, full_at| *full_at > now);
-            if buckets.len() >= limits::GATEWAY_KEYS_MAX {
+            if buckets.len() >= limits::DOOR_KEYS_MAX {
                 // Whoever is new while so many are busy shares one bucket with the others who are.
                 place = None;
             }
@@ -65,6 +66,38 @@ impl Pace {
         let left = (self.cost_us * i64::from(self.burst) - used_us) / self.cost_us;
         Standing { burst: self.burst, left: u32::try_from(left).unwrap_or(0), full_in_s: seconds(used_us), wait_s }
     }
+}
+
+impl Standing {
+    /// Says so in the headers of an answer.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        for (name, number) in [
+            ("x-ratelimit-limit", u64::from(self.burst)),
+            ("x-ratelimit-remaining", u64::from(self.left)),
+            ("x-ratelimit-reset", self.full_in_s),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
+        }
+        if let Some(seconds) = self.wait_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+    }
+}
+
+/// Whether a door's rates (keys of its table, in requests a minute) and its burst are within their limits.
+///
+/// # Errors
+/// The key, and what it should be.
+pub(super) fn check_rates(door: &str, rates: &[(&str, u32)], burst: u32) -> Result<(), (String, &'static str)> {
+    for (name, rate) in rates {
+        if !(1..=limits::DOOR_REQUESTS_PER_MINUTE_MAX).contains(rate) {
+            return Err((format!("dialects.{door}.{name}"), "1 to 60000"));
+        }
+    }
+    if !(1..=limits::DOOR_BURST_MAX).contains(&burst) {
+        return Err((format!("dialects.{door}.burst"), "1 to 10000"));
+    }
+    Ok(())
 }
 
 /// Rounded up, so that whoever waits so long is let in.
@@ -111,13 +144,13 @@ mod tests {
     #[test]
     fn tracked_keys_are_bounded_and_those_that_rest_make_room() {
         let pace = Pace::new(60, 1);
-        for number in 0..limits::GATEWAY_KEYS_MAX {
+        for number in 0..limits::DOOR_KEYS_MAX {
             assert_eq!(pace.count(key(number), 0).wait_s, None);
         }
-        let beyond = limits::GATEWAY_KEYS_MAX;
+        let beyond = limits::DOOR_KEYS_MAX;
         assert_eq!(pace.count(key(beyond), 0).wait_s, None, "the first that is new");
         assert_eq!(pace.count(key(beyond + 1), 0).wait_s, Some(1), "shares its bucket with every other");
-        assert!(pace.full_at_us.lock().unwrap().len() <= limits::GATEWAY_KEYS_MAX + 1);
+        assert!(pace.full_at_us.lock().unwrap().len() <= limits::DOOR_KEYS_MAX + 1);
         assert_eq!(pace.count(key(beyond + 1), 1000).wait_s, None);
         assert!(pace.full_at_us.lock().unwrap().len() <= 2, "full buckets are forgotten");
     }
