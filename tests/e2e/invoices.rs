@@ -181,7 +181,9 @@ async fn a_merchant_charges_a_customers_token_alone_and_a_capture_that_was_set_h
     assert_eq!((status, &again["error_type"]), (400, &json!("request.source.invalid")), "it is used up");
     let asked = json!({ "customer_id": customer, "initiation_type": "mit", "payment_intent": "recurring" });
     for amount in ["50.00", "20.00"] {
-        let invoice = shop.invoice(asked.clone()).await;
+        let mut asked = asked.clone();
+        asked["amount"] = json!(amount);
+        let invoice = shop.invoice(asked).await;
         let body = json!({ "source": token, "capture_amount": amount });
         let paid = shop.post(&format!("/invoices/{invoice}/capture"), body).await;
         assert_eq!(
