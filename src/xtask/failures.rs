@@ -44,7 +44,13 @@ pub(crate) fn second_try(first: &Seen, cargo: impl Fn() -> Command) -> Result<bo
     let mut passed = Vec::new();
     for program in &first.programs {
         let mut again = cargo();
-        again.arg("test").args(program.split(' ')).args(["--locked", "--", "--exact", "--test-threads", "1"]);
+        again.args(["test", "--workspace"]).args(program.split(' ')).args([
+            "--locked",
+            "--",
+            "--exact",
+            "--test-threads",
+            "1",
+        ]);
         let (ended_well, seen) = watch(again.args(&first.failed))?;
         // A program that failed by another way than by one of these tests has none of them.
         if !ended_well || !first.failed.iter().any(|name| seen.passed.contains(name)) {
@@ -83,7 +89,7 @@ pub(crate) struct Seen {
     inside: bool,
     /// Names of tests that passed.
     passed: Vec<String>,
-    /// Cargo's words for programs with failed tests, such as `-p strongroom-tests --test faults`.
+    /// Cargo's words for programs with failed tests, such as `--test faults`.
     programs: Vec<String>,
 }
 
@@ -100,7 +106,9 @@ impl Seen {
         }
         self.crashed |= CRASHES.iter().any(|words| line.contains(words));
         let quoted = line.trim().strip_prefix("`-p ").and_then(|rest| rest.strip_suffix('`'));
-        self.programs.extend(quoted.map(|rest| format!("-p {rest}")));
+        // Without the package: with it alone the libraries would have other features and be built once more.
+        let program = quoted.and_then(|rest| rest.split_once(' ')).map(|(_, program)| program.to_owned());
+        self.programs.extend(program.filter(|program| !self.programs.contains(program)));
         let ends = ["failures:", "test result:", "stack backtrace:"];
         if line.starts_with("---- ") && line.ends_with(" ----") || line.starts_with("error") {
             self.reports.push(Vec::new());
@@ -167,10 +175,7 @@ mod tests {
                 "error: 1 target failed:\n    `-p x --test y`"
             ]
         );
-        assert_eq!(
-            (seen.failed, seen.programs),
-            (vec!["b".to_owned(), "c::d".into()], vec!["-p x --test y".to_owned()])
-        );
+        assert_eq!((seen.failed, seen.programs), (vec!["b".to_owned(), "c::d".into()], vec!["--test y".to_owned()]));
     }
 
     #[test]
