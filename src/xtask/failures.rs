@@ -29,44 +29,6 @@ pub(crate) fn watch(command: &mut Command) -> Result<(bool, Seen)> {
     Ok((passed, kept))
 }
 
-/// Runs failed tests once more, each alone, and says which of them failed again.
-///
-/// A few tests live on a machine that keeps up, beside a hundred others. What fails twice, the second time with the machine for
-/// itself, is a fault; what fails once is told as such and does not stop the others' work. Many failures are no accident of
-/// time and are not tried again, nor is a program that ended without naming a test.
-///
-/// # Errors
-/// When the command cannot be started or waited for.
-pub(crate) fn second_try(first: &Seen, cargo: impl Fn() -> Command) -> Result<bool> {
-    if first.crashed || first.failed.is_empty() || first.failed.len() > SECOND_TRIES_MAX || first.programs.is_empty() {
-        return Ok(false);
-    }
-    let mut passed = Vec::new();
-    for program in &first.programs {
-        let mut again = cargo();
-        again.args(["test", "--workspace"]).args(program.split(' ')).args([
-            "--locked",
-            "--",
-            "--exact",
-            "--test-threads",
-            "1",
-        ]);
-        let (ended_well, seen) = watch(again.args(&first.failed))?;
-        // A program that failed by another way than by one of these tests has none of them.
-        if !ended_well || !first.failed.iter().any(|name| seen.passed.contains(name)) {
-            return Ok(false);
-        }
-        passed.extend(seen.passed);
-    }
-    Ok(first.failed.iter().all(|name| passed.contains(name)))
-}
-
-/// What cargo says of a program that ended otherwise than by saying how its tests went.
-const CRASHES: [&str; 2] = ["test exited abnormally", "process didn't exit successfully"];
-
-/// Most failed tests that are tried again.
-const SECOND_TRIES_MAX: usize = 3;
-
 /// Lines kept of one failure: the place, the message and what follows them.
 const LINES: usize = 24;
 
@@ -79,36 +41,16 @@ const WIDTH: usize = 400;
 /// What test programs said.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// Whether a program ended in the middle of its tests.
-    crashed: bool,
-    /// Names of tests that failed.
-    pub(crate) failed: Vec<String>,
     /// What failed tests said, cut to [`LINES`] lines each.
     reports: Vec<Vec<String>>,
     /// Whether the lines that go by belong to the last report.
     inside: bool,
-    /// Names of tests that passed.
-    passed: Vec<String>,
-    /// Cargo's words for programs with failed tests, such as `--test faults`.
-    programs: Vec<String>,
 }
 
 impl Seen {
     /// Looks at one line of a test program (`---- name stdout ----` begins what a failed test printed, the list of failed names
     /// or a list of calls ends it) or of cargo (`error:` and what it quotes: programs that failed).
     fn see(&mut self, line: &str) {
-        if let Some((name, result)) = line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... ")) {
-            match result {
-                "FAILED" => self.failed.push(name.to_owned()),
-                "ok" => self.passed.push(name.to_owned()),
-                _ => {}
-            }
-        }
-        self.crashed |= CRASHES.iter().any(|words| line.contains(words));
-        let quoted = line.trim().strip_prefix("`-p ").and_then(|rest| rest.strip_suffix('`'));
-        // Without the package: with it alone the libraries would have other features and be built once more.
-        let program = quoted.and_then(|rest| rest.split_once(' ')).map(|(_, program)| program.to_owned());
-        self.programs.extend(program.filter(|program| !self.programs.contains(program)));
         let ends = ["failures:", "test result:", "stack backtrace:"];
         if line.starts_with("---- ") && line.ends_with(" ----") || line.starts_with("error") {
             self.reports.push(Vec::new());
@@ -175,38 +117,11 @@ mod tests {
                 "error: 1 target failed:\n    `-p x --test y`"
             ]
         );
-        assert_eq!((seen.failed, seen.programs), (vec!["b".to_owned(), "c::d".into()], vec!["--test y".to_owned()]));
     }
 
     #[test]
     fn a_failure_that_prints_without_end_is_cut() {
         let output = format!("---- b stdout ----\n{}", "x\n".repeat(10 * LINES));
         assert_eq!(seen(&output).reports().first().map(|report| report.lines().count()), Some(LINES));
-    }
-
-    /// A program in cargo's place that says what a second run would.
-    fn says(lines: &'static str) -> impl Fn() -> Command {
-        move || {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", "printf '%b' \"$0\"", lines]);
-            shell
-        }
-    }
-
-    #[test]
-    fn only_tests_that_all_pass_alone_are_forgiven_and_never_many() {
-        let first = seen(OUTPUT);
-        assert!(second_try(&first, says("test b ... ok\\ntest c::d ... ok\\n")).unwrap());
-        assert!(!second_try(&first, says("test b ... ok\\ntest c::d ... FAILED\\n")).unwrap());
-        assert!(!second_try(&first, says("test b ... ok\\n")).unwrap(), "a test that did not run did not pass");
-        let crashed = seen(&format!("{OUTPUT}\n  process didn't exit successfully: `y` (signal: 6)"));
-        assert!(!second_try(&crashed, says("test b ... ok\\ntest c::d ... ok\\n")).unwrap());
-        let many: String = (0..=SECOND_TRIES_MAX).map(|at| format!("test t{at} ... FAILED\n")).collect();
-        let many = seen(&format!("{many}error: 1 target failed:\n    `-p x --lib`"));
-        assert!(
-            !second_try(&many, says("test t0 ... ok\\ntest t1 ... ok\\ntest t2 ... ok\\ntest t3 ... ok\\n")).unwrap()
-        );
-        let nameless = seen("error: could not compile `x`");
-        assert!(!second_try(&nameless, says("")).unwrap());
     }
 }

@@ -35,27 +35,14 @@ impl Steps {
         passed
     }
 
-    /// Runs tests as a step, keeps what those that failed say for the end, and gives a few of them a second try.
+    /// Runs tests as a step, and keeps what those that failed say for the end.
     pub(crate) fn run_tests(&mut self, what: &str, command: &mut Command) {
         println!("\n==> {what}");
         let began = Instant::now();
         let watched = failures::watch(command.current_dir(root()));
         let result = watched.and_then(|(passed, seen)| {
             self.reports.extend(seen.reports());
-            if passed {
-                return Ok(());
-            }
-            println!("\n==> {what}: the failed ones once more, alone");
-            let cargo = || {
-                let mut cargo = cargo();
-                cargo.current_dir(root()).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-                cargo
-            };
-            if failures::second_try(&seen, cargo)? {
-                self.reports.push(format!("passed at the second try, alone: {}", seen.failed.join(", ")));
-                return Ok(());
-            }
-            Err(Fault::new("at least one failed; the end says which"))
+            if passed { Ok(()) } else { Err(Fault::new("at least one failed; the end says which")) }
         });
         self.note(what, began.elapsed(), &result);
     }
