@@ -91,6 +91,11 @@ pub async fn start(config: Config) -> Result<Listening, StartError> {
         Some(pages) => api.with_pages(pages),
         None => api,
     };
+    if config.dialects.direct_charges.as_ref().is_some_and(|door| door.scenarios) {
+        tracing::warn!(
+            "dialects.direct_charges.scenarios is on, so callers choose how a payer proves a charge: only for the simulator"
+        );
+    }
     let api = dialect::doors(&config.dialects).into_iter().fold(api, Api::with_pages);
     let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let settings = ServerSettings { listen: config.listen, certificate: config.certificate, key: config.key, workers };
